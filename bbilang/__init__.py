@@ -47,7 +47,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported on first use: `import bbilang` alone costs nothing."""
+    """Import a public name on first use: `import bbilang` alone costs nothing."""
     if name not in __all__:
         raise AttributeError(f"module 'bbilang' has no attribute {name!r}")
     import importlib
@@ -60,7 +60,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """`%load_ext bbilang` in a notebook: cells that begin with `%%bbi`."""
+    """Implement `%load_ext bbilang` in a notebook, for cells that begin with `%%bbi`."""
     from bbilang.notebook import load
 
     load(shell)

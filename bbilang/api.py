@@ -109,7 +109,7 @@ def _request(
 
 
 def _model(model: Any) -> Any:
-    """A name, also as a path; a module stays."""
+    """Convert a path to a name; names and modules stay as they are."""
     return givens.file_name("model", model) if isinstance(model, PathLike) else model
 
 
@@ -189,7 +189,7 @@ def execute(
 
 
 def _cache(cache: Any) -> Cache | None:
-    """None and True: that of the reader; False: none; a folder: one there."""
+    """Return the reader's cache for None and True, none for False, one in the folder for a path."""
     if cache is False:
         return None
     from bbilang.runtime.cache.disk import Cache

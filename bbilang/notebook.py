@@ -82,12 +82,12 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
 
 
 def _meant(variables: dict[str, Any], word: str) -> Any:
-    """A variable where there is one of that name, else the word."""
+    """Return the variable of that name, else the word."""
     return variables.get(word, word) if word.isidentifier() else word
 
 
 def _named_model(variables: dict[str, Any], source: Any) -> Any:
-    """The variable that a cell names in `model net`: a network, where no model of the registry is called so."""
+    """Return the network that a cell names in `model net`, if the registry has no model of that name."""
     from bbilang.grammar import ast
     from bbilang.grammar.parse import parse_recovering
     from bbilang.registry import registry
@@ -144,7 +144,7 @@ class _Shown:
         self._reported = 0.0
 
     def __call__(self, event: Any) -> None:
-        """Shows an event of the run."""
+        """Show an event of the run."""
         from bbilang.cli.progress_bar import DOING
 
         if event.kind == "pass":

@@ -40,7 +40,7 @@ class Page:
     plan: Plan
 
     def html(self) -> str:
-        """The standalone page as HTML."""
+        """Return the standalone page as HTML."""
         return rendered(self.view)
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
@@ -80,7 +80,7 @@ class Page:
         return {name: said[name] for name in dict.fromkeys([*leading, *said]) if said.get(name)}
 
     def data(self, name: str) -> Data:
-        """The numbers of an element, by its name in the text (or `element-1` ...): what it draws. Raises NoElement
+        """Return the numbers that an element draws, by its name in the text (or `element-1` ...). Raises NoElement
         (E424), which is a KeyError, for another name.
 
         A curve of a measure has the axis that it runs along (`step` ...). A flow has axes `from` and `to` over all its
@@ -92,7 +92,7 @@ class Page:
         return data_of(self.results, name, registry())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """For notebooks: the whole page in a frame of its own, so that neither's styles reach the other."""
+        """Return the whole page for notebooks, in a frame of its own, so that neither's styles reach the other."""
         from bbilang.runtime.page.iframe import framed
 
         return {"text/html": framed(self.html(), self.view.title), "text/plain": repr(self)}

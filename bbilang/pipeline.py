@@ -211,7 +211,7 @@ class Pipeline:
 
 
 def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:
-    """Settings with an input size, for a model that is known by its name: its pictures are resized to that."""
+    """Return settings with an input size, to which the pictures of a named model are resized."""
     from bbilang.runtime.inputs import arguments
 
     size = arguments.size_of(input_size)

@@ -94,7 +94,7 @@ def export(target: str, texts: Sequence[str], parents: bool = False, **options: 
 
 
 def _needed(name: str, **options: Any) -> tuple[frozenset[str], int]:
-    """(the keys of the records that the page of a text needs, the number that the cache lacks)."""
+    """Return (keys of the records that the page of a text needs, how many of them the cache lacks)."""
     from bbilang.runtime.recall.incremental import needed
 
     line = command_line(name, **options)

@@ -170,7 +170,7 @@ def _cropped(shown: str, carets: re.Match[str], gutter: int, width: int) -> tupl
 
 
 def duration(seconds: float) -> str:
-    """9 s, 1 min 20 s, 2 h 5 min."""
+    """Write a duration: "9 s", "1 min 20 s", "2 h 5 min"."""
     if seconds < 10:
         return f"{max(seconds, 0.1):.1f} s"
     whole = round(seconds)
@@ -182,7 +182,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """812 B, 1.4 MB."""
+    """Write a number of bytes: "812 B", "1.4 MB"."""
     for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= step:
             return f"{count / step:.3g} {unit}"

@@ -108,7 +108,7 @@ def closed() -> int:
 
 @contextmanager
 def errors_as(json: bool) -> Iterator[None]:
-    """With ``json``, print errors on stdout as a list of diagnostics and raise SystemExit."""
+    """Print errors raised inside, if ``json``, on stdout as a list of diagnostics, and raise SystemExit."""
     try:
         yield
     except BbiError as error:

@@ -59,7 +59,7 @@ def _analyzed(line: CommandLine, pipeline: Pipeline, bar: ProgressBar) -> Explan
 
 
 def _target(line: CommandLine) -> tuple[Path | None, str]:
-    """(path, or None for standard output; format). Raises BbiError E430, E431."""
+    """Return (path, or None for standard output; format). Raises BbiError E430, E431."""
     if line.output is None:
         if line.format in ("png", "pdf") and is_terminal(sys.stdout):
             misuse(f"{line.format} is no text for a terminal", "name a file: `-o plan.png`")

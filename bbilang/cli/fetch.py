@@ -32,7 +32,7 @@ def prepare(line: CommandLine, program: Program) -> None:
 
 
 def fetch(name: str, sha256: str | None, quiet: bool) -> int:
-    """`bbi models fetch`: download weights from their known address into the cache."""
+    """Implement `bbi models fetch`: download weights from their known address into the cache."""
     from bbilang.runtime.models.loading import download
     from bbilang.runtime.models.registry import entry_of
     from bbilang.runtime.models.weights.remote_files import pinned

@@ -50,7 +50,7 @@ class ProgressBar:
             self._bar = None
 
     def _warned(self, message: Warning | str, *rest: Any, **named: Any) -> None:
-        """Python's warnings: the cache's own is for the user, those of libraries are for us."""
+        """Show Python warnings that concern the user, which are the cache's own, and hide those of libraries."""
         if str(message).startswith("the cache "):
             report([Diagnostic("W440", str(message), severity="warning")])
 

@@ -40,7 +40,8 @@ class CommandLine:
     sha256: str | None = None
 
     def pipeline(self, *inputs: str, **options: Any) -> Pipeline:
-        """The stages of the request, of these inputs where some are given. ``options``: as `Pipeline` takes them."""
+        """Return the pipeline of the request, with these inputs if some are given. ``options``: as `Pipeline` takes
+        them."""
         return Pipeline(replace(self.request, input=inputs) if inputs else self.request, **options)
 
     @property
@@ -115,7 +116,7 @@ def command_line(
 
 
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:
-    """`featvis.steps=64` -> {"featvis.steps": "64"}; the checker knows names and ranges."""
+    """Parse `featvis.steps=64` to {"featvis.steps": "64"}; the checker knows names and ranges."""
     chosen: dict[str, Any] = {}
     for words in settings or ():
         name, equals, value = (part.strip() for part in words.partition("="))

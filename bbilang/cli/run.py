@@ -74,14 +74,13 @@ def _stored(line: CommandLine, pipeline: Pipeline, bar: ProgressBar, path: Path)
 
 
 def _summary(path: Path, passes: str, notes: list[str], seconds: float) -> str:
-    """1.4 MB · 1 forward, 6 backward, 4 icons; reused: 20 icons · 14 s"""
+    """Summarize a run: "1.4 MB · 1 forward, 6 backward, 4 icons; reused: 20 icons · 14 s"."""
     room = [size(path.stat().st_size)] if path.is_file() else []  # a pipe has none
     return " · ".join([*room, passes, duration(seconds), *notes])
 
 
 def summarized(page: Page) -> tuple[list[str], list[str]]:
-    """(what was loaded from a file of weights, what the network predicts and the page's first sentence; what the reader
-    is reminded of)."""
+    """Return (the loaded weights file, predictions and the page's first sentence; reminders)."""
     slot, made = page.results.program.models[0], page.view.provenance
     loaded = [f"loaded {made.weights}"] if slot.weights and not made.random else []
     notes = [word for word, holds in (("draft", made.draft), ("random weights", made.random)) if holds]
@@ -89,7 +88,7 @@ def summarized(page: Page) -> tuple[list[str], list[str]]:
 
 
 def answered(page: Page) -> list[str]:
-    """The first sentence of the page."""
+    """Return the first sentence of the page."""
     answer = next(iter(page.answers.values()), "") if page.view.interfaces and page.view.interfaces[0].lead else ""
     first, stop, _ = answer.partition(". ")
     return [(first + stop.strip()).replace("\u00a0", " ")] if first else []
@@ -201,7 +200,7 @@ def _index(line: CommandLine, program: Program, entries: list[Entry], pages: int
 def _one(
     line: CommandLine, picture: str, path: Path, bar: ProgressBar, loaded: Adapter | None
 ) -> tuple[Adapter | None, Entry]:
-    """(the network, once it is loaded; the entry of the page)."""
+    """Compile the page of one picture. Returns (the network, once it is loaded; the entry of the page)."""
     start = time.monotonic()
     bar.made = bar.cached = 0
     pipeline = line.pipeline(picture, listener=None if line.quiet else bar, loaded=loaded)

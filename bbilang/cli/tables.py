@@ -56,7 +56,7 @@ def layers_json(model: ModelDescription) -> dict[str, Any]:
 
 
 def tree(model: ModelDescription) -> Iterator[tuple[str, str, LayerDescription]]:
-    """(guides, name below its parent, layer): in forward order, but a block stands before its parts."""
+    """Yield (guides, name below its parent, layer) in forward order, with a block before its parts."""
     names = {layer.name for layer in model.layers}
     parts: dict[str, list[LayerDescription]] = {}
     for layer in model.layers:

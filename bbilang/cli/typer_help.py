@@ -16,8 +16,8 @@ MEANT = re.compile(r"(.*?)[.,;]? *(?:\(Possible options: (.*)\)|Did you mean (?:
 
 
 def without_pydantic() -> None:
-    """Words and flags are taken as they are. typer 0.29 has pydantic look at each, and importing that takes a sixth of
-    a second; it still does for what is not plain (`--seed x`), and in versions of typer that work in another way."""
+    """Pass words and flags through as they are. typer 0.29 validates each with pydantic, whose import takes a sixth of
+    a second; it still does for other values (`--seed x`), and in versions of typer that work differently."""
     try:
         import typer.core as core
         from typer._coercion import RuntimeParam

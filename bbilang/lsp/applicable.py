@@ -44,7 +44,7 @@ def can_follow(field: Node, operation: Operation, resolver: Resolver) -> bool:
 
 
 def _candidate_values(parameter: Parameter, field: Node) -> Iterator[ast.Expression]:
-    """Plausible values of a required parameter."""
+    """Return plausible values of a required parameter."""
     match parameter.kind:
         case "integer" | "number":
             yield ast.Number(int(parameter.minimum or 1))

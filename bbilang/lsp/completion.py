@@ -45,7 +45,7 @@ def complete(document: Document, offset: int) -> tuple[list[Choice], bool, Curso
 
 
 def _matches(typed: str, choice: Choice) -> bool:
-    """Whether the typed characters occur in the choice in their order; for a class name, as one substring."""
+    """Return whether the typed characters occur in the choice in their order; for a class name, as one substring."""
     if choice.kind == "class":
         return typed in choice.label.lower()
     letters = iter((choice.match or choice.label).lower())
@@ -351,7 +351,7 @@ class _Completer:
             yield Choice(f"{prefix}{alias}", "layer", f"is {name}", rank="6", topic=("layer", name))
 
     def _path_atoms(self) -> Choices:
-        """`block5c.expand.`: the atoms of the layer, layers or groups before the dot."""
+        """Complete `block5c.expand.` with the atoms of the layer, layers or groups before the dot."""
         head, dot, _ = self.cursor.typed.rpartition(".")
         if not dot or not head:
             return

@@ -103,7 +103,7 @@ class Cursor:
         return self.text[self.frame.begin : self.frame.pipes[-1]] if self.frame.pipes else ""
 
     def piped(self, frame: Frame) -> str:
-        """The pipe that flows into the stage whose call is `frame`."""
+        """Return the pipe that flows into the stage whose call is `frame`."""
         if frame.before is None:
             return ""
         return self.text[frame.before : frame.callee_start].rstrip().removesuffix("|")
@@ -159,7 +159,7 @@ def _above(text: str, line: int) -> int | None:
 
 
 def _open_after(text: str, line: int) -> bool:
-    """Whether the statement continues after the line: a bracket is open, or the line ends with a comma."""
+    """Return whether the statement continues after the line: a bracket is open, or the line ends with a comma."""
     depth, last = 0, ""
     end = text.find("\n", line)
     for token in tokens(text, line, len(text) if end < 0 else end):
@@ -205,7 +205,7 @@ def cursor_at(text: str, offset: int) -> Cursor:
 
 
 def _closed(token: Token) -> bool:
-    """Whether the offset just after the token is outside it: after a bracket or a terminated string."""
+    """Return whether the offset just after the token is outside it: after a bracket or a terminated string."""
     if token.kind == "string":
         return len(token.text) > 1 and token.text.endswith('"')
     return token.kind not in ("path", "number", "comment")
@@ -246,5 +246,5 @@ def _frames(before: list[Token], start: int) -> list[Frame]:
 
 
 def _is_stage_word(frame: Frame, word: Token) -> bool:
-    """Whether the word directly follows the last `|` of its frame."""
+    """Return whether the word directly follows the last `|` of its frame."""
     return not any(frame.pipes[-1] < token.start < word.start for token in frame.tokens)

@@ -143,7 +143,7 @@ def _line_removed(document: Document, start: int) -> Iterator[Fix]:
 
 
 def _resolves(document: Document, d: Diagnostic, fix: Fix) -> bool:
-    """Whether the fix removes the diagnostic and causes no other."""
+    """Return whether the fix removes the diagnostic and causes no other."""
     text = document.text[: fix.start] + fix.text + document.text[fix.end :]
     lines = document.lines.edited(text)
     before, syntax_before = document.state.diagnostics, document.lines.diagnostics()

@@ -181,7 +181,7 @@ def value_documentation(document: Document, name: str, cursor: Cursor, named: bo
 
 
 def _places(description: ModelDescription | None, layers: Sequence[str]) -> str:
-    """Which of some layers are cuts and which branches; a paragraph of its own."""
+    """Describe which of some layers are cuts and which are branches, in a paragraph of its own."""
     known = [layer for layer in layers if description is not None and layer in description.by_name]
     if description is None or not known:
         return ""

@@ -107,7 +107,7 @@ def layer_words(layer: LayerDescription) -> str:
 
 
 def place_words(place: Place) -> str:
-    """Whether a layer is a cut or a branch, and what that means."""
+    """Describe whether a layer is a cut or a branch, and what that means."""
     return f"{'cut or branch' if place == 'unknown' else place}: {PLACES[place]}"
 
 

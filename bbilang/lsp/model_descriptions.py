@@ -48,7 +48,8 @@ class Describer:
     def describe(
         self, name: str, crop: int | Sequence[int] | None = None, texts: Sequence[str] = ()
     ) -> ModelDescription:
-        """Like `bbilang.runtime.models.descriptions.describe`. Raises `Pending` while a subprocess computes it."""
+        """Describe a model like `bbilang.runtime.models.descriptions.describe`. Raises `Pending` while a subprocess
+        computes it."""
         from bbilang.runtime.models.registry import entry_of
         from bbilang.runtime.models.sources.source import source_of
 

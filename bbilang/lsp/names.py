@@ -62,7 +62,7 @@ def _definitions(document: Document) -> list[Definition]:
 
 
 def _within(document: Document, offset: int) -> bool:
-    """Whether an offset is in a line that could be parsed."""
+    """Return whether an offset is in a line that could be parsed."""
     lines = document.lines.lines
     number = bisect_right(lines, offset, key=lambda line: line.start) - 1
     return number >= 0 and lines[number].statement is not None and offset < lines[number].end
@@ -93,7 +93,7 @@ def _visible_from(known: list[Definition], name: str, offset: int) -> Definition
 
 
 def _is_reference(document: Document, token: Token, cursor: Cursor) -> bool:
-    """Whether a word refers to a binding rather than being a parameter name, axis, style or operation."""
+    """Return whether a word refers to a binding rather than being a parameter name, axis, style or operation."""
     frame, following = cursor.frame, document.text[token.end : token.end + 20].lstrip(" ")
     if following.startswith("=") and not following.startswith("==") and len(cursor.frames) > 1:
         return False

@@ -113,7 +113,7 @@ class PageBuilder:
 
 
 def _model_key(program: Program) -> ModelKey:
-    """What the loaded network depends on."""
+    """Return what the loaded network depends on."""
     slot = program.models[0]
     changed = _modified(slot.weights) if slot.weights else 0
     settings = [(key, value) for key, value in program.settings if key.startswith(("preprocess.", "seed"))]
@@ -121,7 +121,7 @@ def _model_key(program: Program) -> ModelKey:
 
 
 def _modified(weights: str) -> int:
-    """When a file of weights was last written, in nanoseconds."""
+    """Return when a weights file was last written, in nanoseconds."""
     try:
         return path_of(weights).stat().st_mtime_ns
     except OSError:  # no such file, or the word random

@@ -30,7 +30,7 @@ class Saves:
 
 
 def watching(text: Path, others: Callable[[], Collection[Path]], saves: Saves, stop: Event) -> Thread:
-    """A thread that watches the text's folder until ``stop``. Files that matter: .bbi texts, and ``others``.
+    """Start a thread that watches the text's folder until ``stop``, for .bbi texts and ``others``.
 
     Raises BbiError E903 where watchfiles is not installed.
     """

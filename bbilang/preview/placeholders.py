@@ -16,8 +16,8 @@ PAPER, INK, LINE = 226, 120, 200  # greys that can be distinguished from the pag
 
 
 def placeholder(objective: Objective, channels: int, number: int, size: int) -> Icon:
-    """An icon of ``size`` pixels a side. Its cells are the magnitudes of the direction, ``channels`` numbers in 64
-    parts; the dots at its foot are its ``number``, so that no two are the same picture."""
+    """Draw an icon of ``size`` pixels a side. Its cells are the magnitudes of the direction, ``channels`` numbers in 64
+    parts; the dots at its foot encode its ``number``, so that no two pictures are equal."""
     from bbilang.runtime.featvis.icon import Icon
 
     direction = objective.direction

@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _stream(self) -> None:
-        """Server-sent events: the state, and again whenever it changes; of the pictures those that are new."""
+        """Send server-sent events: the state, and again whenever it changes; of the pictures only new ones."""
         self.close_connection = True
         self._begin(HTTPStatus.OK, "text/event-stream", {"Connection": "close"})
         state: State | None = self.server.shown.state

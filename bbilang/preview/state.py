@@ -58,7 +58,7 @@ class Shown:
         self._set(ended=True, busy=False)
 
     def wait(self, number: int, seconds: float) -> State | None:
-        """The state, once it is another than the one of that number; None where that takes too long."""
+        """Wait for a state other than the one with that number; None after ``seconds``."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._state.number != number, seconds):
                 return None

@@ -59,7 +59,7 @@ class Method:
     insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class
 
     def contributes(self, parameters: Parameters) -> bool:
-        """Whether its numbers are contributions in the target's unit, of which a sum over atoms is another."""
+        """Return whether its numbers are contributions in the target's unit, so that a sum over atoms is one, too."""
         return self.completes or (self.redistributes and not self.unit)
 
     def shown(self, parameters: Parameters) -> str:
@@ -81,26 +81,27 @@ class Method:
         """Raise `Fail` for parameters that a layer of this size, (y, x), cannot have. For methods with ``atoms``."""
 
     def classes_only(self, parameters: Parameters) -> bool:
-        """Whether it is defined for classes, and not for atoms of later layers or sums of classes."""
+        """Return whether it is defined for classes only, not for atoms of later layers or sums of classes."""
         return False
 
     def explains_attributions(self) -> bool:
-        """Whether its target can itself be an attribution (`atoms -> output`)."""
+        """Return whether its target can itself be an attribution (`atoms -> output`)."""
         return False
 
     def nests(self, parameters: Parameters) -> bool:
-        """Whether it can stand inside another method (`smoothgrad(of=)`), as one of gradients at the layer itself."""
+        """Return whether it can be the inner method of another (`smoothgrad(of=)`), as a gradient at the layer
+        itself."""
         return False
 
     def open_ended(self, parameters: Parameters) -> bool:
-        """Whether it goes on until its result is good enough, so that its passes are bounded only."""
+        """Return whether it iterates until its result is good enough, so that its number of passes is only bounded."""
         return False
 
     # --- what it lowers to -----------------------------------------------------------------------------------------
 
     def additive(self, parameters: Parameters) -> bool:
-        """Whether contributions to a sum of scores are the sums of those to each. Then classes are followed one by one,
-        and serve every sum that they are in; else a sum or difference is followed as one score."""
+        """Return whether contributions to a sum of scores are the sums of those to each. Classes are then followed one
+        by one and serve every sum that contains them; otherwise a sum or difference is followed as one score."""
         return True
 
     def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Demand:

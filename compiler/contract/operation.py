@@ -78,13 +78,13 @@ class Operation:
         return arguments
 
     def written(self, node: Node, writer: Writer) -> Written | None:
-        """The stage as a text would ask it of a single atom; None where one atom does not need it, as a ranking, and of
-        a content where a text has no words for it, as of several methods; no words at all for the default content. Of
-        a ``head``, how the pipe starts."""
+        """Write the stage as a text would apply it to a single atom. None if one atom does not need it, as a ranking,
+        and for a content that a text has no words for, as that of several methods; no words at all for the default
+        content. For a ``head``, the start of the pipe."""
         return None
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        """What the kernel needs of the model. ``registry`` has the methods that the node names."""
+        """Return what the kernel needs of the model. ``registry`` has the methods that the node names."""
         return ()
 
     def reduce(self, node: Node, layer: LayerDescription, activation: Tensor, gradient: Tensor, run: Run) -> Tensor:

@@ -40,7 +40,7 @@ class Registry:
     discover: Callable[[str, Registry], bool] | None = None
 
     def method_argument(self, node: Node) -> Any:
-        """The argument of a node that says which attribution method it uses; None for an operation that uses none."""
+        """Return the argument of a node that names its attribution method; None for an operation that uses none."""
         operation = self.operations.get(node.op)
         parameters = operation.parameters if operation is not None else ()
         return next((node.get(parameter.name) for parameter in parameters if parameter.kind == "method"), None)

@@ -64,30 +64,31 @@ class Run(Protocol):
         """(input, class); the scores themselves where they are no probabilities."""
 
     def value(self, node: Node) -> Field:
-        """The result of another node."""
+        """Return the result of another node."""
 
     def layer(self, name: str) -> LayerDescription: ...
 
     def label(self, index: int) -> str:
-        """The name of a class."""
+        """Return the name of a class."""
 
     def activation(self, node: Node, layer: str) -> Tensor:
-        """(input, *layer axes). ``node``: the one that demanded them."""
+        """Return the activation, (input, *layer axes). ``node``: the one that demanded it."""
 
     def reduced(self, node: Node, layer: str, atom: str, how: str) -> NDArray[Any]:
-        """(input, *atom axes): a layer's activation reduced to the parts of its atoms (`fields.atoms.reduce_part`)."""
+        """Return (input, *atom axes): a layer's activation reduced to its atoms (`fields.atoms.reduce_part`)."""
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
-        """The sizes of the axes along which a node's atoms lie at one layer."""
+        """Return the sizes of the axes of a node's atoms at one layer."""
 
     def maps(self, node: Node, target_layer: str = OUTPUT) -> Mapping[str, NDArray[Any]]:
-        """layer -> (slot, input, *atom axes): the numbers of a node that demanded gradients or reruns."""
+        """Return layer -> (slot, input, *atom axes): the numbers of a node that demanded gradients or reruns."""
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
-        """(input, ..., term) -> the slot in `maps` of each class or atom of the target; -1 for none."""
+        """Return (input, ..., term): the slot in `maps` of each class or atom of the target; -1 for none."""
 
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
-        """True where each sum or difference of classes in the target has one slot, not one for each of its classes."""
+        """Return whether each sum or difference of classes in the target has one slot, not one for each of its
+        classes."""
 
     def checks(self, node: Node) -> list[NDArray[Any]]:
-        """(4, slot, input) each: completeness error, difference of the scores, steps, tolerance."""
+        """Return completeness error, difference of the scores, steps and tolerance: (4, slot, input) each."""

@@ -69,41 +69,41 @@ class Style:
     # ---- checking: from the type of a field ------------------------------------------------------------------------
 
     def spend(self, field: FieldType) -> Drawn:
-        """Which axes are drawn. Raises `Fail` where the field cannot be drawn like this."""
+        """Return the axes that are drawn. Raises `Fail` if the field cannot be drawn like this."""
         raise NotImplementedError
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
-        """(the most marks that a panel shows at once, the numbers that the page carries for them in each state): what
-        bounds an element's size. A map is one picture, whatever its cells."""
+        """Bound an element's size: (the most marks that a panel shows at once, the numbers that the page carries for
+        them in each state). A map counts as one picture, whatever its cells."""
         if drawn.cells is not None:
             return 0, 0
         sizes = [axis.size for axis in (drawn.slots, drawn.series) if axis is not None]
         return math.prod(sizes), math.prod(sizes)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
-        """What drawing needs of the model besides the field's numbers."""
+        """Return what drawing needs of the model besides the field's numbers."""
         return ()
 
     # ---- view: from numbers ----------------------------------------------------------------------------------------
 
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Any]]:
-        """For styles that demand icons: (index of each atom's objective, the objectives that icons maximize)."""
+        """Return (index of each atom's objective, the objectives that icons maximize), for styles that demand icons."""
         raise NotImplementedError
 
     def drawn(self, field: Field) -> Field:
-        """What of a field is drawn: itself, or what it carries along."""
+        """Return the part of a field that is drawn: itself, or a field that it carries along."""
         return field
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        """The panels of the view, from a field's numbers."""
+        """Return the panels of the view, from a field's numbers."""
         raise NotImplementedError
 
     def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
-        """The ends of the scale and their unit, where the ends are not the extremes of the numbers."""
+        """Return the ends of the scale and their unit, if the ends are not the extremes of the numbers."""
         return None
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        """What the legend says of this way to draw, besides quantity, unit and scale."""
+        """Return the legend's notes on this style, besides quantity, unit and scale."""
         return ()
 
     def quantity(self, drawing: Drawing) -> str:
@@ -111,33 +111,33 @@ class Style:
         return ""
 
     def options(self, drawing: Drawing) -> dict[str, object]:
-        """What `chart` needs besides the panels: `Element.options`."""
+        """Return what `chart` needs besides the panels: `Element.options`."""
         return {}
 
     def title(self, drawing: Drawing) -> str:
-        """The title of an element that the text gives none; empty for one made from its atoms and layers."""
+        """Return the title of an element without one; empty for one made from its atoms and layers."""
         return ""
 
     def answer(self, shown: Shown) -> Answer | None:
-        """What the element shows in one state, in one or two sentences made from its numbers: the sentence at the top
-        of a page, the text alternative, and what a screen reader hears. None for the sentence by content, which
+        """Describe in one or two sentences, from its numbers, what the element shows in one state: the sentence at the
+        top of a page, the text alternative, and what a screen reader reads. None for the sentence by content, which
         `runtime.view.answers` writes; () for none."""
         return None
 
     def alternative(self, drawing: Drawing) -> str:
-        """The text alternative of the element; empty for its marks in words."""
+        """Return the text alternative of the element; empty for its marks in words."""
         return ""
 
     # ---- page, pictures, specifications: from the view -------------------------------------------------------------
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        """The element as an Altair chart or a Vega-Lite specification."""
+        """Return the element as an Altair chart or a Vega-Lite specification."""
         raise NotImplementedError
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
-        """The scale on which colours show the element's numbers, for its legend. ``over``: it is an overlay."""
+        """Return the scale on which colours show the element's numbers, for its legend. ``over``: it is an overlay."""
         return ""
 
     def preferred_width(self, element: Element) -> int | None:
-        """The width in pixels that the element would like; None for the width that is usual for maps or for marks."""
+        """Return the width in pixels that the element prefers; None for the default of maps or of marks."""
         return None

@@ -8,8 +8,8 @@ from bbilang.compiler.ir.spelling import name_text
 
 
 def target_text(target: Node, writer: Writer) -> Written | None:
-    """`output["tabby"] - output["tiger cat"]`, or what names atoms of a layer; None for probabilities and for targets
-    that a text cannot name without what the page ranked."""
+    """Write a target: `output["tabby"] - output["tiger cat"]`, or what names atoms of a layer; None for probabilities
+    and for targets that a text can only name by what the page ranked."""
     if target.op == "output":
         return _output(target, writer)
     if target.op not in ("stack", "combine"):
@@ -39,7 +39,7 @@ def _output(target: Node, writer: Writer) -> Written | None:
 
 
 def method_text(method: object) -> str | None:
-    """`, method=smoothgrad(n_samples=10)`; empty for the default, None for a list of methods."""
+    """Write a method: `, method=smoothgrad(n_samples=10)`; empty for the default, None for a list of methods."""
     if method == "linear":
         return ""
     if isinstance(method, tuple) and method[0] == "list":

@@ -69,7 +69,7 @@ class PlanComparison:
         return program.source.name if program.source else "A page"
 
     def savings(self) -> list[Saving]:
-        """Passes of each kind that either plan has, then the FLOPs of all of them."""
+        """Return the passes of each kind in either plan, then the FLOPs of all of them."""
         totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in PASSES]
         savings = [Saving(PASS_NAMES[kind], a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
         return [*savings, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]

@@ -61,7 +61,7 @@ def _row_height(row: Row) -> float:
 
 
 def _lowered(row: Row) -> float:
-    """Extra height where notes stand below a measured time."""
+    """Return the extra height for notes below a measured time."""
     return 8 if row.measured else 0
 
 
@@ -118,7 +118,7 @@ def _labels(panels: Sequence[Panel]) -> tuple[int, dict[str, tuple[float, float,
 
 
 def _strip(canvas: Canvas, description: ModelDescription, x: float, y: float, marked: set[str]) -> None:
-    """The blocks of the network, as wide as their FLOPs."""
+    """Draw the blocks of the network, as wide as their FLOPs."""
     names = {layer.name for layer in description.layers}
     blocks = [layer for layer in description.layers if layer.name.rpartition(".")[0] not in names]
     matches = [re.fullmatch(r"([A-Za-z_]+)(\d\w*)", layer.name) for layer in blocks]
@@ -144,7 +144,7 @@ def _strip(canvas: Canvas, description: ModelDescription, x: float, y: float, ma
 
 
 def draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, frame: Frame) -> None:
-    """The panel, its top left corner at (left, top), without the sum of all passes at its foot."""
+    """Draw the panel with its top left corner at (left, top), without the sum of all passes at its foot."""
     x, strip, below = left + PADDING, top + HEADER + frame.levels * LEVEL, top + frame.rows
     canvas.text(x, top + 36, panel.title, 21, bold=True)
     canvas.text(left + PANEL - PADDING, top + 36, _passes(panel), 16, "muted", anchor="end")
@@ -175,7 +175,7 @@ def draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, frame: Fra
 
 
 def _draw_layers(canvas: Canvas, panel: Panel, x: float, strip: float, below: float, frame: Frame) -> None:
-    """The network, and a line down from each layer that the panel's own passes read."""
+    """Draw the network, and a line down from each layer that the panel's own passes read."""
     own = {name for row in panel.rows if row.stretch for name in row.stretch.layers}
     feet = {
         name: strip - 8 - (frame.levels - 1 - level) * LEVEL
@@ -203,7 +203,7 @@ def _passes(panel: Panel) -> str:
 def _draw_row(
     canvas: Canvas, row: Row, description: ModelDescription | None, x: float, y: float, bar: float, largest: int
 ) -> None:
-    """Words, arrows below them, the bar and its number."""
+    """Draw words, arrows below them, the bar and its number."""
     role = row.kind if row.stretch else "muted"
     words = fit(row.head + row.words, 14, NETWORK + BAR)
     head = words[: len(row.head)]
@@ -238,7 +238,7 @@ def _clear(canvas: Canvas, x: float, foot: float, words: str, size: float, bold:
 
 
 def draw_loop(canvas: Canvas, start: float, end: float, y: float, role: str) -> None:
-    """A loop from start to end and back: a forward and a backward pass."""
+    """Draw a loop from start to end and back: a forward and a backward pass."""
     tall = 5
     canvas.path(
         f"M{start:.1f} {y - tall:.1f}H{end - tall:.1f}a{tall} {tall} 0 0 1 0 {2 * tall}H{start + 8:.1f}",
@@ -274,7 +274,7 @@ def _number(row: Row) -> str:
 
 
 def _number_end(row: Row, bar: float, largest: int) -> float:
-    """The x coordinate at which the row's number ends and its link begins."""
+    """Return the x coordinate at which the row's number ends and its link begins."""
     words = [_number(row), *([seconds_words(row.measured.seconds)] if row.measured else [])]
     return bar + _bar_width(row, largest) + 8 + max(text_width(word, 14) for word in words) + 8
 

@@ -82,7 +82,7 @@ def _listed(layers: tuple[str, ...]) -> str:
 
 
 def _notes(step: Step) -> tuple[str, ...]:
-    """The estimated cost of the mode that was not chosen, where there was a choice."""
+    """Note the estimated cost of the mode that was not chosen, if there was a choice."""
     ways = step.alternatives
     other = min((way for way in ways if not way.chosen), key=lambda way: way.seconds, default=None)
     chosen = next((way for way in ways if way.chosen), None)

@@ -46,5 +46,5 @@ class Explanation(PlanComparison):
         return {"text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
-        """For notebooks: the picture, as wide as there is room."""
+        """Return the picture for notebooks, as wide as the cell."""
         return f'<div style="max-width:100%;overflow-x:auto">{self.to_svg()}</div>'

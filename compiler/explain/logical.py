@@ -67,7 +67,7 @@ def count(program: Program) -> int:
 
 
 def _children(node: Node) -> list[tuple[str, Node]]:
-    """(role, node): inputs have no role, parameters their name; each node once."""
+    """Return (role, node): inputs have no role, parameters their name; each node once."""
     pairs = [("", child) for child in node.inputs]
     for name, value in node.parameters:
         unsaid = name in ("over", "which")  # a named node is introduced by its name
@@ -85,7 +85,7 @@ def _nodes(value: Any) -> list[Node]:
 
 
 def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
-    """The operation as the language writes it: `top(4)`, `output[why]`, `present(featvis, size=value)`."""
+    """Write the operation as in the language: `top(4)`, `output[why]`, `present(featvis, size=value)`."""
     match node.op:
         case "substrate":
             layers = node.type.layers
@@ -119,7 +119,7 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
 
 
 def method_words(method: Any) -> str:
-    """`smoothgrad(of=linear, n_samples=10)`, `[linear, rise]`."""
+    """Write a method: `smoothgrad(of=linear, n_samples=10)`, `[linear, rise]`."""
     if not isinstance(method, tuple):
         return f"{method:g}" if isinstance(method, float) else str(method)
     name, given = method
@@ -162,7 +162,7 @@ def _value(value: Any, program: Program) -> str:
 
 
 def type_words(type: FieldType) -> str:
-    """`attribution: 672 channels × 2 classes, in 36 states`."""
+    """Write a type: `attribution: 672 channels × 2 classes, in 36 states`."""
     if type.content == "selection":
         size = type.axes[0]
         return f"the reader's choice of {'up to ' if not size.exact else ''}{size.size:,}"
@@ -194,14 +194,15 @@ def _counted(axis: Axis) -> str:
 
 
 def lines_of(program: Program, spans: Iterable[Span]) -> tuple[int, ...]:
-    """The lines of the text on which operations stand: the last line of each span, as a pipe's stage ends its span."""
+    """Return the lines of the text on which operations stand: the last line of each span, as a pipe's stage ends its
+    span."""
     if program.source is None:
         return ()
     return tuple(sorted({program.source.position(max(span.end - 1, span.start))[0] for span in spans}))
 
 
 def line_words(lines: Sequence[int]) -> str:
-    """`7, 8, 12`, `5-12`, and no more than four of them: `5, 13, 21 and 22 more`."""
+    """Write line numbers: `7, 8, 12`, `5-12`, and at most four of them: `5, 13, 21 and 22 more`."""
     runs: list[list[int]] = []
     for line in lines:
         if runs and line == runs[-1][1] + 1:

@@ -25,7 +25,7 @@ TimedStep = tuple[Step, Measured | None]
 
 
 def text(comparison: PlanComparison, width: int) -> str:
-    """Blocks with a blank line between them."""
+    """Write blocks with a blank line between them."""
     program = comparison.before.program
     blocks = [_head(program, width), _logical(comparison, width)]
     if comparison.optimized:
@@ -85,7 +85,7 @@ def _entry_row(program: Program, entry: Entry) -> Row:
 
 
 def _shared(comparison: PlanComparison) -> str:
-    """What the optimizer did to the logical plan."""
+    """Describe what the optimizer did to the logical plan."""
     before, after = count(comparison.before.program), count(comparison.after.program)
     if before == after:
         return f"{_plural(after, 'operation')}, no two of them equal."
@@ -170,7 +170,7 @@ def _counted(step: Step, measured: Measured) -> list[str]:
 
 
 def _choice(step: Step) -> list[str]:
-    """Both costs, where the optimizer had a choice."""
+    """Write both costs, if the optimizer had a choice."""
     notes = []
     for way in sorted(step.alternatives, key=lambda way: not way.chosen):
         cost = [_plural(way.passes, "pass", "passes"), si(way.flops, "FLOP")]

@@ -46,12 +46,13 @@ def dominators(sources: Sources, ends: Collection[str]) -> frozenset[str]:
 
 
 def meets_every_path(sources: Sources, ends: Collection[str], names: Iterable[str]) -> bool:
-    """Whether some of these layers stand on every path from `input` to the scores. False where there is no path."""
+    """Return whether every path from `input` to the scores passes at least one of these layers. False if there is no
+    path."""
     return reaches(sources, ends) and not reaches(sources, ends, frozenset(names))
 
 
 def reaches(sources: Sources, ends: Collection[str], closed: Collection[str] = ()) -> bool:
-    """Whether a path that passes none of the layers ``closed`` leads from `input` to the scores."""
+    """Return whether a path from `input` to the scores avoids the layers ``closed``."""
     seen, waiting = set(closed), list(ends)
     while waiting:
         name = waiting.pop()

@@ -26,13 +26,13 @@ SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = (
 
 
 def layer_name(name: str) -> str:
-    """The name of a layer; `input` and `output` are the network's own, so that a module called so gets another. In a
-    text it is reached by its quoted name, `"input".channel`."""
+    """Return the name of a layer; `input` and `output` are reserved for the network's own, so a module of that name
+    gets another. A text refers to it by its quoted name, `"input".channel`."""
     return f"{name}{_LAYER}" if name in (INPUT, OUTPUT) else name
 
 
 def in_text(name: str) -> str:
-    """A layer's name as a text writes it: in quotes where it is no plain word, or a word of the language."""
+    """Return a layer's name as written in a text: quoted if it is not a plain word, or is a word of the language."""
     name = name.removesuffix(_LAYER)
     return name if PLAIN.fullmatch(name) and name not in (INPUT, OUTPUT) else f'"{name}"'
 
@@ -123,7 +123,7 @@ class ModelDescription:
         return table | {alias: table[name] for alias, name in self.aliases.items()}
 
     def quoted(self, name: str) -> LayerDescription | None:
-        """The layer that a text names in quotes: also one whose module is called `input` or `output`."""
+        """Return the layer that a text names in quotes, including one whose module is called `input` or `output`."""
         return self.by_name.get(layer_name(name)) or self.by_name.get(name)
 
     @cached_property
@@ -136,14 +136,14 @@ class ModelDescription:
         return LayerDescription(INPUT, "", ("channel", "y", "x"), (self.channels, *self.input_size))
 
     def label(self, index: int) -> str:
-        """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
+        """Return the first synonym of a class, or `class 7` if the label is unknown or invisible."""
         name = self.labels[index].split(", ")[0].strip() if self.labels else ""
         if not name and self.scores == VALUE:
             return "the output" if self.classes == 1 else f"output {index}"
         return name or f"class {index}"
 
     def some_layer(self, near: Sequence[str] = ()) -> str:
-        """A layer to name in an example, as a text writes it: the first of ``near``, else the last with positions."""
+        """Return a layer for an example, as written in a text: the first of ``near``, else the last with positions."""
         name = next((name for name in near if name in self.by_name), None)
         if name is None:
             with_positions = [
@@ -154,7 +154,7 @@ class ModelDescription:
         return in_text(name)
 
     def some_layers(self) -> str:
-        """Some of the layers, in words: the first blocks and the last, where the model has blocks."""
+        """List some layers in words: the first blocks and the last, if the model has blocks."""
         names = [layer.name for layer in self.layers if layer.kind in ("block", "")] or list(self.by_name)
         names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
         shown = names if len(names) <= 4 else [*names[:2], "...", *names[-2:]]
@@ -169,8 +169,8 @@ class ModelDescription:
         return dominators(self._sources, self.ends)
 
     def place(self, *names: str) -> Place:
-        """Whether some layers are a cut, together where they are several: every path from the input to the scores
-        passes one of them. Else they are branches."""
+        """Return whether the layers together are a cut: every path from the input to the scores passes one of them.
+        Otherwise they are branches."""
         known = [name if name == INPUT else self.by_name[name].name for name in names]
         if not self.ends:
             return "unknown"
@@ -180,14 +180,15 @@ class ModelDescription:
         return "cut" if together else "branch"
 
     def cuts_before(self, name: str) -> tuple[str, ...]:
-        """The layers on every path from the input to a layer, or to `output`, in the order in which they run; the layer
-        itself is none of them."""
+        """Return the layers on every path from the input to a layer, or to `output`, in forward order, without the
+        layer itself."""
         known = None if name == OUTPUT else self.by_name[name]
         passed = dominators(self._sources, self.ends if known is None else known.inputs)
         return tuple(layer.name for layer in self.layers if layer.name in passed and layer is not known)
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-        """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
+        """Return (from, to) among some layers and `input`: the result of one enters the other without passing a
+        third."""
         selected, known = {INPUT, *names}, self.by_name
 
         def sources(layer: str, seen: set[str]) -> Iterable[str]:
@@ -202,7 +203,7 @@ class ModelDescription:
         return tuple((source, layer) for layer in own for source in dict.fromkeys(sources(layer, set())))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data. Rare fields are left out where they have their default."""
+        """Return plain data. Rare fields are left out if they have their default."""
         data = asdict(self)
         for layer in data["layers"]:
             for name in ("inputs", "grid", "prefix", "scores"):
@@ -227,7 +228,7 @@ class ModelDescription:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
-        """What `to_json` gave; fields that have a default may be missing."""
+        """Read the result of `to_json`; fields with a default may be missing."""
         layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
         parts = tuple(PartDescription(**_tuples(part, "shape", "layers")) for part in data.get("parts", ()))
         plain = _tuples(data, "input_size", "labels", "columns", "ends")

@@ -52,7 +52,7 @@ class Node:
         return f"<{self.op} {self.digest[:8]}: {self.type}>"
 
     def __getitem__(self, name: str) -> Any:
-        """The value of a parameter. Raises KeyError where there is none of that name."""
+        """Return the value of a parameter. Raises KeyError if there is none of that name."""
         for key, value in self.parameters:
             if key == name:
                 return value
@@ -74,7 +74,8 @@ PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def _digestible(name: str, value: Any) -> Any:
-    """The value with nodes replaced by their digests. Raises TypeError for a value that no parameter may hold."""
+    """Return the value with nodes replaced by their digests. Raises TypeError for a value that no parameter may
+    hold."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, Node):
@@ -310,7 +311,7 @@ class Program:
         return tuple(element for interface in self.interfaces for element in interface.elements)
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """The value of `featvis.size`, `seed`, `states` ..."""
+        """Return the value of a setting: `featvis.size`, `seed`, `states` ..."""
         return next((value for key, value in self.settings if key == name), default)
 
     def spans(self, node: Node) -> tuple[Span, ...]:

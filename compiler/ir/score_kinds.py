@@ -16,7 +16,7 @@ UNITS = {LOGITS: "logits", SIGMOID: "logits", VALUE: "score", PROBABILITIES: "pr
 
 
 def resolved_kind(declared: str | None, guessed: str) -> str:
-    """The kind that a text declares, made exact by what the network shows; the guess where it declares none."""
+    """Return the kind that a text declares, refined by the inferred one; the inferred one if the text declares none."""
     if declared is None:
         return guessed
     if declared == INDEPENDENT:
@@ -27,5 +27,5 @@ def resolved_kind(declared: str | None, guessed: str) -> str:
 
 
 def unit_of(kind: str) -> str:
-    """The unit of the scores that a network gives."""
+    """Return the unit of the network's scores."""
     return UNITS.get(kind, "logits")

@@ -43,7 +43,7 @@ FORMAT, VERSION = "bbilang-program", 1
 
 
 def to_json(program: Program) -> dict[str, Any]:
-    """The program as dictionaries, lists, numbers, strings and None."""
+    """Convert the program to dictionaries, lists, numbers, strings and None."""
     return _Writer(program).program()
 
 
@@ -115,7 +115,7 @@ class _Writer:
         }
 
     def derivatives(self, step: Backward | Tangents | Rerun) -> dict[str, Any]:
-        """What the three kinds of derivative passes have in common."""
+        """Write what the three kinds of derivative passes have in common."""
         requests = [
             {
                 "target": self.numbers[id(request.target)],
@@ -336,6 +336,6 @@ def _tupled(value: Any) -> Any:
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of the form."""
+    """Return the JSON Schema of the form."""
     form: dict[str, Any] = json.loads((Path(__file__).parent / "program.schema.json").read_text(encoding="utf-8"))
     return form

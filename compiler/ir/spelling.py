@@ -11,17 +11,17 @@ WORDS = {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "int
 
 
 def name_text(name: str) -> str:
-    """A model's name."""
+    """Write a model's name."""
     return name if PLAIN.fullmatch(name) else quoted(name)
 
 
 def layer_text(layer: str) -> str:
-    """A layer's name."""
+    """Write a layer's name."""
     words = layer.split(".")
     plain = PLAIN.fullmatch(layer) and words[-1] not in ATOMS and words[0] not in WORDS
     return layer if plain else quoted(layer)
 
 
 def quoted(words: str) -> str:
-    """A text between quotation marks."""
+    """Quote a text."""
     return json.dumps(words, ensure_ascii=False)

@@ -109,15 +109,16 @@ class FieldType:
         return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
 
     def varying(self, name: str) -> Axis | None:
-        """The axis whose atoms differ along the axis ``name``, so that this cannot be reduced alone; or None."""
+        """Return the axis whose atoms differ along the axis ``name``, so that ``name`` cannot be reduced alone; or
+        None."""
         return next((axis for axis in self.axes if name in axis.varies), None)
 
     def swap(self, new: Axis) -> FieldType:
-        """The type with the axis of the same name replaced."""
+        """Return the type with the axis of the same name replaced."""
         return replace(self, axes=tuple(new if axis.name == new.name else axis for axis in self.axes))
 
     def with_states(self, *more: Axis) -> FieldType:
-        """States joined by name: a selection used twice is one axis."""
+        """Return the type with more states, joined by name: a selection used twice is one axis."""
         known = {axis.name for axis in self.states}
         fresh: list[Axis] = []
         for axis in more:

@@ -14,8 +14,8 @@ LARGEST = 1 << 62  # magnitude of an integer
 
 
 def check_levels(value: Any, most: int = MOST_LEVELS) -> None:
-    """Raises ValueError for JSON that is nested too deeply, or has numbers that are too large or not finite. Never
-    recurses."""
+    """Check for JSON that is nested too deeply, or has numbers that are too large or not finite, without recursion.
+    Raises ValueError."""
     pending = [(value, 0)]
     while pending:
         value, level = pending.pop()
@@ -32,7 +32,7 @@ def check_levels(value: Any, most: int = MOST_LEVELS) -> None:
 
 
 def check_form(value: Any, kind: type, path: str) -> None:
-    """Raises TypeError where an object does not have the fields of the dataclass ``kind``, each of its type."""
+    """Check that an object has the fields of the dataclass ``kind``, each of its type. Raises TypeError."""
     if not isinstance(value, dict):
         raise TypeError(f"{path} is no object")
     known = _types(kind)

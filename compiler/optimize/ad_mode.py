@@ -34,8 +34,8 @@ class Way:
 
 
 def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
-    """The ways to serve a group of backwards that a plan compares: reverse mode throughout; then the best mixture and
-    forward mode wherever it applies, where they differ. One is chosen: the cheapest, or the mode that is forced."""
+    """Return the ways to serve a group of backwards that a plan compares: reverse mode throughout; then the best
+    mixture and, if different, forward mode wherever it applies. The cheapest, or the mode that is forced, is chosen."""
     if program.description is None or not backward.stops:
         return (Way("reverse", backward, (), Cost(), True),)
     group = _Group(program, backward, program.description)
@@ -147,7 +147,7 @@ def cotangents(backward: Backward, description: ModelDescription) -> dict[str, i
 def lowest_layers(
     requests: Iterable[DerivativeRequest], target_layer: str, description: ModelDescription
 ) -> dict[Key, str]:
-    """For every class or atom among the targets, the earliest layer that requests it."""
+    """Return, for every class or atom among the targets, the earliest layer that requests it."""
     lowest: dict[Key, str] = {}
     for same in _by_target(requests):
         low = earliest(description, tuple(layer for request in same for layer in request.layers))
@@ -157,7 +157,7 @@ def lowest_layers(
 
 
 def _by_target(requests: Iterable[DerivativeRequest]) -> list[list[DerivativeRequest]]:
-    """The requests of each target that follow it alike: they concern the same classes or atoms."""
+    """Group requests that follow the same classes or atoms in the same way."""
     groups: dict[tuple[Node, bool], list[DerivativeRequest]] = {}
     for request in requests:
         groups.setdefault((request.target, request.combined), []).append(request)
@@ -165,7 +165,7 @@ def _by_target(requests: Iterable[DerivativeRequest]) -> list[list[DerivativeReq
 
 
 def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
-    """The requested atoms at the layer, those with equal parts once."""
+    """Count the requested atoms at the layer, those with equal parts once."""
     kinds = dict.fromkeys(request.parts for request in tangents.requests)
     requests = ([request for request in tangents.requests if request.parts == parts] for parts in kinds)
     return sum(_atoms(some, tangents.layer, description) for some in requests)
@@ -174,7 +174,8 @@ def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
 def _atoms(
     requests: Iterable[DerivativeRequest], layer: str, description: ModelDescription, likely: bool = False
 ) -> int:
-    """The most atoms of one kind at a layer that are requested; ``likely``: what a choice goes by."""
+    """Return the largest number of atoms of one kind that is requested at a layer. ``likely``: the expected number, for
+    a choice between modes."""
     counts, most = {}, 0
     for request in requests:
         frame = _frame(request)
@@ -185,12 +186,12 @@ def _atoms(
 
 
 def _frame(request: DerivativeRequest) -> Node:
-    """The field whose atoms a request concerns."""
+    """Return the field whose atoms a request concerns."""
     return request.node.inputs[0] if request.node.inputs else request.node
 
 
 def _narrow(request: DerivativeRequest, group: Collection[Node]) -> bool:
-    """True where the field's atoms are known before the group's own derivatives are."""
+    """Return whether the field's atoms are known before the group's own derivatives."""
     return not any(node in group for node in walk(_frame(request)))
 
 

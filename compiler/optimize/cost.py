@@ -37,7 +37,8 @@ class Cost:
 def passes_cost(
     description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, target_layer: str
 ) -> Cost:
-    """``count`` passes of one kind between a layer and a target layer above it, in either direction."""
+    """Return the cost of ``count`` passes of one kind between a layer and a target layer above it, in either
+    direction."""
     flops, bytes = (
         count * inputs * flops_between(description, low, target_layer),
         count * inputs * bytes_between(description, low, target_layer),
@@ -46,7 +47,7 @@ def passes_cost(
 
 
 def flops_upto(description: ModelDescription, name: str) -> int:
-    """FLOPs of one input's forward that stops after a layer; of the whole network for `output`."""
+    """Return the FLOPs of one input's forward that stops after a layer; of the whole network for `output`."""
     if name == "output" or name.startswith("chain "):
         return description.flops
     layer = description.by_name.get(name)
@@ -54,7 +55,7 @@ def flops_upto(description: ModelDescription, name: str) -> int:
 
 
 def bytes_upto(description: ModelDescription, name: str) -> int:
-    """Bytes that one input's forward to a layer reads and writes."""
+    """Return the bytes that one input's forward to a layer reads and writes."""
     if name == "output" or name.startswith("chain "):
         return description.bytes
     layer = description.by_name.get(name)
@@ -62,8 +63,8 @@ def bytes_upto(description: ModelDescription, name: str) -> int:
 
 
 def flops_between(description: ModelDescription, low: str, target_layer: str) -> int:
-    """FLOPs of one row between a layer and a target layer above it, in either direction: back it takes as many as
-    forth, since no weight's gradient is computed."""
+    """Return the FLOPs of one row between a layer and a target layer above it, in either direction: a backward takes as
+    many as a forward, since no weight gradients are computed."""
     return max(flops_upto(description, target_layer) - flops_upto(description, low), 0)
 
 
@@ -72,7 +73,8 @@ def bytes_between(description: ModelDescription, low: str, target_layer: str) ->
 
 
 def rerun_rows(rerun: Rerun, targets: int) -> tuple[int, int]:
-    """(rows that run for each input, how many times a row's FLOPs each costs: forth, and back for every gradient).
+    """Return (rows per input, cost of each as a multiple of a row's forward FLOPs: the forward, and a backward for
+    every gradient).
 
     targets: how many scores are followed, rivals among them.
     """
@@ -84,8 +86,8 @@ def rerun_rows(rerun: Rerun, targets: int) -> tuple[int, int]:
 
 
 def extra_rows(rerun: Rerun, targets: int) -> int:
-    """Rows besides, which only run forth: of the score at the baseline, and, where more slots are followed than go down
-    together, a forward for each further group of them."""
+    """Return the number of rows that run forward only: the score at the baseline, and, if more slots are followed than
+    fit into one backward, a forward for each further group of them."""
     rows = rerun.extra * (1 if rerun.above else targets)
     if rerun.above and rerun.shares and rerun.returns:
         rows += rerun.visits * (max(targets - 1, 0) // SLOTS)
@@ -93,24 +95,24 @@ def extra_rows(rerun: Rerun, targets: int) -> int:
 
 
 def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops: bool) -> int:
-    """FLOPs of one input's forward: to the deepest of the layers, or through the whole network."""
+    """Return the FLOPs of one input's forward: to the deepest of the layers, or through the whole network."""
     if not stops:
         return description.flops
     return max((flops_upto(description, layer) for layer in layers), default=0)
 
 
 def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
-    """The layer among these that a backward reaches last; the input where there is none."""
+    """Return the layer among these that a backward reaches last; the input if there is none."""
     return min(layers, key=lambda name: flops_upto(description, name), default="input")
 
 
 def layer_of(description: ModelDescription, name: str) -> LayerDescription:
-    """The layer's description; `input` is the picture itself."""
+    """Return the layer's description; `input` is the picture itself."""
     return description.by_name.get(name) or description.input
 
 
 def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> int:
-    """Bytes of one input's activations at the layers."""
+    """Return the bytes of one input's activations at the layers."""
     total = 0
     for name in layers:
         count = 1
@@ -121,7 +123,8 @@ def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> in
 
 
 def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int, steps: int) -> int:
-    """FLOPs of one icon: a forward to the layer and a backward down to the image, each step, at the icon's size."""
+    """Return the FLOPs of one icon: at each step, a forward to the layer and a backward to the image, at the icon's
+    size."""
     y, x = description.input_size
     forward = max((flops_upto(description, layer) for layer in layers), default=0)
     return int(2 * steps * forward * size * size / (y * x))
@@ -134,7 +137,7 @@ def octaves_of(node: Node, program: Program) -> int:
 
 
 def tries_and_pictures(node: Node, program: Program) -> tuple[int, int]:
-    """(pictures that are made of each atom, those that are shown)."""
+    """Return (pictures made for each atom, pictures shown)."""
 
     def option(name: str) -> int | None:
         own: int | None = node.get(name)

@@ -176,12 +176,12 @@ def as_one_score(
 
 
 def icon_bound(element: Element, program: Program) -> int:
-    """The most icons that an element can show: slots x facets x states x inputs x pictures of each atom."""
+    """Return an upper bound on the icons of an element: slots x facets x states x inputs x pictures of each atom."""
     return shown_bound(element.node) * tries_and_pictures(element.node, program)[1]
 
 
 def shown_bound(node: Node) -> int:
-    """The most atoms that a node's states can show."""
+    """Return an upper bound on the atoms that a node's states can show."""
     count = node.type.state_count
     for axis in node.type.axes:
         if axis.name != "class" or node.type.atom == "class":

@@ -63,7 +63,7 @@ def rebuilt(program: Program, change: Change) -> tuple[Program, dict[Node, Node]
 
 
 def _with_children(node: Node, done: IdentityMap[Node, Node]) -> Node:
-    """The node with its rebuilt children; itself where none changed."""
+    """Return the node with its rebuilt children; itself if none changed."""
 
     def parameter(value: object) -> object:
         if isinstance(value, Node):
@@ -88,7 +88,7 @@ def unify_equal_nodes(program: Program) -> Program:
 
 
 def select_first(program: Program) -> Program:
-    """Of a few atoms that the reader can choose, only theirs are derived: `layer | attribute(t) | at(s)` is
+    """Differentiate only the atoms that the reader can choose, if these are few: `layer | attribute(t) | at(s)` becomes
     `layer | at(s) | attribute(t)`, since each atom's number is its own (7)."""
     requests: Requests = {}
     for number, derivatives in enumerate(program.derivatives):
@@ -130,7 +130,7 @@ def select_first(program: Program) -> Program:
 
 
 def _selected_first(node: Node) -> Node:
-    """`frame | derivative | at` as `frame | at | derivative`."""
+    """Rewrite `frame | derivative | at` as `frame | at | derivative`."""
     content = node.inputs[0]
     (frame,) = content.inputs
     touched = set(content.type.names) - set(node.type.names)
@@ -141,7 +141,8 @@ def _selected_first(node: Node) -> Node:
 
 
 def _movable(program: Program, node: Node, requests: Requests) -> bool:
-    """True for `at` of few atoms, directly after a derivative of a layer's own atoms that tangents could compute."""
+    """Return whether the node is an `at` of few atoms, directly after a derivative of a layer's own atoms that tangents
+    could compute."""
     content, description = node.inputs[0], program.description
     if content not in requests or description is None or not all(request.parts for _, request in requests[content]):
         return False

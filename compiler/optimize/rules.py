@@ -50,15 +50,15 @@ def drop_unshown(program: Program) -> Program:
 
 
 def _after_forwards(derivatives: Derivative, new_index: Mapping[int, int]) -> Derivative:
-    """The same derivatives after forwards got other numbers."""
+    """Return the same derivatives after forwards were renumbered."""
     if isinstance(derivatives, Rerun) and derivatives.baseline >= 0:
         derivatives = replace(derivatives, baseline=new_index[derivatives.baseline])
     return replace(derivatives, forward=new_index[derivatives.forward])
 
 
 def share_forward(program: Program) -> Program:
-    """One forward for the inputs, one for each baseline and one for each rule of derivatives captures every demanded
-    layer (2)."""
+    """Capture every demanded layer in one forward for the inputs, one for each baseline and one for each rule of
+    derivatives (2)."""
     kinds = list(dict.fromkeys((f.picture, f.rule) for f in program.forwards))
     if len(kinds) == len(program.forwards):
         return program
@@ -78,8 +78,8 @@ def stop_at_deepest(program: Program) -> Program:
 
 
 def share_backward(program: Program) -> Program:
-    """One backward per target serves every layer (3): equal targets are one, and so are equal classes of different
-    ones.
+    """Serve every layer by one backward per target (3): equal targets are one, and so are equal classes of different
+    targets.
 
     Targets that depend on the results of other derivatives stay in a later group.
     """
@@ -101,8 +101,8 @@ def share_backward(program: Program) -> Program:
 
 
 def level(target: Node, program: Program) -> int:
-    """How many rounds of derivatives must be there before the target is known: a class that the reader selects in an
-    element of attributions is known after those."""
+    """Return how many rounds of derivatives must be computed before the target is known: a class that the reader
+    selects in an element of attributions is known after those."""
     derived = {node for d in program.derivatives for node in d.serves}
     depth: dict[int, int] = {}
     for node in walk(target):
@@ -150,8 +150,9 @@ def run_above(program: Program) -> Program:
 
 
 def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
-    """One run for each layer at zero, whatever the target: the scores of all classes come from it. Above the layer
-    where the network above it is there anyway: cutting it off takes longer than one run of the whole network."""
+    """Merge the reruns of each layer at zero: one gives the scores of all classes, whatever the target. They start
+    above the layer if the network above it is cut off anyway: cutting it off takes longer than one run of the whole
+    network."""
     steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *others)
     cut = {(step.forward, step.layer) for step in steps}
     layers: dict[str, list[Rerun]] = {}

@@ -54,14 +54,14 @@ def captured_at(target: Node, target_layer: str) -> tuple[str, ...]:
 
 
 def _order(description: ModelDescription, name: str) -> int:
-    """The layer's number in forward order; the input comes first."""
+    """Return the layer's number in forward order; the input comes first."""
     layer = description.by_name.get(name)
     return description.layers.index(layer) if layer else -1
 
 
 def target_keys(target: Node, target_layer: str, description: ModelDescription) -> set[Key]:
-    """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
-    is a bound."""
+    """Return the classes or atoms that a target can consist of. The same one under two descriptions counts twice: the
+    number is a bound."""
     if target_layer == OUTPUT or target_layer.startswith(CHAIN):
         return target_classes(target, description.classes)
     count, atom = atom_count(target, target_layer, description), target.type.atom
@@ -76,7 +76,7 @@ def target_keys(target: Node, target_layer: str, description: ModelDescription) 
 
 
 def score_keys(target: Node, target_layer: str, description: ModelDescription) -> set[Key]:
-    """The scores that a target is made of: as `target_keys`, but a sum or difference of classes is one."""
+    """Return the scores that a target consists of: like `target_keys`, but a sum or difference of classes is one."""
     if target_layer != OUTPUT or target.op == "output":
         return target_keys(target, target_layer, description)
     if target.op != "combine":
@@ -87,12 +87,12 @@ def score_keys(target: Node, target_layer: str, description: ModelDescription) -
 
 
 def request_keys(request: DerivativeRequest, target_layer: str, description: ModelDescription) -> set[Key]:
-    """The classes, scores or atoms that the target of a request can be made of, as the request follows them."""
+    """Return the classes, scores or atoms that the target of a request can consist of, as the request follows them."""
     return (score_keys if request.combined else target_keys)(request.target, target_layer, description)
 
 
 def _number(target: Node, target_layer: str, description: ModelDescription) -> int | None:
-    """The number of a picked atom among those of a layer; None where the layer has none."""
+    """Return the number of a picked atom among those of a layer; None if the layer has none."""
     layer, number = layer_of(description, target_layer), 0
     axes = [axis for axis in ("y", "x", "token", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
     axes = [axis for axis in axes if axis in layer.axes]
@@ -106,8 +106,8 @@ def _number(target: Node, target_layer: str, description: ModelDescription) -> i
 
 
 def target_classes(target: Node, total: int) -> set[Key]:
-    """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
-    index, or an atom of a selection."""
+    """Return the classes that a target can consist of, by what is known before the network runs: a rank among the
+    scores, an index, or an atom of a selection."""
     if target.op == "chain":
         return {("chain", target.digest, key) for key in target_classes(target.inputs[1], total)}
     if target.op != "output":
@@ -130,13 +130,14 @@ def target_classes(target: Node, total: int) -> set[Key]:
 
 
 def known_apart(keys: set[Key]) -> bool:
-    """True where different keys are surely different classes, so that their number is exact."""
+    """Return whether different keys are certainly different classes, so that their number is exact."""
     kinds = {key[0] for key in keys}
     return len(kinds) <= 1 and not kinds & {"state", "some"}
 
 
 def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:
-    """The most atoms that a field has at one layer: all that the layer has, or fewer where its axes say so.
+    """Return the largest number of atoms that a field has at one layer: all atoms of the layer, or fewer if its axes
+    say so.
 
     likely: of atoms that were chosen from several layers, an even share.
     """
@@ -157,7 +158,7 @@ def _own_axes(node: Node) -> list[Axis]:
 
 
 def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
-    """The atoms of this kind that a layer has."""
+    """Return the number of atoms of this kind in a layer."""
     if node.type.atom == "group":
         axis = node.type.axis("group")
         return axis.size if axis is not None else 1

@@ -44,7 +44,7 @@ def _row_flops(rerun: Rerun, description: ModelDescription) -> int:
 
 
 def _again(program: Program, node: Node, description: ModelDescription, classes: int) -> Cost:
-    """What one attribution costs by itself; to so many classes where that is not 0."""
+    """Return the cost of one attribution by itself; to that many classes if ``classes`` is not 0."""
     passes, flops, bound = 0, 0, False
     forwards: dict[int, set[str]] = {}  # number of a forward -> the layers that it captures
     for step in program.derivatives:
@@ -69,7 +69,7 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
 
 
 def _step_cost(step: Backward | Tangents | Rerun, keys: set[Key], count: int, description: ModelDescription) -> Cost:
-    """One group of derivatives for ``count`` targets."""
+    """Return the cost of one group of derivatives for ``count`` targets."""
     if isinstance(step, Backward):
         double = 2 if step.target_layer.startswith(CHAIN) else 1
         low = min(step.layers, key=lambda x: flops_between(description, "input", x)) if step.stops else "input"

@@ -33,7 +33,7 @@ def _shown(program: Program) -> list[object]:
 
 
 def _requests(program: Program) -> set[tuple[str, str, str]]:
-    """(digest of a node, digest of its target, layer) of every derivative that is requested."""
+    """Return (digest of a node, digest of its target, layer) of every requested derivative."""
     return {
         (request.node.digest, request.target.digest, layer)
         for derivative in program.derivatives

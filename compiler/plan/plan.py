@@ -84,7 +84,7 @@ class Plan:
     steps: tuple[Step, ...]
 
     def total(self, kind: Kind) -> tuple[int, int]:
-        """(passes, FLOPs) of all steps of a kind."""
+        """Return (passes, FLOPs) of all steps of a kind."""
         own = [step for step in self.steps if step.kind == kind]
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
@@ -118,7 +118,7 @@ def plan(program: Program) -> Plan:
 
 
 def order(steps: Iterable[Step]) -> list[Step]:
-    """The steps as they are executed: icons last, when all numbers are there."""
+    """Order the steps as they are executed: icons last, when all numbers are known."""
     return sorted(steps, key=lambda step: step.kind == "icons")
 
 
@@ -254,7 +254,7 @@ class _Alternatives:
         self._known: dict[tuple[int, str], tuple[Alternative, ...]] = {}
 
     def of(self, derivatives: Backward | Tangents) -> tuple[Alternative, ...]:
-        """The ways to the derivatives from one target layer by one forward."""
+        """Return the ways to compute the derivatives from one target layer by one forward."""
         key = (derivatives.forward, derivatives.target_layer)
         if key not in self._known:
             self._known[key] = self._ways(*key)
@@ -287,7 +287,7 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _sure_icons(node: Node) -> int:
-    """The icons that an element surely needs in every state: neurons of one channel share theirs."""
+    """Count the icons that an element certainly needs in every state: neurons of one channel share theirs."""
     type, count = node.type, 1
     for axis in type.axes:
         if not axis.exact:

@@ -67,8 +67,8 @@ def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
 
 
 def fraction(description: ModelDescription, name: str) -> float:
-    """The share of the network's forward before a layer: 0 at the input, 1 at the output. By FLOPs; by the order of
-    the layers where FLOPs are unknown."""
+    """Return the share of the network's forward before a layer: 0 at the input, 1 at the output. By FLOPs; by the order
+    of the layers if FLOPs are unknown."""
     if name == OUTPUT:
         return 1.0
     layer = description.by_name.get(name)
@@ -80,7 +80,7 @@ def fraction(description: ModelDescription, name: str) -> float:
 
 
 def predicts(program: Program, before: Program) -> int:
-    """The number of the forward that says what the page tells of every picture: what the model predicts. -1 for none.
+    """Return the number of the forward whose scores are the page's predictions, -1 for none.
 
     As written it is one of its own, which serves no node; later it is the first that gives scores.
     """

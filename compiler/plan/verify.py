@@ -43,7 +43,7 @@ def verify_plan(plan: Plan) -> None:
 
 
 def derivative_of(program: Program, step: Step) -> Backward | Tangents | Rerun | None:
-    """The derivative that a step computes."""
+    """Return the derivative that a step computes."""
     match step.kind:
         case "backward":
             return program.backwards[step.index]
@@ -55,7 +55,7 @@ def derivative_of(program: Program, step: Step) -> Backward | Tangents | Rerun |
 
 
 def used_forwards(program: Program, step: Step) -> set[int]:
-    """The numbers of the forwards whose activations a step reads."""
+    """Return the numbers of the forwards whose activations a step reads."""
     derivative = derivative_of(program, step)
     if derivative is not None:
         baseline = derivative.baseline if isinstance(derivative, Rerun) else -1

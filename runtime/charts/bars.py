@@ -29,7 +29,8 @@ class BarChart(SlotChart):
     """A slot holds a bar for each series that is drawn as one; the others are whiskers on the first."""
 
     def arrange(self, geometry: Geometry) -> Geometry:
-        """Panels side by side where each can be 260 pixels wide; a column for names as wide as the longest needs."""
+        """Put panels side by side where each can be 260 pixels wide, with a column for names as wide as the longest
+        needs."""
         element = self.element
         self.whiskers = whiskers_of(element)
         self.bars = [line for line in range(self.lines) if line not in self.whiskers]
@@ -95,7 +96,7 @@ class BarChart(SlotChart):
         ]
 
     def first_rows(self) -> list[Row]:
-        """One row per slot, of its first bar."""
+        """Return one row of data per slot, for its first bar."""
         return [{**row, "line": self.bars[0], "order": 0} for row in self.slot_rows()]
 
     def layers(self) -> list[Layer]:
@@ -156,7 +157,7 @@ class BarChart(SlotChart):
         return f"({self.above} ? datum.slot_top + {NAME / 2 - 1} : datum.y0 + {self.thick / 2})"
 
     def whisker_marks(self) -> list[Layer]:
-        """For each whisker a line from value - it to value + it over the bar, with short ends."""
+        """Draw each whisker as a line from value − w to value + w over the bar, with short ends."""
         made = []
         for number, line in enumerate(self.whiskers):
             data = [{**row, "line": 0, "order": 0} for row in self.slot_rows()]
@@ -196,6 +197,6 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def whiskers_of(element: Element) -> list[int]:
-    """The series that are drawn as error bars on the first: how far it may be off."""
+    """Return the series that are drawn as error bars on the first one."""
     lines = element.options.get("whiskers", [])
     return [int(line) for line in lines] if isinstance(lines, list) else []

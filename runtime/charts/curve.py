@@ -50,7 +50,7 @@ class CurveChart(SlotChart):
         return [*self.key.layers(), *self.rules(), *self.curves(), self.names()]
 
     def rules(self) -> list[Layer]:
-        """Lines at zero and at the ends of the scale, with their numbers."""
+        """Draw lines at zero and at the ends of the scale, with their numbers."""
         element, x = self.element, self.geometry.x
         data = [{**row, "at": value} for value in sorted({self.low, 0.0, self.high}) for row in rows(element)]
         height = self.height("datum.at")
@@ -82,7 +82,7 @@ class CurveChart(SlotChart):
         return [line, points.mark_circle(size=46, opacity=1).encode(x_of(), y_of(), colour)]
 
     def names(self) -> Layer:
-        """The slots' names below the plot, at most ``MAX_NAMES`` of them."""
+        """Draw the slots' names below the plot, at most ``MAX_NAMES`` of them."""
         few = self.count <= MAX_NAMES
         shown = "true" if few else f"datum.slot % {-(-self.count // MAX_NAMES)} == 0"
         slot = self.slot

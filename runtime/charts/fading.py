@@ -21,7 +21,7 @@ INPUT = "datum.frame.pictures[1]"  # of a map that stands alone: the picture tha
 
 
 def spotlight(element: Element, geometry: Geometry, panels: list[tuple[int, int]], strength: float) -> list[Layer]:
-    """The element's veils (`colours.veil_png`) over what they are drawn on: first its colours go, then it fades."""
+    """Draw the element's veils (`colours.veil_png`) over its host, which first loses its colours and then fades."""
     name, shown = identifier(element.id), "datum.frame.pictures[0]"
     return [
         map_layer(element, geometry, panels, shown, smooth=True, blend="saturation").properties(name=f"grey_{name}"),
@@ -30,7 +30,7 @@ def spotlight(element: Element, geometry: Geometry, panels: list[tuple[int, int]
 
 
 def faded(element: Element, geometry: Geometry, panels: list[tuple[int, int]], veil: float) -> list[Layer]:
-    """What lies below without its colours, and paler: where the element draws something in its present state."""
+    """Desaturate and fade what lies below, where the element draws something in its present state."""
     name = identifier(element.id)
     data: list[Row] = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
     drawn = "datum.frame.pictures[0] >= 0"
@@ -48,7 +48,7 @@ def faded(element: Element, geometry: Geometry, panels: list[tuple[int, int]], v
 
 
 def faint_input(element: Element, geometry: Geometry) -> list[Layer]:
-    """The input below a map that stands alone, grey and faint; nothing where it is no picture."""
+    """Draw the input below a map that stands alone, grey and faint; nothing if the input is not a picture."""
     if not any(len(frame.pictures) > 1 for panel in element.panels for frame in panel.frames):
         return []
     below = map_layer(element, geometry, own_panels(element), INPUT, smooth=True)

@@ -26,7 +26,7 @@ class IconChart(SlotChart):
     """A slot is an icon with its label, its values and a remark below it; rows wrap."""
 
     def arrange(self, geometry: Geometry) -> Geometry:
-        """Named quantities of a row of icons: columns, the extra width or height of a gap, panels in rows."""
+        """Name the quantities of a row of icons: columns, the extra width or height of a gap, panels in rows."""
         element = self.element
         frames = [frame for panel in element.panels for frame in panel.frames]
         self.netted = series(element) == 2 and "color" not in element.options
@@ -75,7 +75,7 @@ class IconChart(SlotChart):
         return [*made, self.dots()] if self.element.gap else made
 
     def selection(self) -> list[Layer]:
-        """All of a slot takes the pointer: icon, label and values."""
+        """Let the whole slot take the pointer: icon, label and values."""
         corners = {
             "left": "datum.x0",
             "top": "datum.y0",
@@ -85,7 +85,7 @@ class IconChart(SlotChart):
         return [self.hit(self.layer(self.slot_rows(), **self.slot, **corners))]
 
     def icons(self) -> list[Layer]:
-        """The icons, scaled by area where sizes are given, and a ring around those that are selected."""
+        """Draw the icons, scaled by area where sizes are given, with rings around selected ones."""
         unit, data = self.geometry.unit, self.slot_rows()
         side = f"{unit} * sqrt(datum.frame.sizes[datum.slot])"
         left, top = f"datum.x0 + ({unit} - datum.side) / 2", f"datum.y0 + ({unit} - datum.side) / 2"
@@ -116,7 +116,7 @@ class IconChart(SlotChart):
         ]
 
     def labels(self) -> list[Layer]:
-        """The atoms' labels, without what stands above the panel already."""
+        """Draw the atoms' labels, without the words that already stand above the panel."""
         name = f"atoms_{self.name}[datum.atom]"
         name = f"(datum.frame.label ? replace({name}, datum.frame.label + ', ', '') : {name})"
         chip = CHIP if coloured(self.element) else 0
@@ -128,8 +128,9 @@ class IconChart(SlotChart):
         return [label, *chips(self.element, self.slot_rows(), corner)]
 
     def values(self) -> list[Layer]:
-        """A line per series under each icon, before them the net of two: a bar from zero in the colour of its class,
-        right for it and left against it, and the number. The net goes to the right for the first class."""
+        """Draw a line per series under each icon, after the net of two classes: a bar from zero in the colour of its
+        class, to the right for it and to the left against it, and the number. The net goes to the right for the first
+        class."""
         if self.netted:
             data, own = swatches.swatch_rows(self.element, self.count), swatches.amounts(self.element)
         else:
@@ -171,7 +172,7 @@ class IconChart(SlotChart):
         ]
 
     def notes(self) -> list[Layer]:
-        """Remarks on single icons."""
+        """Draw the remarks on single icons."""
         if not self.noted:
             return []
         where = {
@@ -184,7 +185,7 @@ class IconChart(SlotChart):
         return [text(self.layer(self.slot_rows(), **where), "words", limit=limit, opacity=0.72)]
 
     def dots(self) -> Layer:
-        """Three dots where slots between are left out."""
+        """Draw three dots where slots between are left out."""
         geometry, name, gap = self.geometry, self.name, self.element.gap
         data = [{**row, "slot": gap} for row in rows(self.element)]
         beside = f"{gap} % {geometry.columns} * ({geometry.unit} + {GUTTER}) + {(GAP - GUTTER) / 2}"

@@ -53,7 +53,7 @@ class GraphChart(SlotChart):
         return geometry
 
     def box_left(self, aside: str) -> str:
-        """The left end of a box that stands ``aside`` boxes from the middle of its row."""
+        """Return the left end of a box that stands ``aside`` boxes from the middle of its row."""
         x, width, wide = self.geometry.x, self.geometry.width, self.wide
         return f"{x} + ({width} - {self.side}) / 2 + ({aside}) * ({wide} + {BETWEEN}) - {wide} / 2"
 
@@ -102,7 +102,7 @@ class GraphChart(SlotChart):
     def box_text(
         self, kind: str, node: Corners, x: str, y: int, share: float | str, **properties: MarkProperty
     ) -> Layer:
-        """The ``words`` of each box at (x + 9, top + y), cut where they take more than their share of it."""
+        """Draw the ``words`` of each box at (x + 9, top + y), cut off at their share of its width."""
         limit = alt.ExprRef(f"{self.wide} * {share} - 14")
         base = self.layer(self.box_rows(), **node, x1=f"{x} + 9", y1=f"datum.top + {y}")
         made = text(base, "words", limit=limit, **{"baseline": "middle", **properties})
@@ -110,7 +110,7 @@ class GraphChart(SlotChart):
         return made.properties(name=f"letters_{kind}_{self.name}")
 
     def edge_lines(self) -> list[Layer]:
-        """Straight lines to the next row; those that go round leave a box at its right side and come back to it."""
+        """Draw straight lines to the next row; edges over several rows leave and enter boxes at the right side."""
         data = [
             {"panel": panel, "own": panel, "slot": number, "bend": i, **bend}
             for panel in range(len(self.element.panels))
@@ -130,8 +130,8 @@ class GraphChart(SlotChart):
         return [line.encode(x_of(), y_of(), detail="trace:N", order="bend:Q")]
 
     def bends(self, edge: tuple[int, int]) -> list[Row]:
-        """The points of a line: ``aside``, None beside all boxes; ``share`` of the box's width from its left end;
-        ``off`` pixels from the side; ``down`` pixels from the top."""
+        """Return the points of a line: ``aside`` (None beside all boxes), ``share`` of the box's width from its left
+        end, ``off`` pixels from the side, ``down`` pixels from the top."""
         start, end = (self.positions[layer] for layer in edge)
         lane = self.lanes.get(edge)
         points: list[tuple[float | None, float, int, float]]
@@ -158,7 +158,8 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def lanes_of(edges: Sequence[tuple[int, int]], positions: Sequence[Position]) -> dict[tuple[int, int], int]:
-    """Edge -> the lane at the side in which it goes round the rows between; edges that share no row share a lane."""
+    """Return edge -> the lane at the side in which it passes the rows between; edges without a common row share a
+    lane."""
     taken: list[list[tuple[int, int]]] = []
     lanes = {}
     for a, b in sorted(edges, key=lambda edge: positions[edge[1]].row - positions[edge[0]].row):

@@ -35,7 +35,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def _ground(element: Element, geometry: Geometry) -> Layer:
-    """Paper under what the cells leave free: what is drawn over them is faded with it."""
+    """Draw paper where cells leave the panel free, which fades what the grid is drawn over."""
     corners = {
         "left": geometry.x,
         "top": geometry.y,
@@ -67,7 +67,7 @@ def _tiles(element: Element, geometry: Geometry, pairs: list[tuple[int, int]]) -
 
 
 def _lens(element: Element, geometry: Geometry) -> list[Layer]:
-    """The enlarged cell beside the marked one; the page's script cuts it out of the panel's picture."""
+    """Draw the enlarged cell beside the marked one; the page's script cuts it out of the panel's picture."""
     name = geometry.name
     data: list[Row] = [
         {"panel": i, "own": i, "slot": 0, "deep": panel.shape[0], "wide": panel.shape[1]}
@@ -91,7 +91,7 @@ def _lens(element: Element, geometry: Geometry) -> list[Layer]:
 
 
 def _lens_corners(geometry: Geometry) -> dict[str, str]:
-    """Right of the cell and above it, turned to the inside of the panel where it would leave it."""
+    """Place the lens above the cell and to the right of it, or on the other side where it would leave the panel."""
     name, x, y, width, height = geometry.name, geometry.x, geometry.y, geometry.width, geometry.height
     shown = f"length(spot_{name}) > 0 && length(lens_{name}) > datum.panel"
     side = f"min({LENS}, {width} * 0.6)"

@@ -13,7 +13,7 @@ from bbilang.runtime.view.model import Element
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    """The picture of each panel, side by side while there is room."""
+    """Draw the picture of each panel, side by side while there is room."""
     geometry = arranged(element, theme)
     base = layer(element, rows(element), left=geometry.x, top=geometry.y, shown=FIRST_PICTURE)
     shown = picture(base, str(geometry.width), str(geometry.height))

@@ -32,14 +32,14 @@ class Entry:
 
 
 def series_entry(element: Element, line: int, colours: tuple[str, ...]) -> Entry:
-    """The entry of a series under its own name."""
+    """Return the entry of a series under its own name."""
     frames = (frame for panel in element.panels for frame in panel.frames)
     letters = max((len(frame.series[line]) for frame in frames if line < len(frame.series)), default=0)
     return Entry(f"datum.frame.series[{line}]", letters, colours)
 
 
 def series_entries(element: Element, lines: Sequence[int], whiskers: Sequence[int] = ()) -> list[Entry]:
-    """Series that are drawn in the order of ``lines``, and those that are whiskers; none where there is one series."""
+    """Return the entries of the series in the order of ``lines``, then those of whiskers; none for a single series."""
     keyed = lines if len(lines) > 1 else ()
     return [
         *(series_entry(element, line, (series_colour(number),)) for number, line in enumerate(keyed)),
@@ -81,7 +81,7 @@ class Key:
         return [*self._squares(data, corner), *self._whiskers(data, corner), *self._words(data, corner)]
 
     def _long(self, number: int) -> str:
-        """Pixels of an entry's words in the state that is shown."""
+        """Return the width in pixels of an entry's words in the present state, as an expression."""
         return f"{LETTER} * min(length({self.entries[number].words}), {MOST_LETTERS})"
 
     def _squares(self, data: list[Row], corner: dict[str, str]) -> list[Layer]:
@@ -125,7 +125,7 @@ class Key:
 
 
 def broken(lengths: Sequence[float], room: float) -> list[tuple[int, int]]:
-    """(line, the first entry of that line) of each entry, broken into lines like text."""
+    """Break entries into lines like text: (line, first entry of that line) for each entry."""
     places: list[tuple[int, int]] = [(0, 0)][: len(lengths)]
     x = 0.0
     for number, (before, length) in enumerate(pairwise(lengths), 1):

@@ -12,7 +12,8 @@ class LevelColours:
     """The colours of a scale at ``LEVELS`` steps, as Vega expressions over ``datum.value``."""
 
     def __init__(self, stops: tuple[str, ...], share: str):
-        """``share``: where the value lies on the scale, from 0 to 1, as an expression that may leave that range."""
+        """Build the lists of colours. ``share``: where the value lies on the scale, 0 to 1, as an expression that may
+        leave that range."""
         colours = interpolated(stops)
         inks = ["#111" if is_light(colour) else "#fff" for colour in colours]
         level = f"round(clamp({share}, 0, 1) * {LEVELS - 1})"
@@ -20,7 +21,7 @@ class LevelColours:
 
 
 def interpolated(stops: tuple[str, ...]) -> list[str]:
-    """A scale's nine colours, with as many between that steps do not show."""
+    """Interpolate a scale's nine colours so finely that the steps are not visible."""
     each = (LEVELS - 1) // (len(stops) - 1)
     colours = []
     for first, last in pairwise(stops):
@@ -32,7 +33,7 @@ def interpolated(stops: tuple[str, ...]) -> list[str]:
 
 
 def is_light(colour: str) -> bool:
-    """Whether dark letters read better on it (relative luminance, WCAG 2). The limit is the one that serves both a
-    light page and a dark one, where colours and letters turn (page.css): contrasts of 4 and more on each."""
+    """Return whether dark letters read better on the colour (relative luminance, WCAG 2). The limit serves both light
+    and dark pages, where colours and letters are inverted (page.css): contrasts of 4 and more on each."""
     linear = [(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.215

@@ -28,7 +28,8 @@ def map_chart(
     above: Above | None = None,
     **mark: MarkProperty,
 ) -> alt.LayerChart:
-    """A map alone, with its labels and what takes the pointer; or, where the theme has a host, the map alone over it.
+    """Draw a map alone, with its labels and the area that takes the pointer; or, if the theme has a host, over the
+    host.
 
     opacity: of a map over something, unless `opacity=` says. geometry: of one that stands alone; `arranged` unless
     given. shown: which of the frame's pictures, as an expression. above: what is
@@ -48,15 +49,15 @@ def map_chart(
 def map_layer(
     element: Element, geometry: Geometry, panels: list[tuple[int, int]], shown: str, **mark: MarkProperty
 ) -> Layer:
-    """A picture stretched over each panel; ``panels`` are (panel drawn into, own panel)."""
+    """Stretch a picture over each panel; ``panels`` are (panel drawn into, own panel)."""
     data: list[Row] = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
     base = layer(element, data, left=geometry.x, top=geometry.y, shown=shown)
     return picture(base, str(geometry.width), str(geometry.height), **{"smooth": False, **mark})
 
 
 def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 360) -> Geometry:
-    """One panel of 400 pixels or ``options["width"]``, several of ``narrow`` to ``wide`` that share the room; less
-    where there is none."""
+    """Arrange one panel of 400 pixels or ``options["width"]``, or several of ``narrow`` to ``wide`` that share the
+    room; they are smaller where there is less room."""
     geometry, count = theme.geometry(element), len(element.panels)
     side = number_option(element, "width", 400.0 if count == 1 else wide)
     across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
@@ -66,12 +67,12 @@ def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 
 
 
 def own_panels(element: Element) -> list[tuple[int, int]]:
-    """Each panel into itself."""
+    """Pair each panel with itself."""
     return [(panel, panel) for panel in range(len(element.panels))]
 
 
 def matched(element: Element, host: Element) -> list[tuple[int, int]]:
-    """(panel drawn into, own panel): by label, a single panel into all, else in order."""
+    """Pair (panel drawn into, own panel): by label, a single panel with all, else in order."""
     if len(element.panels) == 1:
         return [(panel, 0) for panel in range(len(host.panels))]
     numbers = {panel.label: number for number, panel in enumerate(host.panels)}
@@ -80,7 +81,7 @@ def matched(element: Element, host: Element) -> list[tuple[int, int]]:
 
 
 def number_option(element: Element, name: str, default: float) -> float:
-    """An option of the element that is a number."""
+    """Return an option of the element that is a number."""
     value: Any = element.options.get(name)
     return default if value is None else value
 

@@ -17,7 +17,7 @@ WIDE, HIGH, LETTER = 17, 17, 7  # pixels: the plate behind a digit; what each fu
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    """The map with the groups' numbers."""
+    """Draw the map with the groups' numbers."""
     name, first = identifier(element.id), len(element.targets)
     chosen = [f"indexof(datum.frame.series_atoms, selected_{name}[{first + k}])" for k in range(len(element.selects))]
     only = f"max(-1, {', '.join(chosen)})" if chosen else "-1"
@@ -27,7 +27,8 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def _numbers(element: Element, only: str, geometry: Geometry, pairs: list[tuple[int, int]]) -> list[Layer]:
-    """Each group's number, light on a dark plate: it reads on every photo and tells apart what colours may not."""
+    """Draw each group's number, light on a dark plate, which is legible on every photo and independent of colour
+    vision."""
     data: list[Row] = [
         {"panel": panel, "own": own, "line": line} for panel, own in pairs for line in range(series(element))
     ]

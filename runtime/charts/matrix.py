@@ -110,7 +110,8 @@ class MatrixChart(SlotChart):
         return text(self.layer(self.slot_rows(), **where), "words", **properties)
 
     def column_names(self) -> list[Layer]:
-        """Level above their columns, or turned; thumbnails stand between turned names and the cells."""
+        """Draw the column names level above their columns, or turned; thumbnails stand between turned names and the
+        cells."""
         where = {
             "left": f"{self.geometry.x} + names_{self.name} + (datum.line + 0.5) * {self.geometry.columns}",
             "bottom": f"{self.geometry.y} + {self.head} - 6",
@@ -125,7 +126,7 @@ class MatrixChart(SlotChart):
         return [text(self.layer(rows, **level), "words", **middle), text(self.layer(rows, **turned), "words", **angled)]
 
     def thumbnails(self) -> list[Layer]:
-        """The inputs above their columns."""
+        """Draw the inputs above their columns."""
         if not self.thumbs:
             return []
         side = str(self.thumb)
@@ -138,7 +139,7 @@ class MatrixChart(SlotChart):
         return [picture(self.layer(self.head_rows(), **where), side, side)]
 
     def selection(self) -> list[Layer]:
-        """A ring around the selected row or column; a cell selects both, the name of a row selects the row."""
+        """Draw a ring around the selected row or column; a cell selects both, the name of a row selects the row."""
         base = self.layer(self.slot_rows(), **self.row_corners())
         column = self.layer(self.head_rows(), **self.column_corners())
         chosen = f"datum.also >= 0 && indexof(selected_{self.name}, datum.also) >= 0"

@@ -76,7 +76,8 @@ class SankeyChart(SlotChart):
         return [self.link_bands(), *self.halves(), *self.chips(), *self.names(), *self.heads(), *self.rulers()]
 
     def halves(self) -> list[Layer]:
-        """What comes in and what goes out, raising above the waist and lowering below it; the nets; the waist."""
+        """Draw each node: incoming links at the left and outgoing ones at the right, raising above the waist and
+        lowering below it; then the nets and the waist."""
         data: list[Row] = [
             {**row, "half": half, "down": down, "colour": LOWERS if down else RAISES}
             for row, half, down in product(self.slot_rows(), (0, 1), (0, 1))
@@ -141,7 +142,7 @@ class SankeyChart(SlotChart):
         return f"!datum.there ? null : datum.whole ? ({net}) : datum.frame.flow.between[datum.focus][datum.slot]"
 
     def names(self) -> list[Layer]:
-        """The nodes' names and numbers: above them, left, in the middle, or right, so that none leaves the picture;
+        """Draw the nodes' names and numbers above them, aligned left, centred or right so that none leaves the picture;
         those of the last column in two lines, beside the nodes where there is room."""
         second, over = "datum.shown ? datum.amount + datum.of : ''", "datum.last && !datum.first && !datum.beside"
         centre = f"datum.left + {(NODE + self.chip) / 2}"
@@ -164,7 +165,7 @@ class SankeyChart(SlotChart):
         return made
 
     def words(self, base: Layer, field: str, **mark: MarkProperty) -> list[Layer]:
-        """A text, and below it the paper around its letters: links run under some."""
+        """Draw a text over an outline in the paper's colour, since links run under some texts."""
         halo: dict[str, MarkProperty] = {"stroke": VEIL, "strokeWidth": HALO, "strokeJoin": "round", "color": VEIL}
         under = text(base, field, **mark, **halo, **fading(self.element)).encode(x=x_of("x1"), y=y_of("y1"))
         over = text(base, field, **mark, **fading(self.element)).encode(x=x_of("x1"), y=y_of("y1"))
@@ -172,7 +173,7 @@ class SankeyChart(SlotChart):
         return [under.properties(name=f"veil_{self.halos}_{self.name}"), over]  # a dark page turns it dark (page.css)
 
     def chips(self) -> list[Layer]:
-        """A group's colour before its name; the names in the middle are about as wide as their letters."""
+        """Draw a group's colour before its name; the width of centred names is estimated from their letters."""
         if not self.chip:
             return []
         at = self.label_at
@@ -189,7 +190,8 @@ class SankeyChart(SlotChart):
         return [box(self.layer(self.slot_rows(), **square), fill="colour", cornerRadius=2, **fading(self.element))]
 
     def link_bands(self) -> Layer:
-        """Four points a link, drawn as a bundle; what the clicked or pointed node leaves of it is its width."""
+        """Draw each link as a bundle between four points, as wide as the part of it that the clicked or hovered node
+        leaves."""
         x, y = self.geometry.x, self.geometry.y
         data: list[Row] = [
             {"panel": panel, "own": panel, "slot": link, "bend": bend}
@@ -225,7 +227,7 @@ class SankeyChart(SlotChart):
         return focus
 
     def heads(self) -> list[Layer]:
-        """The layers' names above the columns."""
+        """Draw the layers' names above the columns."""
         names = self.element.options.get("columns")
         if not isinstance(names, tuple | list):
             return []
@@ -241,7 +243,7 @@ class SankeyChart(SlotChart):
         return made
 
     def rulers(self) -> list[Layer]:
-        """How wide a link of a round number is, below the first pair of columns on each scale."""
+        """Draw the width of a link of a round number below the first pair of columns on each scale."""
         scales, units = scales_of(self.element), self.element.options.get("units")
         made: list[Layer] = []
         for scale, width in enumerate(widths(self.element)):
@@ -266,7 +268,7 @@ class SankeyChart(SlotChart):
         return made
 
     def selection(self) -> list[Layer]:
-        """A ring close around a node; the pointer is taken over its name too."""
+        """Draw a ring close around a node, whose name takes the pointer too."""
         node, data = self.node, self.slot_rows()
         tight = {
             **node,
@@ -290,12 +292,12 @@ class SankeyChart(SlotChart):
 
 
 def amount(value: float, unit: str) -> str:
-    """ "0.5 logits", "1 logit"."""
+    """Return a number with its unit: "0.5 logits", "1 logit"."""
     return f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
 
 
 def round_below(number: float) -> float:
-    """The largest of 1, 2 and 5 times a power of ten that is no larger."""
+    """Return the largest of 1, 2 and 5 times a power of ten that is not above the number."""
     power = 10.0 ** math.floor(math.log10(number))
     return power * max(digit for digit in (1, 2, 5) if digit * power <= number * (1 + 1e-9))
 

@@ -76,7 +76,7 @@ class ScatterChart(SlotChart):
         return [box(self.layer(data, **line), color="currentColor", opacity=0.35) for line in (along, up)]
 
     def axis_words(self) -> list[Layer]:
-        """The numbers at the ends of both axes, and what each axis is."""
+        """Draw the numbers at the ends of both axes, and the title of each axis."""
         x, y, plot, low, high = self.geometry.x, self.geometry.y, self.plot, self.low, self.high
         bottom, number = f"{y} + {plot}", f"format(datum.at, '{number_format(self.element)}')"
         ends: list[Row] = [
@@ -100,7 +100,7 @@ class ScatterChart(SlotChart):
         ]
 
     def pointed(self) -> list[Layer]:
-        """The name of the point pointed at, and its icon where it has one; on the side where there is room."""
+        """Draw the name of the hovered point, and its icon if it has one, on the side where there is room."""
         name, chosen, x, y, width = self.name, self.chosen, self.geometry.x, self.geometry.y, self.geometry.width
         inner = f"datum.x0 > {x} + {width} * 0.6"
         label = {

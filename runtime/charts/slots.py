@@ -16,7 +16,8 @@ BAR = "#7a869a"  # the colour of a lone series
 
 
 def shown_slots(element: Element, theme: Theme) -> Quantity:
-    """How many slots the present state fills, in the panel that fills most; without the page script, any state."""
+    """Return the number of filled slots in the fullest panel, in the present state; without the page's script, in any
+    state."""
     states = list(zip(*(panel.frames for panel in element.panels), strict=True))
     counts = [max(sum(atom >= 0 for atom in frame.atoms) or len(frame.pictures) for frame in state) for state in states]
     most = max(slots(element), 1)
@@ -48,11 +49,11 @@ class SlotChart:
         raise NotImplementedError
 
     def layers(self) -> list[Layer]:
-        """The layers of the chart above the panels' labels."""
+        """Return the layers of the chart above the panels' labels."""
         raise NotImplementedError
 
     def selection(self) -> list[Layer]:
-        """The layers that show what is selected and take the pointer."""
+        """Return the layers that show the selection and take the pointer."""
         return []
 
     def chart(self) -> alt.LayerChart:
@@ -68,15 +69,15 @@ class SlotChart:
         return layer(self.element, data, **calculated)
 
     def slot_rows(self) -> list[Row]:
-        """One row per panel and slot."""
+        """Return one row of data per panel and slot."""
         return rows(self.element, self.count)
 
     def line_rows(self) -> list[Row]:
-        """One row per series, panel and slot."""
+        """Return one row of data per series, panel and slot."""
         return [{**row, "line": line} for line in range(self.lines) for row in self.slot_rows()]
 
     def head_rows(self) -> list[Row]:
-        """One row per panel and series, for the series' names."""
+        """Return one row of data per panel and series, for the series' names."""
         panels = range(len(self.element.panels))
         return [{"panel": panel, "own": panel, "line": line} for panel in panels for line in range(self.lines)]
 
@@ -86,13 +87,13 @@ class SlotChart:
         return f"datum.atom >= 0 ? atoms_{self.name}[datum.atom] : ''"
 
     def share(self, value: str) -> str:
-        """Where ``value`` lies on the scale, from 0 to 1, as an expression."""
+        """Return where ``value`` lies on the scale, from 0 to 1, as an expression."""
         return f"({value} - {self.low:g}) / {self.high - self.low:g}"
 
     def rings(
         self, base: Layer, width: float = 2.5, dashed: bool = False, present: str = "datum.atom >= 0"
     ) -> list[Layer]:
-        """Rings around the atom that is selected and the one under the keyboard's cursor, where ``present`` holds."""
+        """Draw rings around the selected atom and the one under the keyboard's cursor, where ``present`` holds."""
         if present:
             present += " && "
         dash: dict[str, MarkProperty] = {"strokeDash": [3, 3]} if dashed else {}

@@ -24,13 +24,13 @@ NET_WORDS = "'net: ' + datum.frame.series[0] + ' \u2212 ' + datum.frame.series[1
 
 
 def swatch_lines(element: Element) -> int:
-    """A line for each class; of two also their net, which comes first."""
+    """Return a line for each class; for two classes also their net, which comes first."""
     classes = series(element)
     return classes + (classes == 2)
 
 
 def swatch_rows(element: Element, count: int) -> list[Row]:
-    """One row of data for each line and slot, with the colour of its class."""
+    """Return one row of data per line and slot, with the colour of its class."""
     net = series(element) == 2
     return [
         {**row, "line": line, "own_colour": series_colour(line - net)}
@@ -40,9 +40,9 @@ def swatch_rows(element: Element, count: int) -> list[Row]:
 
 
 def amounts(element: Element) -> dict[str, str]:
-    """What a swatch shows at (slot, line): ``value``, the ``number`` in digits, ``colour`` and ``share``, its opacity:
-    the magnitude as a share of the largest. The net is the first class minus the second, in the colour of the class
-    that it speaks for; its swatch is full, since the colour says which."""
+    """Return the fields of a swatch at (slot, line): ``value``, the ``number`` in digits, ``colour``, and ``share``,
+    its opacity: the magnitude as a share of the largest. The net is the first class minus the second, in the colour of
+    the class that it speaks for; its swatch is opaque, since the colour says which."""
     low, high = domain(element)
     value, colour = "datum.v[datum.line]", "datum.own_colour"
     if series(element) == 2:
@@ -61,14 +61,14 @@ def amounts(element: Element) -> dict[str, str]:
 
 
 def line_name(element: Element) -> str:
-    """What a line is called, as an expression."""
+    """Return the name of a line, as an expression."""
     if series(element) != 2:
         return "datum.frame.series[datum.line]"
     return f"datum.line > 0 ? datum.frame.series[datum.line - 1] : {NET_WORDS}"
 
 
 def entries(element: Element) -> list[Entry]:
-    """What the lines are, in their order; the net has the colours of both classes."""
+    """Return the key's entries of the lines, in order; the net has the colours of both classes."""
     each = [series_entry(element, line, (series_colour(line),)) for line in range(series(element))]
     if len(each) != 2:
         return each
@@ -77,7 +77,7 @@ def entries(element: Element) -> list[Entry]:
 
 
 def net_ends(element: Element) -> tuple[float, float]:
-    """The ends of a scale that holds the nets too, symmetric where it has both signs."""
+    """Return the ends of a scale that includes the nets, symmetric if it has both signs."""
     low, high = domain(element)
     frames = (frame for panel in element.panels for frame in panel.frames)
     pairs = (slot for frame in frames for slot in frame.values if len(slot) == 2)
@@ -87,8 +87,8 @@ def net_ends(element: Element) -> tuple[float, float]:
 
 
 def squares(made: Callable[..., Layer], at: Mapping[str, str], side: int, top: str) -> list[Layer]:
-    """A swatch at (x0, top): full in its class's colour where the value speaks for the class; where it speaks against
-    it a minus in that colour. ``made`` makes a layer from calculated fields."""
+    """Draw a swatch at (x0, top): filled in its class's colour if the value speaks for the class, a minus in that
+    colour if it speaks against it. ``made`` makes a layer from calculated fields."""
     corner = {"left": "datum.x0", "right": f"datum.x0 + {side}"}
     frame = {"top": top, "bottom": f"isValid(datum.value) ? datum.top + {side} : datum.top"}
     inner = f"datum.against ? {round(side * 0.36)} : 0"
@@ -105,7 +105,7 @@ class SwatchChart(SlotChart):
     """A slot is a column of swatches; columns that do not fit begin another block below."""
 
     def arrange(self, geometry: Geometry) -> Geometry:
-        """A column for the rows' names, then as many columns as fit."""
+        """Arrange a column for the rows' names, then as many columns as fit."""
         element = self.element
         self.lines = swatch_lines(element)
         self.block = LINE * self.lines + HEAD + BELOW
@@ -141,7 +141,7 @@ class SwatchChart(SlotChart):
         ]
 
     def names(self) -> Layer:
-        """The names of the lines, beside each block."""
+        """Draw the names of the lines, beside each block."""
         data: list[Row] = [
             {"panel": panel, "own": panel, "line": line, "block": block}
             for panel in range(len(self.element.panels))

@@ -67,7 +67,7 @@ class TableChart(SlotChart):
         ]
 
     def heads(self, right: str) -> Layer:
-        """The names of the columns."""
+        """Draw the names of the columns."""
         column = {"left": right, "top": f"{self.geometry.y} + 4", "words": "datum.frame.series[datum.line]"}
         limit = alt.ExprRef(f"{self.geometry.columns} - 8")
         base = self.layer(self.head_rows(), **column)

@@ -74,7 +74,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def word_lengths(element: Element) -> list[float]:
-    """Pixels that each slot's word takes: the longest that any state shows there."""
+    """Return the width in pixels of each slot's longest word over all states."""
     lengths = [0.0] * slots(element)
     for panel in element.panels:
         for frame in panel.frames:
@@ -85,7 +85,7 @@ def word_lengths(element: Element) -> list[float]:
 
 
 def break_lines(lengths: list[float], width: int) -> list[tuple[int, float]]:
-    """(line, x) of each word, as text runs in lines of this width."""
+    """Return (line, x) of each word, as text breaks into lines of this width."""
     line, x, broken = 0, 0.0, []
     for length in lengths:
         if x and x + length > width:

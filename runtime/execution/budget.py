@@ -63,7 +63,7 @@ def budget_of(element: Element, run: Run) -> Budget | None:
 
 
 def _at(scores: Named, target: Field) -> Named:
-    """Sums of scores (..., class*) with the target's weights."""
+    """Sum scores (..., class*) with the target's weights."""
     assert target.index is not None and target.weight is not None
     return combine(np.multiply, scores.take("class*", target.index), target.weight).summed(TERM)
 
@@ -73,7 +73,7 @@ def _nan() -> Named:
 
 
 def _stacked(known: Budgeted, parts: list[Named]) -> Named:
-    """One for each method of a list."""
+    """Stack one part per method of a list."""
     if len(parts) == 1 and known.each[0] is known.attribution:
         return parts[0]
     dims = tuple(dict.fromkeys(d for part in parts for d in part.dims))
@@ -104,7 +104,7 @@ def _whole(node: Node) -> bool:
 
 
 def _atoms(node: Node, run: Run) -> Named:
-    """(layer,): how many atoms each layer has."""
+    """Return (layer,): the number of atoms of each layer."""
     if node.type.atom == "group":
         axis = node.type.axis("group")
         return Named(("layer",), np.full(len(node.type.layers), axis.size if axis else 0))

@@ -102,7 +102,7 @@ class Run:
         cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
         listener: RunListener | None = None,
     ) -> Run:  # fmt: skip
-        """The run of a whole program. Texts of several lengths become ``parts``."""
+        """Make the run of a whole program. Texts of several lengths become ``parts``."""
         import torch
 
         from bbilang.runtime.passes import Passes
@@ -121,8 +121,8 @@ class Run:
         self, program: Program, adapter: Adapter, images: Tensor, pictures: np.ndarray,
         known: Iterable[tuple[Node, Field]],
     ) -> Run:  # fmt: skip
-        """A run of part of this one, of other pictures (input, ...) or another network, whose passes count apart.
-        ``known``: fields that are not computed."""
+        """Make a run of part of this one, on other pictures (input, ...) or another network, whose passes are counted
+        separately. ``known``: fields that are not computed."""
         if self.adapter.description.scores not in KNOWN:
             _ = self.kind  # it is that of the page's own scores
         return Run(
@@ -131,7 +131,7 @@ class Run:
         )  # fmt: skip
 
     def part(self, rows: np.ndarray, images: Tensor, adapter: Adapter) -> Run:
-        """The run of some of the inputs, which takes everything but activations and derivatives from this one."""
+        """Make the run of some of the inputs, which shares everything but activations and derivatives with this one."""
         return Run(
             self.program, adapter, images, self.pictures[rows], [self.originals[row] for row in rows], self.shared,
             self.passes, whole=self, rows=rows,
@@ -140,7 +140,7 @@ class Run:
     # --- fields ----------------------------------------------------------------------------------------------------
 
     def value(self, node: Node) -> Field:
-        """The node's field; computed once for each node object."""
+        """Return the node's field, computed once for each node object."""
         field = self._fields.get(node)
         if field is None:
             field = self._fields[node] = self._computed(node)
@@ -169,25 +169,25 @@ class Run:
     # --- the model -------------------------------------------------------------------------------------------------
 
     def layer(self, name: str) -> LayerDescription:
-        """The description of a layer; of the input, with the sizes of the images that run."""
+        """Return the description of a layer; for the input, with the sizes of the images that run."""
         if name == "input":
             return replace(self.adapter.description.input, shape=tuple(self.images.shape[1:]))
         return self.adapter.description.by_name[name]
 
     def label(self, index: int) -> str:
-        """The name of a class."""
+        """Return the name of a class."""
         return self.adapter.description.label(index)
 
     def activation(self, node: Node, layer: str) -> Tensor:
-        """(input, *layer axes)."""
+        """Return the activation, (input, *layer axes)."""
         number = next(
             i for i, f in enumerate(self.program.forwards) if layer in f.layers and any(n is node for n in f.serves)
         )
         return self.forward(number)[layer]
 
     def reduced(self, node: Node, layer: str, atom: str, how: str) -> np.ndarray:
-        """(input, *atom axes): the parts of the atoms in a layer's activation by `atoms.reduce_part`; NaN where a text
-        has no such token."""
+        """Return (input, *atom axes): a layer's activation reduced to its atoms by `atoms.reduce_part`; NaN where a
+        text has no such token."""
         described = self.layer(layer)
         if self.parts:
             values = [(part, part.reduced(node, layer, atom, how)) for part in self.parts]
@@ -226,7 +226,7 @@ class Run:
     # --- derivatives -----------------------------------------------------------------------------------------------
 
     def table(self, node: Node, target: Node, target_layer: str = OUTPUT) -> DerivativeTable:
-        """The table that the numbers of an operation for one target are put into."""
+        """Return the table that holds an operation's numbers for one target."""
         from bbilang.runtime.attribution.slots import DerivativeTable
 
         tables = self._tables.setdefault(node, {})
@@ -237,8 +237,8 @@ class Run:
         return tables[target_layer]
 
     def maps(self, node: Node, target_layer: str = OUTPUT) -> dict[str, np.ndarray]:
-        """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
-        layer where none lies below the target."""
+        """Return layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot per class or
+        atom; without layers that do not lie below the target."""
         for step in self._steps.get(node, {}).get(target_layer, ()):
             if self.parts:
                 lengths.merged_maps(self, node, target_layer, step)
@@ -253,15 +253,16 @@ class Run:
         return [check for table in self._tables.get(node, {}).values() for check in table.checks.values()]
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
-        """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
+        """Return (input, ..., term): the slot in `maps` of each class or atom in the target; -1 for none."""
         return self.table(node, target, target_layer).keyed.slot_numbers
 
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
-        """True where each sum or difference of classes in the target has one slot, not one for each of its classes."""
+        """Return whether each sum or difference of classes in the target has one slot, not one for each of its
+        classes."""
         return self.table(node, target, target_layer).keyed.combined
 
     def group_parts(self, digest: str, layer: LayerDescription) -> Tensor:
-        """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
+        """Return W_g outer H_g of every group of a target, (group, input, *layer axes); ``digest``: of its node."""
         if digest not in self._group_parts:
             from bbilang.runtime.fields.groups import group_parts
 
@@ -273,7 +274,7 @@ class Run:
         return self._group_parts[digest]
 
     def target_value(self, captured: Captured, target_layer: str, targets: Sequence[Node]) -> Tensor:
-        """The tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
+        """Return the tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
         activation (input, *layer axes), or an attribution (input, term)."""
         from bbilang.runtime.attribution.second_order import score
 
@@ -285,12 +286,12 @@ class Run:
         return tensor
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
-        """The sizes of the axes that tell a node's atoms apart at one layer."""
+        """Return the sizes of the axes that distinguish a node's atoms at one layer."""
         description = self.layer(layer)
         return [description.every_size[axis] for axis in axes_of_atoms(node.type.atom, description)]
 
     def report_progress(self, words: str, done: int, total: int) -> None:
-        """``done`` of ``total`` parts of a long step are done; ``words`` name the work."""
+        """Report that ``done`` of ``total`` parts of a long step are done; ``words`` name the work."""
         self.shared.progress.work(words, done, total)
 
     # --- passes ----------------------------------------------------------------------------------------------------
@@ -339,19 +340,19 @@ class Run:
         return self.located(served[0], work)
 
     def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[object]:
-        """The context that a forward runs in for a method's derivatives."""
+        """Return the context that a forward runs in for a method's derivatives."""
         method = cast("DerivativeMethod", self.registry.methods[rule[0]])  # no other has rules
         return method.around(dict(rule[1]))
 
     def derive(self, step: Derivative) -> None:
-        """The numbers of one group of derivatives, once."""
+        """Compute the numbers of one group of derivatives, once."""
         if step in self._derived:
             return
         self._derived[step] = True
         self.located(step.serves[0], partial(_engine_of(step, self.registry), self, step))
 
     def last_use(self, step: Backward) -> bool:
-        """True where no other derivative needs the graph of the step's forward."""
+        """Return whether no other derivative needs the graph of the step's forward."""
         return all(
             other in self._derived or other.forward != step.forward
             for other in (*self.program.backwards, *self.program.tangents)
@@ -389,6 +390,6 @@ def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], Non
 
 
 def _trials(run: Run, step: Rerun) -> None:
-    """A measure of `trust`, for every operation that demands it."""
+    """Compute a measure of `trust` for every operation that demands it."""
     for request in step.requests:
         run.registry.operations[request.node.op].trial(request.node, step.method[0], run)

@@ -66,7 +66,7 @@ def _checked(
     job: Job, adapter: Adapter, objectives: Sequence[Objective], icons: list[Icon], listener: RunListener | None,
     take: Callable[[Objective, Icon], None] | None,
 ) -> list[Icon]:  # fmt: skip
-    """The icons with the results of the check against photographs, where the program asks for one."""
+    """Return the icons with the results of the check against photographs, if the program asks for one."""
     if job.photographs is None:
         return icons
     from bbilang.runtime.featvis.dissociation.check import check

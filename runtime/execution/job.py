@@ -27,13 +27,14 @@ class PartialResultsListener(Protocol):
     """Receives results before they are complete."""
 
     def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
-        """Called when everything but the icons is finished; the objectives are those of ``results.icons``, in order."""
+        """Receive the results when everything but the icons is finished; the objectives are those of ``results.icons``,
+        in order."""
 
     def icon(self, objective: Objective, icon: Icon) -> None:
-        """Called for each finished icon, those from the cache first."""
+        """Receive a finished icon, those from the cache first."""
 
     def making(self) -> None:
-        """Called before the other icons are made."""
+        """Learn that the icons that are not cached are made next."""
 
 
 @dataclass(eq=False, repr=False)
@@ -76,7 +77,7 @@ class Job:
         return named_inputs(self.program, self.input)
 
     def adapter(self) -> Adapter:
-        """The model, loaded on first use."""
+        """Return the model, loaded on first use."""
         from bbilang.runtime.models.program_model import load_for
 
         if self.loaded is None:
@@ -84,5 +85,5 @@ class Job:
         return self.loaded
 
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
-        """Every input, read for a model, or for what the cache knows of one."""
+        """Read every input for a model, or for the cache's description of one."""
         return read_inputs(self.program, self.given, model)

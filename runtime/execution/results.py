@@ -140,5 +140,5 @@ class Results:
         )  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:
-        """Every node that an element needs, once."""
+        """Iterate over every node that an element needs, once each."""
         return walk(*(element.node for element in self.program.elements))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parts_of(run: Run, inputs: Sequence[NetworkInput]) -> tuple[Run, ...]:
-    """A run for the texts of each length; none where all are as long as the description says, or are pictures.
+    """Make a run for the texts of each length; none if all have the described length, or are pictures.
 
     A part has its own images (input, token), description and passes' results. Fields are the whole run's, of its texts.
     """
@@ -43,7 +43,7 @@ def _part(whole: Run, rows: np.ndarray, length: int) -> Run:
 
 
 def merged_scores(parts: Sequence[Run]) -> np.ndarray:
-    """(input, class) of all texts in their order."""
+    """Merge the scores (input, class) of all texts, in their order."""
     count = sum(len(part.rows) for part in parts)
     scores = np.empty((count, parts[0].scores.shape[1]), np.float32)
     for part in parts:
@@ -52,7 +52,7 @@ def merged_scores(parts: Sequence[Run]) -> np.ndarray:
 
 
 def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: dict[str, int]) -> np.ndarray:
-    """(input, *axes) of all texts, from (part, numbers of its texts); NaN where a text has no such token."""
+    """Merge (part, numbers of its texts) to (input, *axes) of all texts; NaN where a text has no such token."""
     count = sum(len(part.rows) for part, _ in parts)
     whole = np.full((count, *(sizes[axis] for axis in axes)), np.nan, np.float32)
     for part, values in parts:
@@ -61,7 +61,8 @@ def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: 
 
 
 def merged_maps(run: Run, node: Node, target_layer: str, step: Derivative) -> None:
-    """The tables of one operation for one target_layer, from those of the parts: each class or atom in its own slot."""
+    """Merge the tables of one operation for one target layer from those of the parts, each class or atom in its own
+    slot."""
     for part in run.parts:
         part.derive(step)
     for request in step.requests:
@@ -91,5 +92,5 @@ def _shape(layer: LayerDescription, axes: Sequence[str]) -> tuple[int, ...]:
 
 
 def restricted(whole: Run, node: Node, rows: np.ndarray) -> Field:
-    """A field of the whole run, of some of its texts."""
+    """Restrict a field of the whole run to some of its texts."""
     return whole.value(node).take("input", Named(("input",), rows))

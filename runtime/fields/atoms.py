@@ -28,7 +28,7 @@ def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
 
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
-    """(..., *layer axes) -> (..., *atom axes): reduce each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    """Reduce each atom's part by `sum`, `mean`, `max` or `norm` (L2): (..., *layer axes) -> (..., *atom axes)."""
     leading = cube.dim() - len(layer.axes)
     if atom == "spatial" and layer.grid:
         patches = cube.narrow(leading, layer.prefix, math.prod(layer.grid))
@@ -52,7 +52,7 @@ def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> T
 
 
 def as_maps(cube: Tensor, layer: LayerDescription) -> Tensor:
-    """(..., *layer axes) -> (..., channel, y, x); patches become positions; prefix tokens are dropped."""
+    """Reshape (..., *layer axes) -> (..., channel, y, x); patches become positions; prefix tokens are dropped."""
     leading = cube.dim() - len(layer.axes)
     if layer.grid:
         cube = cube.narrow(leading, layer.prefix, math.prod(layer.grid)).unflatten(leading, layer.grid)
@@ -119,7 +119,7 @@ def gather(
 
 
 def absent_atoms(frame: Field) -> Named | None:
-    """Mask of missing values (filtered out, or outside a smaller layer); None where there are none."""
+    """Return the mask of missing values (filtered out, or outside a smaller layer); None if there are none."""
     data = frame.values.data
     if data.strides and all(s == 0 for s in data.strides):  # one broadcast number: a plain substrate
         return None
@@ -128,7 +128,7 @@ def absent_atoms(frame: Field) -> Named | None:
 
 
 def is_whole(index: Named, axis: str, size: int) -> bool:
-    """True where an index is the identity: the axis from first to last."""
+    """Return whether an index is the identity: the axis from first to last."""
     return index.dims == (axis,) and len(index.data) == size and bool((index.data == np.arange(size)).all())
 
 

@@ -92,7 +92,7 @@ class Named:
 
 
 def absent_like(data: np.ndarray) -> np.generic | str | int:
-    """The missing value of such an array: NaN, the empty string or ABSENT."""
+    """Return the missing value of such an array: NaN, the empty string or ABSENT."""
     if data.dtype.kind == "f":
         return data.dtype.type(np.nan)
     return "" if data.dtype.kind in "OU" else ABSENT
@@ -110,12 +110,12 @@ def combine(function: Callable[..., np.ndarray], *arrays: Named) -> Named:
 
 
 def coalesce(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The first array, and the second where the first is missing (NaN)."""
+    """Return the first array, with the second where the first is missing (NaN)."""
     return np.where(np.isnan(first), second, first)
 
 
 def replace_where(values: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The values, and the other array where the mask is set."""
+    """Return the values, with the other array where the mask is set."""
     return np.where(mask, other, values)
 
 

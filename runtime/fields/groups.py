@@ -48,7 +48,7 @@ def origin(node: Node) -> Node:
 
 
 def groups_of(node: Node, run: Run) -> Groups:
-    """The groups of a field of group atoms, with their factors."""
+    """Return the groups of a field of group atoms, with their factors."""
     groups = run.value(origin(node))
     assert isinstance(groups, Groups)
     return groups
@@ -63,7 +63,7 @@ def positions_of(layer: LayerDescription) -> tuple[str, ...]:
 
 
 def reduce_groups(node: Node, layer: LayerDescription, slopes: Tensor, run: Run) -> Tensor:
-    """<W_g outer H_g, slopes> for every group: (..., input, *layer axes) -> (..., input, *states, group).
+    """Compute <W_g outer H_g, slopes> for every group: (..., input, *layer axes) -> (..., input, *states, group).
 
     Where the factorization itself needs gradients, the slopes are returned unchanged: `group_maps` reduces them.
     """
@@ -107,7 +107,8 @@ def group_parts(node: Node, layer: LayerDescription, atoms: Sequence[int], run: 
 
 
 def needs_gradients(node: Node, run: Run) -> bool:
-    """True where the factorization is of gradients, which may be computed together with those of the node itself."""
+    """Return whether the factorization is of gradients, which may be computed together with those of the node
+    itself."""
     return any(
         not isinstance(demand, Activations | Scores)
         for child in walk(*origin(node).children)

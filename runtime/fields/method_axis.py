@@ -96,6 +96,6 @@ def scaled(field: Field, shown: Mapping[str, str] | None = None) -> Field:
 
 
 def _renamed(note: str, shown: Mapping[str, str]) -> str:
-    """A note of one method of several, under the method's name for readers."""
+    """Replace the name of a method at the beginning of its note by the name for readers."""
     label, colon, rest = note.partition(": ")
     return f"{shown[label]}: {rest}" if colon and label in shown else note

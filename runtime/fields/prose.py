@@ -19,8 +19,8 @@ COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 
 def prose(value: float, signed: bool = False, decimals: int | None = None) -> str:
-    """ "0.24", "+0.24", "−3.1", "10.1", "1,234", "5.2 × 10⁻⁷"; "undefined" for NaN. ``decimals``: as many where the
-    number does not round to zero with them."""
+    """Write a number for readers: "0.24", "+0.24", "−3.1", "10.1", "1,234", "5.2 × 10⁻⁷"; "undefined" for NaN.
+    ``decimals``: as many, unless the number rounds to zero with them."""
     if value != value:
         return "undefined"
     size = abs(value)
@@ -39,12 +39,12 @@ def prose(value: float, signed: bool = False, decimals: int | None = None) -> st
 
 
 def singular(atom: str) -> str:
-    """One atom of this kind: "channel", "position"."""
+    """Return the word for one atom of this kind: "channel", "position"."""
     return {"spatial": "position", "whole": "layer"}.get(atom, atom)
 
 
 def percent(share: float) -> str:
-    """ "35 %", "0.4 %", "< 0.1 %": a share of 1 in words, which no line end parts."""
+    """Write a share of 1 as "35 %", "0.4 %", "< 0.1 %", without a line break inside."""
     if share != share:
         return "an undefined share"
     size = 100 * abs(share)
@@ -53,5 +53,5 @@ def percent(share: float) -> str:
 
 
 def counted(number: int) -> str:
-    """ "six", "672", "1,280": a number of things."""
+    """Write a count: "six", "672", "1,280"."""
     return COUNTS[number] if 0 <= number < len(COUNTS) else f"{number:,}"

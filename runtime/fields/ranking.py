@@ -162,7 +162,7 @@ def score_of(field: Field, axes: tuple[Axis, ...], arguments: Arguments, run: Ru
 
 
 def without_ties(score: Named, axes: tuple[Axis, ...]) -> Named:
-    """The scores, missing wherever those of all atoms are zero: then no atom is stronger than another."""
+    """Return the scores, missing wherever those of all atoms are zero, since no atom is stronger than another there."""
     ranked = tuple(i for i, d in enumerate(score.dims) if d in {axis.name for axis in axes})
     tied = ((score.data == 0) | np.isnan(score.data)).all(ranked, keepdims=True)
     return Named(score.dims, np.where(tied, np.nan, score.data))

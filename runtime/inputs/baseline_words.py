@@ -13,11 +13,11 @@ PICTURES = {
 
 
 def zero_words(reads: str) -> str:
-    """The input at zero: what a network sees where its input is taken away."""
+    """Describe the input at zero, which replaces a removed input."""
     return "token 0 at every position" if reads == "text" else "zeros" if reads in NOT_PICTURES else PICTURES["zero"]
 
 
 def activation_for(word: str, layer: str, reads: str) -> str:
-    """A baseline by its word (runtime/inputs/baselines.py), at the input or as what a layer makes of it."""
+    """Describe a baseline by its word (runtime/inputs/baselines.py), at the input or as a layer's activation for it."""
     words = zero_words(reads) if word == "zero" else PICTURES.get(word, word)
     return words if layer == "input" else f"activation for {words}"

@@ -31,7 +31,7 @@ def is_tensor(value: object) -> TypeGuard[Tensor]:
 
 
 def is_values(value: object) -> bool:
-    """Whether a value is a tensor or an array."""
+    """Return whether a value is a tensor or an array."""
     return isinstance(value, np.ndarray) or (is_tensor(value) and hasattr(value, "dim"))
 
 
@@ -97,7 +97,7 @@ def expanded(name: str) -> list[str]:
 
 
 def pictures(given: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Input, str]]:
-    """Every input with its name: those handed over, else those that a program names; globs and folders expanded.
+    """Return every input with its name: those passed, else those that a program names; globs and folders expanded.
     ``rank``: see `listed`."""
     named_inputs: list[tuple[Input, str]] = []
     inputs = listed(given, rank) or list(named)

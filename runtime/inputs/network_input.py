@@ -39,11 +39,12 @@ class ImageReader(Protocol):
     def description(self) -> ModelDescription: ...
 
     def prepare(self, picture: Image, /) -> tuple[Tensor | None, np.ndarray]:
-        """PIL image -> (image (channel, y, x) in [0, 1], or None where nothing runs; uint8 (y, x, rgb) to show)."""
+        """Convert a PIL image -> (image (channel, y, x) in [0, 1], or None if nothing runs; uint8 (y, x, rgb) to
+        show)."""
 
 
 class TextReader(Protocol):
     """What loading a text needs of a model."""
 
     def read(self, text: str, /) -> tuple[Tensor, tuple[str, ...]]:
-        """(token ids (token,), one word for each)."""
+        """Return (token ids (token,), one word for each)."""

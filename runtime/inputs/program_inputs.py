@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def named_inputs(program: Program, given: object) -> list[tuple[Input, str]]:
-    """Every input with its name: those handed over, else those that the program names; globs and folders expanded."""
+    """Return every input with its name: those passed, else those that the program names; globs and folders expanded."""
     return pictures(given, program.inputs, rank_of(program.description))
 
 

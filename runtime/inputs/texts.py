@@ -19,7 +19,7 @@ SHOWN = 60  # characters of a text that are its name
 
 
 def is_text(spec: str) -> bool:
-    """Whether an `input` names a text: the words themselves, a file of them, or a pattern of such files."""
+    """Return whether an `input` is a text: the words themselves, a text file, or a pattern of such files."""
     return spec.startswith(PREFIX) or spec.lower().endswith(SUFFIX)
 
 

@@ -26,7 +26,7 @@ SUMS = Parameter(
 
 
 def options(parameters: Parameters) -> Options:
-    """The options of the rules; those of the rules' own weights are without effect."""
+    """Return the options of the rules, with those that weight contributions at values without effect."""
     positive = dict(parameters).get("sums", SUMS.default) == "positive"
     return {
         "epsilon": 0.0, "gamma": 0.0, "alpha": 1.0, "stabilizer": 0.0, "bias": False, "canonize": True,

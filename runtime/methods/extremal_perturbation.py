@@ -156,8 +156,8 @@ class Bumps:
         return torch.exp(-2 * (distance / self.sigma - 0.5).clamp_min(0) ** 2).flatten(0, 1)[None]
 
     def mask(self, heights: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin. weights: those of the
-        bumps, on the device.
+        """Return masks (row, 1, y, x) of the picture, and with the margin, from heights (row, 1, *grid) in [0, 1].
+        weights: those of the bumps, on the device.
 
         In the order of TorchRay's operations, bit by bit: many values of the first masks differ by rounding alone, and
         which of them count as small decides where the mask begins to shrink.
@@ -179,7 +179,8 @@ def _ceil(number: float) -> int:
 
 
 def pyramid(pictures: Tensor, mean: Tensor) -> Tensor:
-    """(row, level, 3, y, x): from the most blurred to the picture itself. Beyond the border is the mean colour."""
+    """Return (row, level, 3, y, x), from the most blurred picture to the picture itself, padded with the mean
+    colour."""
     import torch
 
     levels = []
@@ -190,7 +191,7 @@ def pyramid(pictures: Tensor, mean: Tensor) -> Tensor:
 
 
 def _blurred(images: Tensor, deviation: float) -> Tensor:
-    """Gaussian blur to four standard deviations; zeros beyond the border."""
+    """Blur with a Gaussian up to four standard deviations; zeros beyond the border."""
     import torch
     import torch.nn.functional as F
 
@@ -204,8 +205,8 @@ def _blurred(images: Tensor, deviation: float) -> Tensor:
 
 
 def chosen(levels: Tensor, mask: Tensor) -> Tensor:
-    """Pictures (row, 3, y, x) from the levels (row, level, 3, y, x) that a mask (row, 1, y, x) points at, linearly
-    between two of them."""
+    """Interpolate pictures (row, 3, y, x) linearly between the two levels (row, level, 3, y, x) that a mask (row, 1, y,
+    x) selects."""
     import torch
 
     position = mask * (LEVELS - 1)

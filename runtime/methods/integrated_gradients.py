@@ -80,8 +80,8 @@ class IntegratedGradients(PathMethod):
 
 
 def quadrature(count: int, rule: str = RULES[0]) -> tuple[np.ndarray, np.ndarray]:
-    """(nodes in [0, 1], weights) of a rule with this many nodes, (node,) each, as Captum has them: the weights
-    of its trapezoids, which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
+    """Return (nodes in [0, 1], weights), each (node,), of a quadrature rule as in Captum: the weights of its
+    trapezoids, which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
     import numpy as np
 
     if rule == "gausslegendre":

@@ -91,7 +91,7 @@ class MeaningfulPerturbation(LearnedMaskMethod):
 
 
 def enlarged(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """(row, 1, cell, cell) -> (row, 1, y, x), bilinear, then smoothed."""
+    """Upsample (row, 1, cell, cell) -> (row, 1, y, x) bilinearly, then smooth."""
     import torch
 
     large = torch.nn.functional.interpolate(mask, size, mode="bilinear", align_corners=False)
@@ -99,7 +99,7 @@ def enlarged(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def jitter(seed: int, step: int, most: int) -> tuple[int, int]:
-    """How far the picture is moved at a step, (y, x)."""
+    """Return the shift (y, x) of the picture at a step."""
     import numpy as np
 
     random = np.random.Generator(np.random.Philox(key=[seed, step]))

@@ -76,7 +76,7 @@ class Noisy(PathMethod):
         return SampleStatistics(start, inner.visits(own), self.variance)
 
     def inner_parameters(self, parameters: Parameters, sample: int) -> Parameters:
-        """The inner method's parameters, with seeds of its own for each of our samples."""
+        """Return the inner method's parameters, with separate seeds for each sample."""
         return {**parameters["of"][1], "seed": (*parameters["seed"], sample)}
 
     def noisy(self, parameters: Parameters, sample: int, activation: Tensor) -> Tensor:
@@ -94,6 +94,6 @@ class Noisy(PathMethod):
 
 
 def inner_path(parameters: Parameters) -> tuple[PathMethod, Parameters]:
-    """The method inside, as a path, and its own parameters."""
+    """Return the inner method as a path method, and its own parameters."""
     inner, own = parameters["of"]
     return inner.as_path(), own

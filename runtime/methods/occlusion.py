@@ -75,13 +75,13 @@ class Occlusion(PerturbationMethod):
 
 
 def window_of(parameters: Parameters, size: tuple[int, int]) -> tuple[int, int]:
-    """(side, step) of the window at a layer of this size (y, x)."""
+    """Return (side, step) of the window at a layer of this size (y, x)."""
     window = parameters["window"] or max(1, round(min(size) / 7))
     return int(window), int(parameters["stride"] or max(1, window // 2))
 
 
 def window_starts(parameters: Parameters, size: tuple[int, int]) -> tuple[range, range]:
-    """The rows and the columns where windows begin."""
+    """Return the first rows and the first columns of the windows."""
     window, stride = window_of(parameters, size)
     counts = [1 + -(-max(side - window, 0) // stride) for side in size]
     return range(0, counts[0] * stride, stride), range(0, counts[1] * stride, stride)

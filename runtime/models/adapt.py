@@ -115,7 +115,8 @@ def adapted(
     picture: bool = False,
     scores: str | None = None,
 ) -> Adapter:
-    """Implement `bbilang.adapt`. ``shape``: of the tensor that will be given; ``picture``: whether an image will be."""
+    """Implement `bbilang.adapt`. ``shape``: of the tensor that will be given; ``picture``: whether an image will be
+    given."""
     module = module_of(module)
     if preprocess is not None and not isinstance(preprocess, Preprocess):
         givens.wrong("preprocess", preprocess, "a Preprocess")

@@ -17,9 +17,9 @@ OWN = ("_parameters", "_buffers", "_modules")
 
 
 def copy_module(module: nn.Module) -> nn.Module:
-    """Deep-copy a module where that works. Else values that cannot be copied are shared with the original, and tensors
-    are copied without their graph; weights, buffers and modules are always copied.
-    Raises BbiError E527 where even that fails."""
+    """Deep-copy a module if possible. Otherwise values that cannot be copied are shared with the original, and tensors
+    are copied without their graph; weights, buffers and modules are always copied. Raises BbiError E527 if even that
+    fails."""
     try:
         return copy.deepcopy(module)
     except (RuntimeError, TypeError, NotImplementedError, AttributeError) as e:

@@ -128,7 +128,7 @@ class Dataflow(TorchFunctionMode):
         return result
 
     def _check(self, name: str, given: list[Tensor], changed: list[Tensor], origins: frozenset[str]) -> None:
-        """Notice what the origins of results do not tell."""
+        """Detect what the origins of results do not tell."""
         unknown = any(tensor not in self._facts and tensor not in self._constants for tensor in given)
         if unknown or (name in LEAVES and origins and given[0].is_floating_point()):
             self.followed = False
@@ -154,7 +154,8 @@ class Dataflow(TorchFunctionMode):
         return self.of(given[0]).last if name in MOVES and given else name
 
     def _sign(self, name: str, args: Args, kwargs: Named) -> bool:
-        """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes such results."""
+        """Return whether the result of a call cannot be negative: a ReLU's, or a pooling, concatenation or reshape of
+        such."""
         if name in ("hardtanh", "clamp"):
             return _floor(args, kwargs) >= 0
         first = args[0] if args else ()

@@ -143,7 +143,7 @@ def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | N
 
 
 def _last(first: nn.Module | None) -> bool:
-    """Whether the first layer has its channels last, as recurrent and linear layers do."""
+    """Return whether the first layer has its channels last, as recurrent and linear layers do."""
     return isinstance(first, nn.RNNBase | nn.Linear | nn.Embedding)
 
 

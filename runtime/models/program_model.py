@@ -21,13 +21,13 @@ PREPROCESS = ("size", "crop", "mean", "std")
 
 
 def is_name(model: object) -> bool:
-    """Whether a model is given by its name, or not at all; else it is a caller's module or adapter."""
+    """Return whether a model is given by its name, or not at all; else it is a caller's module or adapter."""
     return model is None or isinstance(model, str)
 
 
 def adapter_of(model: object, input: object, input_size: object = None) -> Adapter:
-    """A caller's module as an adapter, for the tensor or the picture that it comes with. ``input_size``: (y, x) in
-    pixels, where the model does not say. Raises BbiError E408, E423."""
+    """Return an adapter of a caller's module for the tensor or the picture that comes with it. ``input_size``: (y, x)
+    in pixels, if the model does not say. Raises BbiError E408, E423."""
     size = size_of(input_size)
     if isinstance(model, Adapter):
         return model if size in (None, model.description.input_size) else model.with_preprocess(crop=size)
@@ -42,7 +42,7 @@ def adapter_of(model: object, input: object, input_size: object = None) -> Adapt
 
 
 def _channel_first(shape: tuple[int, ...], module: nn.Module) -> tuple[int, ...]:
-    """The shape of an array (y, x, channel) as that of a tensor; unchanged where only its first axis has as many
+    """Return the shape of an array (y, x, channel) as that of a tensor; unchanged if only its first axis has as many
     channels as the module takes."""
     from bbilang.runtime.models.input_probe import likely_form
 
@@ -51,8 +51,9 @@ def _channel_first(shape: tuple[int, ...], module: nn.Module) -> tuple[int, ...]
 
 
 def load_for(program: Program, model: object, input: object, device: str) -> Adapter:
-    """The program's model on a device, with the program's preprocessing and description. ``model``: a caller's module
-    or adapter. Raises BbiError E408 for a program that was made for a module which is not given, and as `load` does."""
+    """Load the program's model onto a device, with the program's preprocessing and description. ``model``: a caller's
+    module or adapter. Raises BbiError E408 if the program was made for a module that is not given, and the errors of
+    `load`."""
     from bbilang.runtime.models.loading import load
 
     slot, description = program.models[0], program.description
@@ -75,7 +76,7 @@ def load_for(program: Program, model: object, input: object, device: str) -> Ada
 
 
 def _has_name(name: str) -> bool:
-    """Whether a model can be loaded by its name, from the registry or another library."""
+    """Return whether a model can be loaded by its name, from the registry or another library."""
     from bbilang.runtime.models.sources.source import source_of
 
     return is_registered(name) or source_of(name) is not None

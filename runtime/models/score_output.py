@@ -60,7 +60,8 @@ def _parts(value: object, name: str, path: Path) -> Iterator[Part]:
 
 
 def is_listing(result: object) -> bool:
-    """Whether the result is a list of one record per input, as of detectors, so that no tensor has an input axis."""
+    """Return whether the result is a list of one record per input, as of detectors, so that no tensor has an input
+    axis."""
     return isinstance(result, list | tuple) and bool(result) and all(isinstance(part, Mapping) for part in result)
 
 

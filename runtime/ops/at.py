@@ -67,7 +67,8 @@ class At(Operation):
 
 
 def _touched(field: FieldType, selection: FieldType) -> list[Axis]:
-    """The axes of the field that the selection stands for. Raises `Fail` where one is missing or only half covered."""
+    """Return the axes of the field that the selection stands for. Raises `Fail` if one is missing or only half
+    covered."""
     state = selection.axes[0]
     touched = []
     for component in state.components:
@@ -104,7 +105,7 @@ def _touched(field: FieldType, selection: FieldType) -> list[Axis]:
 
 
 def _take_fused(field: Field, axis: Axis, chosen: Field) -> Field:
-    """Places of an axis of several components: all of them must agree."""
+    """Return positions along an axis of several components, all of which must match."""
     own = [field.coords[c] for c in axis.components]
     coordinates = [chosen.coords[c.removeprefix("to.")] for c in axis.components]
     dims = tuple(d for d in union_of([*coordinates, *own]) if d != axis.name)

@@ -186,7 +186,7 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
 
 
 def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
-    """Numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
+    """Return numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
     target, target_layer = run.value(to), target_layer_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
@@ -208,7 +208,7 @@ def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
 
 
 def of_atoms(node: Node, to: Node, frame: Field, run: Run) -> Field:
-    """Numbers of the frame's atoms for every atom of later layers; NaN where the frame's layer is not the earlier
+    """Return numbers of the frame's atoms for every atom of later layers; NaN if the frame's layer is not the earlier
     one."""
     target: Field = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}

@@ -103,7 +103,7 @@ def _pair(earlier: Node, later: Node, make: Make) -> Node:
 
 
 def _whole(field: Node, make: Make) -> Arguments:
-    """What all of the last layer gives to the classes: the groups of a factorization leave some of it out."""
+    """Attribute the classes to the whole last layer, including what the groups of a factorization leave out."""
     if len(field.inputs) < 2:  # not a list of layers
         return {}
     earlier, classes = field.inputs[-2:]
@@ -145,7 +145,7 @@ def _both_ways(node: Node, frame: Field, run: Run) -> Field:
 
 
 def _itself(frame: Field, to: Node, run: Run) -> Named:
-    """Mask over (state, the atoms' axes) of the chosen atom."""
+    """Return the mask over (state, the atoms' axes) of the chosen atom."""
     theirs, own = to.type.layers, frame.type.layers
     state, chosen = to.type.axes[0], run.value(to).coords
     # a layer's number is its index in the field's own list; -1 is the output

@@ -62,7 +62,7 @@ class Normalize(Operation):
 
 
 def _joins_layers(field: FieldType) -> bool:
-    """Whether the field holds attributions between the atoms of two layers."""
+    """Return whether the field holds attributions between the atoms of two layers."""
     other = any(axis.name.startswith("to.") for axis in field.axes) or bool(field.states)
     return field.content == "attribution" and other
 

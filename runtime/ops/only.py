@@ -64,7 +64,7 @@ class Only(Operation):
 
 
 def shared_axes(field: FieldType, other: FieldType) -> list[tuple[Axis, Axis]]:
-    """Axes of the field, and those of the other that hold the same single coordinate."""
+    """Pair axes of the field with those of the other that hold the same single coordinate."""
     pairs = []
     for axis in field.axes:
         match = next(

@@ -69,7 +69,8 @@ class Combine(Operation):
 
 
 def _aligned(targets: Sequence[Field]) -> tuple[list[Named], list[Named]]:
-    """Classes and weights of some targets, with the same axes and number of terms; a missing term has weight 0."""
+    """Return classes and weights of some targets, with the same axes and number of terms; a missing term has weight
+    0."""
     indices = [target.index for target in targets if target.index is not None]
     weights = [target.weight for target in targets if target.weight is not None]
     dims = tuple(d for d in union_of(indices) if d != TERM)

@@ -28,7 +28,7 @@ class Present(Operation):
 
 
 def _plain(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """What a page needs of them: of groups not the factors, which no record of a cache holds."""
+    """Strip the fields to what a page needs: of groups not the factors, which no cache record holds."""
     return tuple(field.with_values(field.values, field.type) for field in fields)
 
 

@@ -59,7 +59,7 @@ class Slider(Operation):
 
 
 def _gone(values: Named, dims: tuple[str, ...]) -> Named:
-    """Mask of atoms without any value: filtered out, or outside a smaller layer."""
+    """Return the mask of atoms without any value: filtered out, or outside a smaller layer."""
     missing = np.isnan(values.data)
     others = tuple(i for i, d in enumerate(values.dims) if d not in dims)
     remaining = tuple(d for d in values.dims if d in dims)

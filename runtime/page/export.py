@@ -64,7 +64,7 @@ def _converted(view: View, styles: Styles, format: str) -> bytes:
 
 
 def _flat(svg: str) -> str:
-    """The same drawing with fewer groups in groups: the converter to PDF refuses deep ones."""
+    """Return the same drawing with flatter groups: the converter to PDF refuses deep nesting."""
     for prefix, address in (("", "http://www.w3.org/2000/svg"), ("xlink", "http://www.w3.org/1999/xlink")):
         ElementTree.register_namespace(prefix, address)
     group = "{http://www.w3.org/2000/svg}g"
@@ -93,7 +93,7 @@ def _png(picture: Picture) -> Picture:
 
 
 def _json(view: View, path: Path, styles: Styles, parents: bool) -> Path:
-    """Pictures under the hash of their content, then the specification; what was there before is left until then."""
+    """Write pictures under the hash of their content, then the specification; earlier files stay until then."""
     folder = path.parent / f"{path.stem}_files"
     names = [_name(picture) for picture in view.pictures]
     spec = specification(view, [f"{folder.name}/{name}" for name in names], styles)

@@ -21,8 +21,8 @@ Variables: TypeAlias = dict[str, Any]  # of the templates
 
 
 def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[str, int]) -> Variables:
-    """What the template lays out: a tree of rows, columns and figures; the menus of this interface. ``states``: of each
-    element, the frame that the page opens with."""
+    """Build what the template lays out: a tree of rows, columns and figures; the menus of this interface. ``states``:
+    the initial frame of each element."""
     by_id = {element.id: element for element in interface.elements}
     inside = [inner for element in interface.elements for inner in layered(element)]
     used = {name for element in inside for name in (*element.states, *element.selects)}
@@ -62,7 +62,8 @@ def _control(selection: Selection) -> Variables:
 
 
 def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[Variables]:
-    """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
+    """Yield a menu of the classes for each flow that ends in several. Choosing a class, drawn or not, does what
+    clicking it does."""
     drawn = [element for element in interface.elements if style_of(element, styles).follows_links]
     for element in drawn:
         for selection in selections:
@@ -110,8 +111,8 @@ def _figure(
 
 
 def _answer(element: Element, states: Mapping[str, int], leads: bool = False) -> Variables | None:
-    """Its sentence in the state that the page opens with; None where it has none, or a caption in its place. ``leads``:
-    it stands under the title of the interface, whatever the caption."""
+    """Return the element's sentence in the initial state; None if it has none, or a caption in its place. ``leads``: it
+    stands under the title of the interface, whatever the caption."""
     if not element.answers or (element.caption and not leads):
         return None
     return {"id": element.id, "words": answer_of(element, states[element.id])}
@@ -120,7 +121,7 @@ def _answer(element: Element, states: Mapping[str, int], leads: bool = False) ->
 def _part(
     element: Element, related: Sequence[Selection], styles: Styles, answer: Variables | None, over: bool
 ) -> Variables:
-    """What stands below a picture for one element, or for one that is drawn over it."""
+    """Build what stands below a picture for one element, or for an overlay."""
     return {
         "element": element,
         "caption": _caption(element.caption, related),
@@ -147,20 +148,20 @@ def ask(selection: Selection, view: View) -> str:
 
 
 def asked(element: Element) -> bool:
-    """Whether a text can ask about some of its atoms."""
+    """Return whether a text can ask about some of the element's atoms."""
     return any(atom.text for atom in element.atoms) and any(
         (element.pipe, element.class_pipe, element.group_pipe, element.layer_pipes)
     )
 
 
 def drives(element: Element) -> list[str]:
-    """Ids of the selections that the marks and positions of an element drive."""
+    """Return the ids of the selections that the marks and positions of an element drive."""
     return [*element.selects, *(target.selection for target in element.targets)]
 
 
 def docked(element: Element, interface: Interface, styles: Styles) -> bool:
-    """Whether a phone keeps the picture in view while what comes below it is tapped: it shows the input, and what is
-    pointed at there changes it, or the other way round."""
+    """Return whether a phone keeps the picture in view while the reader taps below it: it shows the input, and pointing
+    at it changes what is below, or the other way round."""
     if not style_of(element, styles).shows_input:
         return False
     own = {name for part in layered(element) for name in part.states}
@@ -172,7 +173,7 @@ def docked(element: Element, interface: Interface, styles: Styles) -> bool:
 
 
 def _order(layout: Layout) -> Iterator[str]:
-    """Ids of elements as a narrow page has them, from top to bottom."""
+    """Return the ids of elements in the order of a narrow page, from top to bottom."""
     if isinstance(layout, str):
         yield layout
     else:
@@ -181,18 +182,18 @@ def _order(layout: Layout) -> Iterator[str]:
 
 
 def remarks(element: Element) -> bool:
-    """Whether some state has a remark of its own."""
+    """Return whether some state has a remark of its own."""
     return any(frame.remark for panel in element.panels for frame in panel.frames)
 
 
 def pictured(element: Element) -> bool:
-    """Whether it shows numbers in colours of a picture alone: the page has none of them to save."""
+    """Return whether the element shows numbers only as colours of a picture, so that the page has none to save."""
     frames = [frame for panel in element.panels if panel.shape != (0, 0) for frame in panel.frames]
     return element.legend is not None and bool(frames) and not any(frame.values or frame.coarse for frame in frames)
 
 
 def has_budget(element: Element) -> bool:
-    """Whether the numbers of some state add up to something."""
+    """Return whether the numbers of some state add up to something."""
     return any(frame.budget for panel in element.panels for frame in panel.frames)
 
 
@@ -225,7 +226,7 @@ def _legend(element: Element, styles: Styles, over: bool) -> Variables | None:
 
 
 def _colours(scale: ColourScale, signed: bool) -> tuple[str, ...]:
-    """The colours of a legend's strip."""
+    """Return the colours of a legend's strip."""
     kinds = {"": (), "full": colour.stops(signed), "map": colour.see_through(signed), "spotlight": colour.SPOTLIGHT}
     return kinds[scale]
 
@@ -235,7 +236,7 @@ def _number(value: float) -> str:
 
 
 def _caption(caption: str, selections: Sequence[Selection]) -> list[tuple[str, str]]:
-    """Pieces of a caption: (words, JSON of [[selection, index], ...]), the latter empty for plain text."""
+    """Split a caption into (words, JSON of [[selection, index], ...]), the latter empty for plain text."""
     pieces, end = [], 0
     for match in REFERENCE.finditer(caption):
         pieces.append((caption[end : match.start()], ""))

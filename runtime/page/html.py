@@ -67,12 +67,13 @@ def extract(html: str) -> str:
 
 
 def _pack(source: str) -> str:
-    """Readable in the file, and nothing in it can end the script element. A bare CR would not survive HTML's parser."""
+    """Escape a script so that it stays readable and cannot end its element. A bare CR would not survive HTML's
+    parser."""
     return source.replace("&", "&amp;").replace("<", "&lt;").replace("\r", "&#13;")
 
 
 def _json(value: object) -> str:
-    """JSON that may stand in a script element."""
+    """Write JSON that is safe in a script element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -80,7 +81,7 @@ def _json(value: object) -> str:
 
 
 def _block(json: str) -> Markup:
-    """The page's data as an element: compressed where that saves ``SAVES`` bytes."""
+    """Return the page's data as an element, compressed if that saves ``SAVES`` bytes."""
     text = packed(json)
     if len(text) + SAVES < len(json.encode()):
         return Markup(f'<script type="text/plain" id="bbi-data" data-packed="gzip">{text}</script>')
@@ -96,13 +97,13 @@ def data_of(html: str) -> JsonObject:
 
 
 def _policy(*scripts: str) -> str:
-    """Content security policy: these scripts, no others, no evaluation of text, no request."""
+    """Return the content security policy: these scripts, no others, no evaluation of text, no request."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {hashes}; {NOTHING_ELSE}"
 
 
 def addresses(selections: Sequence[Selection]) -> dict[str, str]:
-    """What each selection is called in the page's address: its title, where no other is called so, else its id."""
+    """Return the name of each selection in the page's address: its title if that is unique, else its id."""
     ids = {selection.id for selection in selections}
     titles = Counter(selection.address for selection in selections)
     return {s.id: s.address if s.address and titles[s.address] == 1 and s.address not in ids else s.id
@@ -110,7 +111,7 @@ def addresses(selections: Sequence[Selection]) -> dict[str, str]:
 
 
 def _data(view: View, styles: Styles) -> JsonObject:
-    """What the page's script works on."""
+    """Return the data of the page's script."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     lists = Lists()
     pictures, sheets = sheeted(view.pictures)
@@ -171,7 +172,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
 
 
 def _unit(element: Element) -> str:
-    """What the head of a table says of its numbers: their unit; of those without one, what they are."""
+    """Return the unit in the head of a table, or the quantity if there is no unit."""
     legend = element.legend
     return "" if legend is None else legend.unit or legend.quantity
 

@@ -15,7 +15,7 @@ SNIPPET = "window.vegaEmbed=vegaEmbed;"
 
 @lru_cache(maxsize=1)
 def javascript() -> str:
-    """The libraries, from the cache folder where an undamaged copy of this vl-convert's lies there.
+    """Return the libraries, from the cache folder if it holds an undamaged copy of this vl-convert's.
 
     The folder is ``BBI_CACHE_DIR``, else the user's cache folder; where that fails the text is made each time.
     """
@@ -39,13 +39,13 @@ def javascript() -> str:
 
 
 def announced() -> str:
-    """The libraries with code that announces when they are loaded, since inline modules have no such event."""
+    """Return the libraries with code that announces when they are loaded, since inline modules have no such event."""
     return f'{javascript()}\ndispatchEvent(new Event("bbi-vega"));'
 
 
 @lru_cache(maxsize=1)
 def packed() -> str:
-    """`announced`, compressed."""
+    """Return `announced`, compressed."""
     return packing.packed(announced())
 
 

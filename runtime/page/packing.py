@@ -92,7 +92,7 @@ def _uri(mime: str, data: bytes) -> str:
 
 
 def packed(text: str) -> str:
-    """A text as the page's `unpacked` reads it: gzip in base64, the same bytes each time."""
+    """Compress a text for the page's `unpacked`: gzip in base64, the same bytes each time."""
     return b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 

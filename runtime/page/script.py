@@ -51,7 +51,7 @@ FILES = (
 
 @lru_cache(maxsize=2)
 def script(vega: bool) -> str:
-    """vega: Vega draws the charts, else the page's own renderer does."""
+    """Return the page's script. vega: Vega draws the charts, else the page's own renderer does."""
     if vega:
         return joined([VEGA if name == "charts/drawn.js" else name for name in FILES])
     return f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n{joined(FILES)}"

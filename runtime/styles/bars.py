@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def row_of(field: FieldType, style: str) -> Drawn:
-    """One axis of atoms along the row, `class` beside it, or what `trust` puts there; or the classes themselves where
-    no atoms are left."""
+    """Put one axis of atoms along the row, and `class` or the measures of `trust` beside it; or the classes themselves
+    if no axis of atoms is left. Raises `Fail` for other axes."""
     classes = field.axis("class") or field.axis("measure")
     if field.atom != "class" and not field.atom_axes and classes is not None:
         return Drawn(("class",), classes, None)
@@ -28,7 +28,7 @@ def row_of(field: FieldType, style: str) -> Drawn:
 
 
 def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
-    """Atoms in slots, their numbers a series each."""
+    """Return panels with atoms in slots, and their numbers as series."""
     axis = drawing.slots
     atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
 

@@ -45,7 +45,8 @@ class Curve(Style):
         return Drawn((along[0].name, series.name if series else "class"), along[0], series)
 
     def _measured(self, field: FieldType) -> Drawn:
-        """The attribution's own atoms are not drawn, but the score while they go, or what the measure runs along."""
+        """Spend every axis but `input` and `class`: the curve replaces the attribution's atoms. Raises `Fail` for
+        several measures."""
         if len(field.curves) > 1:
             names = ", ".join(f"`{name}`" for name in field.curves)
             raise Fail("E304", f"`curve` draws one measure, and these are {names}", "give each an element of its own")

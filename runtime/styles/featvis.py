@@ -136,7 +136,7 @@ class Featvis(Style):
         return (*bars, *legend_notes(drawing.node, drawing.results), *dreams, *check_notes(drawing))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
-        """One icon a state: the vector at the position that the reader points at."""
+        """Return one icon per state: the vector at the selected position."""
         icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index)
         series = drawing.series_axis
         values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
@@ -187,7 +187,7 @@ def _dreams(drawing: Drawing) -> list[Icon]:
 
 
 def _bar_notes(drawing: Drawing) -> tuple[str, ...]:
-    """How the bars of several classes are read, for the legend."""
+    """Explain in the legend how to read the bars of several classes."""
     signed = drawing.field.type.signed
     notes = ["bars to the right speak for their class, to the left against it"] if signed else []
     return (*notes, "the net has the colour of the class that it favours") if is_pair(drawing) else tuple(notes)

@@ -40,7 +40,7 @@ class Graph(Style):
         return drawing.panels(lambda index: Frame(atoms, (), tuple(tuple(map(rounded, row)) for row in values[index])))
 
     def options(self, drawing: Drawing) -> dict[str, object]:
-        """What stays as it is in every state: where the boxes stand, what joins them, and their shapes."""
+        """Return what is the same in every state: positions of the boxes, edges and shapes."""
         from bbilang.runtime.view.provenance import model_of
 
         description: ModelDescription = model_of(drawing.results).description
@@ -62,7 +62,7 @@ class Graph(Style):
 
 
 def edges_of(description: ModelDescription, layers: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """(from, to) as numbers of the layers; from each to the next where nothing is known."""
+    """Return (from, to) as indices of the layers; a chain if the description has no edges."""
     number = {layer: i for i, layer in enumerate(layers)}
     edges = [(number[a], number[b]) for a, b in description.edges(layers) if a != INPUT]
     known = any(layer.inputs for layer in description.layers)
@@ -70,7 +70,7 @@ def edges_of(description: ModelDescription, layers: tuple[str, ...]) -> tuple[tu
 
 
 def positions_of(count: int, edges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int, int], ...]:
-    """(row, number in the row, layers in the row) of each layer: below everything that enters it."""
+    """Return (row, index in the row, layers in the row) of each layer; a layer stands below all of its inputs."""
     rows = [0] * count
     for a, b in sorted(edges, key=lambda edge: edge[1]):
         rows[b] = max(rows[b], rows[a] + 1)
@@ -85,7 +85,7 @@ def positions_of(count: int, edges: tuple[tuple[int, int], ...]) -> tuple[tuple[
 
 
 def shape_words(description: ModelDescription, name: str) -> str:
-    """ "112 x 14 x 14, skip inside": a layer's shape, and whether its own parts are gone round by what enters it."""
+    """Describe a layer's shape, and whether a skip connection bypasses its parts: "112 x 14 x 14, skip inside"."""
     layer = description.by_name[name]
     shape = " x ".join(str(size) for size in layer.shape)
     parts = [source for source in layer.inputs if source.startswith(f"{name}.")]

@@ -72,7 +72,7 @@ def spend(field: FieldType, style: str) -> Drawn:
 
 
 def panels(drawing: Drawing) -> tuple[Panel, ...]:
-    """One picture a panel and state, composed of the icons of its cells; what a cell leaves free is transparent."""
+    """Compose one picture per panel and state from the icons of its cells; free cells are transparent."""
     y, x = drawing.axis("y"), drawing.axis("x")
     icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, y, x)
     values = drawing.grid(drawing.field.values, y, x)
@@ -96,7 +96,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 def shares(drawing: Drawing, values: np.ndarray) -> np.ndarray | None:
-    """Area of every cell as a share of the largest of its panel in any state, where `size=` asks for it."""
+    """Return the area of every cell as a share of the largest of its panel in any state, if `size=` asks for it."""
     if drawing.node["size"] is None:
         return None
     field = drawing.results.sizes.get(drawing.element.id)
@@ -114,7 +114,8 @@ def notes(drawing: Drawing) -> tuple[str, ...]:
 
 
 def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, layer: str) -> int:
-    """The page's picture of a grid: every icon in the middle of its cell, its side the root of the cell's share."""
+    """Compose the page's picture of a grid: every icon in the middle of its cell, its side the square root of its
+    share."""
     from PIL import Image
 
     from bbilang.runtime.view.image_bytes import webp

@@ -121,10 +121,11 @@ def _values(drawing: Drawing) -> np.ndarray:
 
 
 def panel_ends(drawing: Drawing, values: np.ndarray) -> list[tuple[float, float]]:
-    """The ends of the scale of each panel, for ``values`` over (states, facet, y, x).
+    """Return the ends of the scale of each panel, for ``values`` over (states, facet, y, x).
 
     Panels have one scale, so that they can be compared, unless each has a unit of its own. The few largest values of a
-    map of pixels would leave the others pale: they share the colour of the 99th percentile of magnitudes."""
+    map of pixels would leave the others pale: they share the colour of the 99th percentile of magnitudes.
+    """
     type, count = drawing.field.type, len(drawing.facets())
     if type.atom != "pixel":
         return [scale_ends(values, type.signed)] * count

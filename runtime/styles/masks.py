@@ -94,15 +94,15 @@ class Masks(Style):
 
 
 def group_numbers(drawing: Drawing, index: Index, count: int) -> np.ndarray:
-    """The number of each group (group,) that is drawn in one state and facet."""
+    """Return the number of each group (group,) that is drawn in one state and facet."""
     if "group" not in drawing.field.coords:
         return np.arange(count)
     return drawing.grid(drawing.field.coords["group"], drawing.axis("group"))[index][:count]
 
 
 def mask(weights: np.ndarray, colours: Sequence[str], only: int | None = None) -> np.ndarray:
-    """Groups' values (y, x, group) as uint8 (y, x, rgba): the mean of their colours, opaque where the strongest group
-    reaches its own maximum. ``only``: the map of one group."""
+    """Colour the groups' values (y, x, group) as uint8 (y, x, rgba): the mean of their colours, opaque where the
+    strongest group reaches its own maximum. ``only``: the map of one group."""
     strength = _strength(weights)
     if only is not None:
         strength = strength * (np.arange(strength.shape[-1]) == only)
@@ -112,7 +112,7 @@ def mask(weights: np.ndarray, colours: Sequence[str], only: int | None = None) -
 
 
 def spots(weights: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """(x, y) as shares of the panel: where each group stands out most from the others; its number stands there."""
+    """Return (x, y), as shares of the panel, where each group exceeds the others most: the position of its number."""
     strength = _strength(weights)
     y, x, count = strength.shape
     places = []

@@ -92,7 +92,7 @@ def _differ(drawing: Drawing) -> bool:
 
 
 def _joined(drawing: Drawing) -> tuple[Panel, ...]:
-    """A row for each atom that any input has, in order of appearance; empty where an input does not have it."""
+    """Return a row for each atom that any input has, in order of appearance; empty where an input does not have it."""
     rows, inputs = drawing.slots, drawing.axis("input")
     values = drawing.grid(drawing.field.values, rows, inputs)
     coords = {
@@ -116,7 +116,7 @@ def _joined(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 def _thumbnails(drawing: Drawing) -> tuple[int, ...]:
-    """The inputs' pictures, where the columns are inputs that are pictures."""
+    """Return the inputs' pictures, if the columns are inputs that are pictures."""
     from bbilang.runtime.view.image_bytes import jpeg
 
     axis, inputs = drawing.series_axis, drawing.results.pictures
@@ -130,8 +130,8 @@ def _thumbnails(drawing: Drawing) -> tuple[int, ...]:
 
 
 def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
-    """(rows, columns): classes are columns, and so are several inputs where no other axis is left; columns are None for
-    one axis of pairs. Raises `Fail` for any other."""
+    """Return (rows, columns): classes are columns, and so are several inputs if no other axis is left; columns are None
+    for one axis of pairs. Raises `Fail` for any other axes."""
     axes = [axis for axis in field.axes if axis.name != "input"]
     if len(axes) == 1 and len(axes[0].components) == 2 and any(c.startswith("to.") for c in axes[0].components):
         return axes[0], None
@@ -149,7 +149,7 @@ def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
 
 
 def _pairs(drawing: Drawing) -> tuple[Panel, ...]:
-    """Pairs as cells of the matrix of all atoms that occur in them, rows and columns in order of appearance."""
+    """Arrange pairs as cells of a matrix of all atoms that occur in them, rows and columns in order of appearance."""
     axis = drawing.slots
     values = drawing.values(axis)[..., 0]
     coordinates = drawing.coordinates(axis)

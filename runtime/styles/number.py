@@ -72,14 +72,14 @@ class Number(Style):
 
 
 def _context(quantity: str, words: str) -> str:
-    """What a number is: "tiger cat: score", "attribution to tiger cat", "channel 447: attribution to tiger cat"."""
+    """Describe a number: "tiger cat: score", "attribution to tiger cat", "channel 447: attribution to tiger cat"."""
     if " each class" in quantity:
         return quantity.replace("each class", words, 1)
     return quantity if not words or quantity.endswith(f" {words}") else f"{words}: {quantity}"
 
 
 def _atoms_and_values(drawing: Drawing) -> tuple[Callable[[Index], tuple[int, str]], np.ndarray]:
-    """(the atom of a state and facet, and what it is in words, the values over states and facets)."""
+    """Return (the atom of a state and facet, its description, the values over states and facets)."""
     axes = [drawing.axis(name) for name in drawing.drawn.spent]
 
     def lone(array: Named) -> np.ndarray:

@@ -87,8 +87,8 @@ class Rgb(Style):
 
 
 def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:
-    """Components (y, x, component), at most three, as uint8 (y, x, rgb). ``largest`` is the magnitude at full colour of
-    one or three components; two are scaled by themselves."""
+    """Convert at most three components (y, x, component) to uint8 (y, x, rgb). ``largest`` is the magnitude at full
+    colour of one or three components; two are scaled by themselves."""
     parts = np.nan_to_num(np.asarray(parts, np.float64))
     if parts.shape[-1] == 2:
         first, second = parts[..., 0], parts[..., 1]

@@ -48,7 +48,7 @@ class Sankey(Style):
         return Drawn(tuple(axis.name for axis in field.axes if axis.name != "input"))
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
-        """Links; and what each node leaves of each link when it is clicked."""
+        """Count the links, and what each node leaves of each link when it is clicked."""
         while field.op != "link" and field.inputs:
             field = field.inputs[0]
         columns = [_atoms(node) for node in field.inputs[0].inputs] if field.inputs else []
@@ -127,7 +127,7 @@ class Sankey(Style):
 
 
 def _unit(later: Field) -> str:
-    """The unit of links to a column."""
+    """Return the unit of links to a column."""
     return later.type.unit or "of the score" if later.type.content == "score" else "of group score"
 
 
@@ -136,7 +136,7 @@ def _atoms(column: Node) -> int:
 
 
 def _here(drawing: Drawing, array: Named, index: Index) -> np.ndarray:
-    """One state's numbers over the array's own axes."""
+    """Return one state's numbers over the array's own axes."""
     apart = [axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))]
     chosen: dict[str, int] = dict(zip(apart, index, strict=True))
     data = array.data
@@ -147,7 +147,7 @@ def _here(drawing: Drawing, array: Named, index: Index) -> np.ndarray:
 
 
 def _atom(drawing: Drawing, node: Field, i: int, index: Index, count: int) -> tuple[int, str]:
-    """A node of a column: (number of its atom, its colour)."""
+    """Return a node of a column: (number of its atom, its colour)."""
     axis = "class" if node.type.atom == "class" else "group"
     coord = node.coords.get(axis)
     number = int(np.atleast_1d(_here(drawing, coord, index))[i]) if coord is not None else i

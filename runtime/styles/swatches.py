@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def swatch_notes(drawing: Drawing) -> tuple[str, ...]:
-    """How swatches are read, for the legend."""
+    """Explain in the legend how to read swatches."""
     signed = "a filled swatch speaks for its class, a minus against it; " if drawing.field.type.signed else ""
     net = "; the net has the colour of the class that it favours" if is_pair(drawing) else ""
     return (f"{signed}the more opaque a swatch, the larger its number{net}",)
 
 
 def is_pair(drawing: Drawing) -> bool:
-    """Whether two classes are compared, so that their net is drawn."""
+    """Return whether two classes are compared, so that their net is drawn."""
     return drawing.series_axis is not None and drawing.series_axis.size == 2
 
 

@@ -166,14 +166,15 @@ class _Builder:
         return self.pipes.asking(made, node)
 
     def _drives(self, drawing: Drawing, selection: Node) -> bool:
-        """True where the element's own marks are atoms that the selection ranges over."""
+        """Return whether the element's own marks are atoms that the selection ranges over."""
         if selection.op not in CHOOSERS:
             return False
         keys = {atom.key for atom in self._atoms(selection)}
         return any(atom.key in keys for atom in drawing.atoms)
 
     def _targets(self, drawing: Drawing, style: Style) -> tuple[vm.Target, ...]:
-        """A photo shows the positions of every layer, so every selection over positions has its cells there."""
+        """Return the selections that a photo is a target of: it shows the positions of every layer, so every selection
+        over positions has its cells there."""
         if not style.shows_input:
             return ()
         targets = []
@@ -218,8 +219,8 @@ class _Builder:
         return tuple(atoms)
 
     def _first(self, identity: str, node: Node) -> int:
-        """Where a choice without `start=` begins: the first atom, which of a ranking is the strongest; of all positions
-        of a map the one in the middle, since a corner seldom shows anything."""
+        """Return the initial choice without `start=`: the first atom, which is the strongest of a ranking; for
+        positions of a map the middle one, since a corner seldom shows anything."""
         axis, coords = node.type.axes[0], self.results.selections[identity].coords
         if not {"y", "x"} <= set(axis.components) or not set(axis.components) <= {"layer", "y", "x"}:
             return 0
@@ -276,7 +277,7 @@ class _Builder:
         return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
 
     def predictions(self) -> tuple[vm.Prediction, ...]:
-        """The three most probable classes of each input; the first outputs in order where they are values."""
+        """Return the three most probable classes of each input; the first outputs in order if they are values."""
         probabilities, kind = self.results.probabilities, self.results.kind
         if probabilities is None:
             return ()
@@ -293,7 +294,7 @@ class _Builder:
 
 
 def _selection_words(node: Node) -> str:
-    """The word beside a menu without a title: the name of the binding, or of what is chosen from."""
+    """Return the label of a menu without a title: the name of the binding, or of what is chosen from."""
     words = node["id"].removeprefix(f"{node.op}-").replace("-", " ").replace("_", " ")
     if not words[0].isalpha():  # a slider without a name
         words = node.op

@@ -9,7 +9,8 @@ from bbilang.runtime.view.model import Atom
 
 
 def refers(reference: str, atom: Atom) -> bool:
-    """True where a reference means this atom: by its key, its label, or its kind and numbers, with or without layer."""
+    """Return whether a reference means this atom: by its key, its label, or its kind and numbers, with or without
+    layer."""
     if reference in (atom.key, atom.label):
         return True
     words = reference.split()

@@ -69,7 +69,7 @@ class Drawing:
         return self.drawn.slots
 
     def input_picture(self, number: int) -> int:
-        """The page's picture of an input, as the network sees it."""
+        """Return the page's picture of an input, as the network sees it."""
         from bbilang.runtime.view.image_bytes import jpeg
 
         if number not in self._inputs:
@@ -79,7 +79,7 @@ class Drawing:
         return self._inputs[number]
 
     def axis(self, name: str) -> Axis:
-        """An axis of the field, for styles whose type rule demands it."""
+        """Return an axis of the field, for styles whose type rule requires it."""
         axis = self.field.type.axis(name)
         assert axis is not None, f"the type rule demands the axis {name}"
         return axis
@@ -97,7 +97,7 @@ class Drawing:
         return axis.size
 
     def grid(self, array: Named, *axes: Axis) -> np.ndarray:
-        """The array over (states, facet, *axes), spread to full size; a lone input is no axis."""
+        """Broadcast the array to (states, facet, *axes); the axis of a single input is dropped."""
         every = [*self.states, *([self.facet] if self.facet else []), *axes]
         names = [axis.name for axis in every]
         if "input" in array.dims and "input" not in names:
@@ -112,7 +112,7 @@ class Drawing:
         return range(self._size(self.facet)) if self.facet else range(1)
 
     def index(self, state: tuple[int, ...], facet: int) -> Index:
-        """Where the numbers of one state and facet stand in arrays over (states, facet, ...)."""
+        """Return the index of one state and facet into arrays over (states, facet, ...)."""
         return (*state, facet) if self.facet else state
 
     @property
@@ -125,7 +125,8 @@ class Drawing:
     # --- atoms and words -------------------------------------------------------------------------------------------
 
     def atom(self, components: dict[str, int], layer: str, name: str = "", node: Node | None = None) -> int:
-        """The number of an atom in this element, or of another ``node``'s; -1 where any coordinate is absent."""
+        """Return the number of an atom in this element, or in that of another ``node``; -1 if any coordinate is
+        absent."""
         if any(value < 0 for value in components.values()):
             return -1
         key = atom_key(self.prefix, grouping.key_prefix(node or self.node, layer, components), components)
@@ -138,11 +139,11 @@ class Drawing:
         return atom_words(components, self.field.type.family, columns)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
-        """The number of an atom; without components it is the layer itself. ``words`` replace its label."""
+        """Return the number of an atom; without components that of the layer itself. ``words`` replace its label."""
         return self.atom(components, layer, words) if components else self._number(layer, layer)
 
     def group_atom(self, node: Field, group: int, layer: str) -> int:
-        """A group of one of several factorizations, under the same key as where it is drawn alone."""
+        """Return the number of a group of one of several factorizations, with its key from where it is drawn alone."""
         key = atom_key(
             self.prefix,
             grouping.key_prefix(grouping.member(self.node, layer), layer, {"group": group}),
@@ -157,7 +158,7 @@ class Drawing:
         return self._atom_numbers[key]
 
     def coordinates(self, axis: Axis) -> dict[str, np.ndarray]:
-        """component -> coordinates over (states, facet, slot)."""
+        """Return component -> coordinates over (states, facet, slot)."""
         return {c: self.grid(self.field.coords[c], axis) for c in axis.components if c in self.field.coords}
 
     def layer_grid(self, *axes: Axis) -> np.ndarray:
@@ -167,7 +168,7 @@ class Drawing:
         return np.broadcast_to(0, [self._size(a) for a in (*self.states, *([self.facet] if self.facet else []), *axes)])
 
     def slot_atoms(self, axis: Axis) -> np.ndarray:
-        """Atom numbers over (states, facet, slot)."""
+        """Return atom numbers over (states, facet, slot)."""
         columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
         layers = self.layer_grid(axis)
         names = self.field.names.get(axis.name)
@@ -187,7 +188,8 @@ class Drawing:
         return numbers
 
     def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
-        """A token under its word; -1 for what only fills a shorter text up. Of several texts, each has its own."""
+        """Return the number of a token, labelled with its word; -1 for padding. Of several texts, each has its own
+        tokens."""
         names = [axis.name for axis in (*self.states, *([self.facet] if self.facet else []))]
         row = at[names.index("input")] if "input" in names else 0
         word = token_word(self.results, layer, token, row)
@@ -195,20 +197,20 @@ class Drawing:
         return self.atom({**own, "token": token}, layer, word) if word else -1
 
     def _any_value(self, axis: Axis) -> np.ndarray:
-        """NaN over (states, facet, slot) only where no series has a value."""
+        """Return an array over (states, facet, slot) that is NaN where no series has a value."""
         values = self.values(axis)
         with np.errstate(all="ignore"):
             gone = np.isnan(values).all(-1)
         return np.where(gone, np.nan, 0.0)
 
     def values(self, axis: Axis) -> np.ndarray:
-        """Numbers over (states, facet, slot, series); one series where the field has no such axis."""
+        """Return numbers over (states, facet, slot, series); one series if the field has no such axis."""
         if self.series_axis is not None:
             return self.grid(self.field.values, axis, self.series_axis)
         return self.grid(self.field.values, axis)[..., None]
 
     def series(self, index: Index) -> tuple[str, ...]:
-        """Words for the series of one frame."""
+        """Return the labels of one frame's series."""
         axis = self.series_axis
         if axis is None:
             return ("",)
@@ -224,7 +226,7 @@ class Drawing:
         return tuple(self.words(one) if min(one.values()) >= 0 else "" for one in every)
 
     def series_atoms(self, index: Index) -> tuple[int, ...]:
-        """The series of one frame as atoms, where they are: classes, channels, groups."""
+        """Return the atom numbers of one frame's series, if they are atoms: classes, channels, groups."""
         axis = self.series_axis
         if axis is None or set(axis.components) & {"component", "method", "measure", "target", "input"}:
             return ()
@@ -242,7 +244,7 @@ class Drawing:
         return tuple(numbers)
 
     def colours(self, index: Index, axis: Axis) -> tuple[str, ...]:
-        """The colours of one frame's groups along an axis; empty where its atoms are no groups."""
+        """Return the colours of one frame's groups along an axis; empty if its atoms are not groups."""
         if axis.components != ("group",) or "group" not in self.field.coords:
             return ()
         numbers = self.grid(self.field.coords["group"], axis)[index]
@@ -250,7 +252,7 @@ class Drawing:
         return self.group_colours(np.where(present, numbers, -1), int(self.group_counts()[index]), self.node)
 
     def group_colours(self, groups: np.ndarray, count: int, node: Node) -> tuple[str, ...]:
-        """The colours of the groups with these numbers, of ``count`` that the factorization of ``node`` has."""
+        """Return the colours of the groups with these numbers, of ``count`` in the factorization of ``node``."""
         source = grouping.factorization(node)
         first = self._first_colours.get(source.digest, 0) if source is not None else 0
         return grouping.colours(groups, count, self.field.type.family, first)
@@ -260,7 +262,7 @@ class Drawing:
         return grouping.first_colours(self.results.program)
 
     def group_counts(self) -> np.ndarray:
-        """How many groups there are, over (states, facet): as many as `factorize` was to find, else as are drawn."""
+        """Return the number of groups over (states, facet): the `n` of `factorize`, else the number drawn."""
         source = grouping.factorization(self.node)
         number = source["n"] if source is not None else None
         if isinstance(number, Node) and number.get("id") in self.results.selections:
@@ -271,7 +273,7 @@ class Drawing:
         return self.grid(Named((), np.array(known)))
 
     def cells(self, index: Index, shape: tuple[int, int]) -> tuple[int, ...]:
-        """The atoms of a map's positions, row by row."""
+        """Return the atom numbers of a map's positions, row by row."""
         layer = self.layer_at(index)
         key = (layer, shape)
         if key not in self._cells:
@@ -287,7 +289,7 @@ class Drawing:
         return self.field.type.layers[int(self._layers[index])]
 
     def inside(self, cells: np.ndarray, index: Index) -> np.ndarray:
-        """A map (y, x, ...) without the padding of a smaller layer."""
+        """Crop a map (y, x, ...) to its layer, without the padding of a smaller one."""
         y, x = self.axis("y"), self.axis("x")
         if not y.sizes or len(set(y.sizes)) == 1:
             return cells
@@ -295,14 +297,14 @@ class Drawing:
         return cells[: y.sizes[layer], : x.sizes[layer]]
 
     def panels(self, frame: Callable[[Index], Frame]) -> tuple[Panel, ...]:
-        """One panel a facet, of slots in rows; ``frame`` draws one state."""
+        """Return one panel per facet, with slots in rows; ``frame`` draws one state."""
         return tuple(
             self.panel([frame(self.index(state, facet)) for state in self.each_state()], facet)
             for facet in self.facets()
         )
 
     def map_panels(self, frame: Callable[[Index], tuple[Frame, Shape]]) -> tuple[Panel, ...]:
-        """One panel a facet, of cells over positions; ``frame`` draws one state and gives its (y, x)."""
+        """Return one panel per facet, with cells over positions; ``frame`` draws one state and returns its (y, x)."""
         made = []
         for facet in self.facets():
             drawn = [frame(self.index(state, facet)) for state in self.each_state()]
@@ -310,13 +312,13 @@ class Drawing:
         return tuple(made)
 
     def panel(self, frames: Sequence[Frame], facet: int, shape: Shape = (0, 0)) -> Panel:
-        """One panel under its label, which may change with the state."""
+        """Return one panel with its label, which may change with the state."""
         labels = tuple(self.facet_words(state, facet) for state in self.each_state())
         keys = {shown: key for key, shown in (self.titles or {}).items()}
         return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else (), keys.get(labels[0], ""))
 
     def facet_words(self, state: tuple[int, ...], facet: int) -> str:
-        """The label of a panel in one state."""
+        """Return the label of a panel in one state."""
         if self.facet is None:
             return ""
         names = self.field.names.get(self.facet.name)
@@ -337,12 +339,12 @@ class Drawing:
 
 
 def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
-    """`mixed4d channel=447`: the same wherever the atom is shown."""
+    """Return the key of an atom, `mixed4d channel=447`, which is the same wherever the atom is shown."""
     return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
 
 
 def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
-    """A token for a reader: its word in the text, empty where it only fills up; or its patch of the picture."""
+    """Return a token's word in the text, empty for padding; or the name of its patch of the picture."""
     if row < len(results.pictures) and results.pictures[row].words:
         return results.pictures[row].words[token]
     known = results.layers.get(layer)
@@ -355,14 +357,14 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
 
 
 def columns_of(results: Results) -> tuple[str, ...]:
-    """Names of the input's channels; empty where they have none."""
+    """Return the names of the input's channels; empty if they have none."""
     description = results.program.description
     return description.columns if description is not None else ()
 
 
 def atom_words(components: dict[str, int], family: str = "", columns: Sequence[str] = ()) -> str:
-    """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8". What pca, svd and ica
-    find are components (``family``: see types). ``columns``: names of the input's channels."""
+    """Describe an atom: "channel 447", "row 6, column 6", "from channel 3, to channel 8". Groups of pca, svd and ica
+    are called components (``family``: see types). ``columns``: names of the input's channels."""
     if columns and "channel" in components:
         rest = {c: v for c, v in components.items() if c != "channel"}
         return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])

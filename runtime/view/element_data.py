@@ -37,7 +37,7 @@ class Data:
 
 
 def data_of(results: Results, name: str, registry: Registry) -> Data:
-    """The numbers of the element ``name``; the input is no axis where there is one. Raises KeyError."""
+    """Return the numbers of the element ``name``, without the axis of a single input. Raises KeyError."""
     import numpy as np
 
     from bbilang.runtime.fields.field import Linked, Named

@@ -10,7 +10,7 @@ SPREAD = "±"  # begins the name of a measure that says how far a number may be 
 
 
 def with_error_bars(field: Field, values: np.ndarray) -> np.ndarray:
-    """All numbers that an element draws: with measures beside the attribution, the ends of the error bars too."""
+    """Return all numbers that an element draws, including the ends of error bars if it has measures."""
     names = field.names.get("measure")
     if names is None or "measure" not in field.values.dims:
         return values

@@ -9,7 +9,7 @@ from bbilang.runtime.view import hues
 
 
 def factorization(node: Node) -> Node | None:
-    """The factorization whose groups are a node's atoms; of a selection, those of what it ranges over.
+    """Return the factorization whose groups are a node's atoms; for a selection, of the atoms that it ranges over.
 
     It is the first node of the pipe whose atoms are groups. None where there is none.
     """
@@ -21,7 +21,7 @@ def factorization(node: Node) -> Node | None:
 
 
 def member(node: Node, layer: str) -> Node:
-    """Of a linked list of fields, the one whose atoms are groups of this layer; the node itself where there is none."""
+    """Return the field of a linked list whose atoms are groups of this layer; the node itself if there is none."""
     while node.op != "fields" and node.inputs:
         node = node.inputs[0]
     members = [part for part in node.inputs if part.type.layers == (layer,) and factorization(part) is not None]
@@ -29,7 +29,7 @@ def member(node: Node, layer: str) -> Node:
 
 
 def later(node: Node) -> Node:
-    """The field whose atoms others are attributed to; the node itself where there is none."""
+    """Return the field whose atoms are the targets of the attribution; the node itself if there is none."""
     linking = node
     while not isinstance(linking.get("to"), Node) and linking.inputs:
         linking = linking.inputs[0]
@@ -38,14 +38,15 @@ def later(node: Node) -> Node:
 
 
 def key_prefix(node: Node, layer: str, components: dict[str, int]) -> str:
-    """The first word of an atom's key: the layer; for a group the factorization too, since a layer may have several."""
+    """Return the first word of an atom's key: the layer; for a group the factorization too, since a layer may have
+    several."""
     source = factorization(node) if "group" in components else None
     return layer if source is None else f"{layer}/{source['method']}-{source.digest[:4]}"
 
 
 def first_colours(program: Program) -> dict[str, int]:
-    """Digest of each factorization of a page -> the number of its first group's colour. Each goes on where the one
-    before it ends, so that equal colours do not say that groups of two factorizations belong together."""
+    """Return digest of a factorization -> the number of its first group's colour. Each continues after the one before
+    it, since equal colours would say that groups of two factorizations belong together."""
     first, after = {}, 0
     for node in walk(*(element.node for element in program.elements)):
         if node.type.atom == "group" and factorization(node) is node:
@@ -56,8 +57,8 @@ def first_colours(program: Program) -> dict[str, int]:
 
 
 def colours(groups: np.ndarray, count: int, family: str = "", first: int = 0) -> tuple[str, ...]:
-    """A colour for each slot, from its group's number; empty where there is no group. ``first``: the number of the
-    first group's colour. Up to three principal components have the colours of `rgb`."""
+    """Return a colour for each slot, by its group's number; empty for slots without a group. ``first``: the number of
+    the first group's colour. Up to three principal components have the colours of `rgb`."""
     if family.partition("-")[0] == "pca" and count in hues.COMPONENTS:
         return tuple(hues.COMPONENTS[int(count)][g] if g >= 0 else "" for g in groups.astype(int))
     return tuple(hues.colour(first + int(g)) if g >= 0 else "" for g in groups)

@@ -35,7 +35,7 @@ def colour(number: int) -> str:
 
 
 def mixed(weights: ArrayLike, colours: Sequence[str]) -> np.ndarray:
-    """The mean of colours ("#rrggbb"), each weighted by its value (..., colour), as sRGB in [0, 1] (..., rgb).
+    """Mix colours ("#rrggbb") by a weighted mean: weights (..., colour) -> sRGB in [0, 1] (..., rgb).
 
     The mean is taken in OKLab (Ottosson 2020), where equal steps look equal. Where every weight is zero all count
     alike.
@@ -66,7 +66,7 @@ def _oklab(rgb: np.ndarray) -> np.ndarray:
 
 
 def _rgb(oklab: np.ndarray) -> np.ndarray:
-    """OKLab to sRGB, cut to what sRGB can show."""
+    """Convert OKLab to sRGB, clipped to its gamut."""
     cones = (oklab @ np.linalg.inv(_TO_OKLAB).T) ** 3
     linear = np.clip(cones @ np.linalg.inv(_TO_CONES).T, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -15,7 +15,7 @@ REMARK = "may mislead"
 
 
 def remark_of(drawing: Drawing, icon: int) -> str:
-    """What stands below an icon: why it is grey, or that it may mislead; -1 is no icon."""
+    """Return the remark below an icon: why it is grey, or that it may mislead; -1 is no icon."""
     if icon < 0:
         return ""
     made = drawing.results.icons[icon]
@@ -23,7 +23,7 @@ def remark_of(drawing: Drawing, icon: int) -> str:
 
 
 def checks(drawing: Drawing) -> list[Check]:
-    """The checks of an element's icons, each icon once."""
+    """Return the checks of an element's icons, each icon once."""
     icons = drawing.results.icon_sets.get(drawing.element.id)
     numbers = np.unique(icons.index.data) if icons is not None else np.empty(0, int)
     made = [drawing.results.icons[int(number)] for number in numbers if number >= 0]
@@ -31,7 +31,7 @@ def checks(drawing: Drawing) -> list[Check]:
 
 
 def check_notes(drawing: Drawing) -> tuple[str, ...]:
-    """Notes for the legend: how many icons were checked, against what, and what was found."""
+    """Write notes for the legend: how many icons were checked, against what, and the result."""
     every = checks(drawing)
     if not every:
         return ()
@@ -49,7 +49,7 @@ def check_notes(drawing: Drawing) -> tuple[str, ...]:
 
 
 def misleading(drawing: Drawing) -> tuple[str, ...]:
-    """The warning of an element with icons that may mislead."""
+    """Write the warning of an element with icons that may mislead."""
     flagged = [check for check in checks(drawing) if check.misleads]
     if not flagged:
         return ()

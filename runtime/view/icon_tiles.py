@@ -11,7 +11,7 @@ from bbilang.runtime.view.drawing import Drawing
 
 
 def icon_areas(drawing: Drawing, axis: Axis) -> np.ndarray | None:
-    """The area of each icon as a share of the largest, over (states, facet, slot); None without `size=`."""
+    """Return the area of each icon as a share of the largest, over (states, facet, slot); None without `size=`."""
     if drawing.node["size"] is None:
         return None
     field = drawing.results.sizes.get(drawing.element.id)
@@ -21,7 +21,7 @@ def icon_areas(drawing: Drawing, axis: Axis) -> np.ndarray | None:
 
 
 def icon_picture(drawing: Drawing, number: int) -> int:
-    """The index of an icon in the page's pictures, -1 for none; several icons of one atom are one tile.
+    """Return the index of an icon in the page's pictures, -1 for none; several icons of one atom share a tile.
 
     WebP takes a third of a PNG's bytes at no visible loss.
     """
@@ -61,7 +61,7 @@ def tile(pictures: list[np.ndarray]) -> np.ndarray:
 
 
 def with_alpha(picture: np.ndarray) -> np.ndarray:
-    """(y, x, rgba): opaque where the picture has no alpha."""
+    """Return the picture as (y, x, rgba), opaque if it has no alpha."""
     if picture.shape[-1] == 4:
         return picture
     return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, np.uint8)], axis=-1)

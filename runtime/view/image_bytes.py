@@ -11,14 +11,14 @@ from PIL import Image
 
 
 def webp(pixels: np.ndarray, quality: int = 82) -> bytes:
-    """uint8 (y, x, rgb) as WebP. The same pixels give the same bytes."""
+    """Encode uint8 (y, x, rgb) as WebP. The same pixels give the same bytes."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=6)
     return buffer.getvalue()
 
 
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
-    """uint8 (y, x, rgb) as JPEG, for photographs."""
+    """Encode uint8 (y, x, rgb) as JPEG, for photographs."""
     options = {"quality": quality, "subsampling": 0}
     buffer = io.BytesIO()
     try:
@@ -30,14 +30,15 @@ def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """uint8 (y, x, rgb or rgba) as PNG, for small maps in which every pixel stands for a number."""
+    """Encode uint8 (y, x, rgb or rgba) as PNG, for small maps in which every pixel stands for a number."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def palette_png(index: np.ndarray, palette: bytes, opacity: bytes = b"", level: int = 6) -> bytes:
-    """uint8 numbers (y, x) into a palette (3 bytes a colour; ``opacity`` a byte for each of the first) as PNG.
+    """Encode uint8 indices (y, x) into a palette (3 bytes per colour; ``opacity``: a byte for each of the first
+    colours) as PNG.
 
     Thousands of small maps are made for a page: a tenth of the time that Pillow takes.
     """
@@ -52,7 +53,7 @@ def palette_png(index: np.ndarray, palette: bytes, opacity: bytes = b"", level: 
 
 
 def palette_of(data: bytes) -> tuple[np.ndarray, bytes, bytes] | None:
-    """Undo `palette_png`: (index, palette, opacity); None for any other picture."""
+    """Decode the result of `palette_png`: (index, palette, opacity); None for any other picture."""
     chunks: dict[bytes, bytes] = {}
     at = 8
     while at + 8 <= len(data):

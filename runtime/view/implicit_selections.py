@@ -66,7 +66,7 @@ def pointing(
 
 
 def _scored_flow(parts: Iterable[Element], styles: Styles) -> str | None:
-    """The id of the first flow to classes with scores, of which a page opens with the likeliest."""
+    """Return the id of the first flow to classes with scores, whose likeliest class is the page's initial choice."""
     scored = (it for it in parts if style_of(it, styles).follows_links and it.options.get("scored"))
     return next((it.id for it in scored if any(_several_ends(frame) for panel in it.panels for frame in panel.frames)),
                 None)  # fmt: skip
@@ -77,7 +77,7 @@ def _several_ends(frame: Frame) -> bool:
 
 
 def cell_middles(view: View) -> dict[str, tuple[float, float]]:
-    """Key of a position -> (x, y) of its cell's middle, as shares of the picture."""
+    """Return key of a position -> (x, y) of its cell's centre, as shares of the picture."""
     middles = {}
     for element in elements(view):
         for panel in element.panels:
@@ -89,7 +89,7 @@ def cell_middles(view: View) -> dict[str, tuple[float, float]]:
 
 
 def _fresh(known: set[str], parts: Iterable[Iterable[Atom]]) -> dict[str, Atom]:
-    """The atoms that are not known yet, by their keys."""
+    """Return the atoms that are not known yet, by key."""
     return {atom.key: atom for atoms in parts for atom in atoms if atom.key not in known}
 
 
@@ -99,14 +99,14 @@ def _cells(element: Element) -> list[Atom]:
 
 
 def _things(element: Element, styles: Styles) -> list[Atom]:
-    """Groups wherever they are drawn, and every mark of a style that says more of the one pointed at."""
+    """Return groups wherever they are drawn, and every mark of a style that says more about the hovered one."""
     if style_of(element, styles).selects_marks:
         return list(element.atoms)
     return [atom for atom in element.atoms if "group=" in atom.key]
 
 
 def _mentioned(parts: Iterable[Element]) -> list[Atom]:
-    """Atoms that captions refer to."""
+    """Return the atoms that captions refer to."""
     parts = list(parts)
     named = [reference for element in parts for reference in references(element.caption)]
     every = {atom.key: atom for element in parts for atom in element.atoms} if named else {}
@@ -132,7 +132,7 @@ def _selecting(element: Element, made: Iterable[Selection], styles: Styles) -> E
 
 
 def _with_cells(host: Element, masks: Element, selection: Selection) -> Element:
-    """The positions of masks as cells to point at on what they are drawn over."""
+    """Add the positions of masks to their host, as cells to hover over."""
     if selection.id in host.selects or any(target.selection == selection.id for target in host.targets):
         return host
     shape = masks.panels[0].shape

@@ -7,8 +7,8 @@ from bbilang.runtime.view.drawing import Drawing, Index
 
 
 def input_below(drawing: Drawing, index: Index) -> list[int]:
-    """The picture that a map's positions are of, in one state and facet; none where the input is no picture, or the map
-    is of several."""
+    """Return the picture that a map's positions belong to, in one state and facet; none if the input is not a picture,
+    or the map belongs to several."""
     description = drawing.results.program.description
     if description is None or description.reads in (*NOT_PICTURES, "text"):
         return []

@@ -19,7 +19,7 @@ from bbilang.runtime.view.scales import scale_ends
 
 
 def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, ...]:
-    """The panels with what is true of each of their states alone: shares over axes that are all states or facets."""
+    """Return the panels with a remark on each state: differences, missing atoms, and shares over states and facets."""
     shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
     pairs = [drawing.grid(words) for words in _differences(drawing).values() if words.dims]
     remarked_panels = []
@@ -43,7 +43,7 @@ def _nothing(frame: vm.Frame, difference: bool) -> str:
 
 
 def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
-    """The field's shares that have one number for each state and facet."""
+    """Return the field's shares that have one number for each state and facet."""
     known = {axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))}
     lone = {"input"} if len(drawing.results.pictures) == 1 else set()
     return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
@@ -90,7 +90,7 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
 
 
 def _differences(drawing: Drawing) -> dict[str, Named]:
-    """The axis of each difference in the field -> its words over states and facets: "tabby − tiger cat"."""
+    """Return the axis of each difference in the field -> its words over states and facets: "tabby − tiger cat"."""
     type, field = drawing.field.type, drawing.field
     words: dict[str, Named] = {}
     for axis in (step.removeprefix(DIFFERENCE) for step in type.steps if step.startswith(DIFFERENCE)):
@@ -124,7 +124,7 @@ def _steps(drawing: Drawing) -> list[str]:
 
 
 def quantity_of(drawing: Drawing) -> str:
-    """ "attribution to tiger cat", "activation", with what was done to it since."""
+    """Describe the quantity and its transformations: "attribution to tiger cat", "activation"."""
     type = drawing.field.type
     words = type.content
     if isinstance(drawing.field, Linked):
@@ -151,19 +151,19 @@ def quantity_of(drawing: Drawing) -> str:
 
 
 def singular_of(drawing: Drawing) -> str:
-    """What one of the things is that a factorization found: "group", "component"."""
+    """Return the name of one result of a factorization: "group", "component"."""
     return atom_noun(drawing.field.type.family.partition("-")[0]) if drawing.field.type.family else "component"
 
 
 def _explained(node: Node | None) -> Node | None:
-    """The node of the pipe whose numbers are attributed to something: its ``to``. None where there is none."""
+    """Return the attribution in the pipe, which has a target ``to``. None if there is none."""
     while node is not None and not (node.type.content == "attribution" and isinstance(node.get("to"), Node)):
         node = node.inputs[0] if node.inputs else None
     return node
 
 
 def title_of(drawing: Drawing) -> str:
-    """A title for an element that the text gives none."""
+    """Write a title for an element without one."""
     type = drawing.field.type
     if type.atom == "class":
         return "Classes"

@@ -12,9 +12,9 @@ from bbilang.runtime.view.drawing import atom_words
 
 
 def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
-    """The links as one field over (*states and input, from, to): all atoms, column by column, on both axes; NaN where
-    there is no link. names: `from` and `to`, each atom in words; coords: `column`, over `from`. ``labels``: a class in
-    words."""
+    """Return the links as one field over (*states and input, from, to), with all atoms, column by column, on both axes;
+    NaN where there is no link. names: `from` and `to`, each atom in words; coords: `column`, over `from`. ``labels``: a
+    class in words."""
     axes = [next((axis.name for axis in node.type.axes if axis.name != "input"), "") for node in linked.nodes]
     fields = (*linked.nodes, *linked.pairs)
     inner = {*axes, *(f"to.{axis}" for axis in axes)}
@@ -43,7 +43,7 @@ def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
 def _words(
     node: Field, axis: str, apart: Sequence[str], shape: tuple[int, ...], labels: Callable[[int], str]
 ) -> np.ndarray:
-    """A column's atoms, over (*apart, atom)."""
+    """Return a column's atoms in words, over (*apart, atom)."""
     dims = (*apart, axis)
     if axis in node.names or (not axis and node.names):
         return np.broadcast_to(node.names[axis or next(iter(node.names))].spread(dims), shape)

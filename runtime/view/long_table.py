@@ -12,7 +12,7 @@ from bbilang.runtime.view.states import elements
 
 
 def long_table(view: View) -> str:
-    """CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, note.
+    """Write the view as CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, note.
 
     A selection's column is empty where the element does not depend on it. A link of a flow is a row of its own, after
     those of the nodes: from `atom` to `series`, with the note `link`. Texts are quoted, so that no other separator

@@ -216,7 +216,7 @@ class Prediction:
         return self.kind != VALUE
 
     def words(self, number: float, digits: int = 0) -> str:
-        """ "86 %", or a value with four significant digits."""
+        """Return the probability, "86 %", or the value with four significant digits."""
         if not self.shares:
             return f"{number:.4g}"
         return "< 1 %" if 0 < number < 0.0095 and not digits else f"{100 * number:.{digits}f} %"

@@ -46,7 +46,7 @@ class PipeWriter:
         self.table = next((style.name for style in styles if style.tabulates), "")
 
     def class_text(self, index: int) -> str:
-        """A class between the brackets of `output[...]`: its name where that is its own, else its number."""
+        """Return a class as written in `output[...]`: its name if that is unique, else its number."""
         labels = self.description.labels if self.description is not None else ()
         name = labels[index].split(",")[0].strip() if index < len(labels) else ""
         try:
@@ -71,7 +71,7 @@ class PipeWriter:
         return (node.op,) if words == () else words
 
     def named(self, atom: Atom) -> Atom:
-        """The atom with its text."""
+        """Return the atom with its text."""
         match = KEY.fullmatch(atom.key)
         if match is None:
             return replace(atom, text="output") if atom.key == "output" else atom
@@ -89,7 +89,7 @@ class PipeWriter:
         return replace(atom, text=f"{start}[{', '.join(str(values[c]) for c in order)}]")
 
     def asking(self, element: Element, node: Node) -> Element:
-        """The element with its atoms' texts and its pipes. ``node``: what it presents."""
+        """Return the element with its atoms' texts and its pipes. ``node``: the node that it presents."""
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
         members = _members(node)
         if members:
@@ -114,7 +114,7 @@ class PipeWriter:
             yield grouping.key_prefix(member, member.type.layers[0], {"group": 0}), words
 
     def _class_pipe(self, node: Node) -> tuple[str, ...]:
-        """The strongest channels of the element's layer for a class."""
+        """Return the pipe for a class: the strongest channels of the element's layer."""
         layers = [layer for layer in node.type.layers if layer not in ("output", "input")]
         every = self.description.layers if self.description is not None else ()
         known = next((layer for layer in every if layers and layer.name == layers[-1]), None)
@@ -163,7 +163,7 @@ def _members(node: Node) -> tuple[Node, ...]:
 
 
 def _holes(words: list[str | Node | None]) -> tuple[str, ...]:
-    """Words and holes in turn: "" for the atom, else the id of a selection."""
+    """Return words and holes alternating: "" for the atom, else the id of a selection."""
     made = [""]
     for word in words:
         if isinstance(word, str):

@@ -14,7 +14,7 @@ CUT = 0.01  # a share of a picture that is worth a word
 
 
 def provenance_of(results: Results, registry: Registry) -> Provenance:
-    """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
+    """Return model, weights and their hash, seed, versions, device, passes and settings of a run."""
     model, recipe = model_of(results), results.recipe
     settings: list[tuple[str, str]] = []
     if results.icons and recipe is not None:
@@ -34,8 +34,8 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
 
 
 def work_of(results: Results) -> str:
-    """The passes and icons of this run, then what it took from the cache: `1 forward, 1 backward, 5 icons; reused: 3
-    icons`."""
+    """Describe the passes and icons of this run, then what it took from the cache: `1 forward, 1 backward, 5 icons;
+    reused: 3 icons`."""
     reused, every = results.reused, len(results.program.elements)
     made = len(results.icons) - reused.icons
     counts = {
@@ -67,7 +67,7 @@ def model_of(results: Results) -> Model:
 
 
 def _cut(results: Results) -> Iterator[str]:
-    """What of each picture lies outside of what the network sees: `chelsea.png: 33 % left and right`."""
+    """Describe the part of each picture that the network does not see: `chelsea.png: 33 % left and right`."""
     for picture in results.pictures:
         if not all(picture.size):
             continue
@@ -92,7 +92,7 @@ def _shown(results: Results) -> list[tuple[str, str]]:
 
 
 def _method(method: object, registry: Registry) -> str:
-    """`linear (activation x gradient)`, `integrated_gradients(n_steps=100)`."""
+    """Describe a method: `linear (activation x gradient)`, `integrated_gradients(n_steps=100)`."""
     known = registry.methods.get(method) if isinstance(method, str) else None
     return f"{method} ({known.formula})" if known is not None and known.formula else method_words(method)
 

@@ -10,7 +10,7 @@ UNSAID = "\u00a0"  # the label of a panel whose words change with the state: wha
 
 
 def repeated(host: Element, over: Element) -> Element:
-    """The host with as many panels as ``over``, and their labels, where ``over`` has facets and the host has none."""
+    """Repeat the host's panel for each of ``over``, with its labels, if ``over`` has facets and the host has none."""
     if len(host.panels) != 1 or len(over.panels) < 2:
         return host
     (one,) = host.panels

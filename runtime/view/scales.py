@@ -24,7 +24,7 @@ def decimals_of(ends: tuple[float, float]) -> int:
 
 
 def scale_ends(values: np.ndarray, signed: bool) -> tuple[float, float]:
-    """The ends of a scale for ``values`` (any shape, NaN where there is none): symmetric about zero where signed."""
+    """Return the ends of a scale for ``values`` (any shape, NaN for missing ones), symmetric about zero if signed."""
     with np.errstate(all="ignore"):
         largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
     largest = float(f"{largest:.3g}") or 1.0
@@ -32,8 +32,8 @@ def scale_ends(values: np.ndarray, signed: bool) -> tuple[float, float]:
 
 
 def clipped(values: np.ndarray) -> np.ndarray:
-    """``values`` (any shape, NaN where there is none) without magnitudes above the `CLIP`th percentile; all where that
-    is zero, or hardly less than the largest."""
+    """Clip ``values`` (any shape, NaN for missing ones) at the `CLIP`th percentile of magnitudes; not if that is zero,
+    or hardly less than the largest."""
     sizes = np.abs(values[np.isfinite(values)])
     if not sizes.size:
         return values
@@ -47,7 +47,7 @@ def smoothing(values: np.ndarray) -> int:
 
 
 def coarse(cells: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """The means of a map (y, x) over `COARSE` x `COARSE` blocks, or as many as it has cells, with three digits."""
+    """Average a map (y, x) over `COARSE` x `COARSE` blocks, or as many as it has cells, with three digits."""
     from PIL import Image
 
     size = (min(COARSE, cells.shape[1]), min(COARSE, cells.shape[0]))

@@ -10,7 +10,7 @@ from bbilang.runtime.view.model import LIKELIEST, Element, Frame, Selection, Vie
 
 
 def elements(view: View) -> Iterator[Element]:
-    """Every element of the page, each overlay after the element that it is drawn into."""
+    """Yield every element of the page, each overlay after the element that it is drawn into."""
 
     for interface in view.interfaces:
         for element in interface.elements:
@@ -18,7 +18,7 @@ def elements(view: View) -> Iterator[Element]:
 
 
 def layered(element: Element) -> Iterator[Element]:
-    """An element and all that is drawn over it, from the bottom up."""
+    """Yield an element and its overlays, from the bottom up."""
     yield element
     for overlay in element.overlays:
         yield from layered(overlay)
@@ -29,7 +29,7 @@ def state_count(element: Element, selections: Mapping[str, Selection]) -> int:
 
 
 def state_index(element: Element, selections: Mapping[str, Selection], chosen: Mapping[str, int | None]) -> int:
-    """The frame of these choices, row-major; the number of states where a selection is empty: nothing is drawn."""
+    """Return the frame of these choices, row-major; the number of states if a selection is empty: nothing is drawn."""
     index = 0
     for name in element.states:
         choice = chosen[name]
@@ -81,19 +81,19 @@ def start_in(element: Element, selection: Selection, state: int) -> int | None:
 
 
 def _score(frame: Frame, slot: int) -> float | None:
-    """The number of a node in a flow's last column."""
+    """Return the number of a node in a flow's last column."""
     last = frame.columns and frame.columns[slot] == max(frame.columns)
     return frame.values[slot][0] if last else None
 
 
 def draws_nothing(element: Element, state: int) -> bool:
-    """Whether the element has slots and none of them holds an atom in this state."""
+    """Return whether the element has slots and all of them are empty in this state."""
     frames = [panel.frames[state] for panel in element.panels if state < len(panel.frames)]
     return any(frame.atoms for frame in frames) and all(atom < 0 for frame in frames for atom in frame.atoms)
 
 
 def answer_of(element: Element, state: int) -> str:
-    """What an element shows in one state, in words; empty for nothing."""
+    """Describe in words what an element shows in one state; empty for nothing."""
     return plain(element.answers[state]) if state < len(element.answers) else ""
 
 
@@ -104,15 +104,15 @@ def budget_of(element: Element, state: int) -> str:
 
 
 def start_states(view: View) -> dict[str, int]:
-    """Element id -> index of the frame that the page opens with."""
+    """Return element id -> index of the frame that the page opens with."""
     selections = {selection.id: selection for selection in view.selections}
     chosen = start_choices(view)
     return {element.id: state_index(element, selections, chosen) for element in elements(view)}
 
 
 def shown_at_start(view: View, element: Element) -> dict[str, int]:
-    """Id -> index of the frame that an element and what is drawn over it open with. Of several over one picture the
-    first that draws something is in front, and the others show the frame that draws nothing."""
+    """Return id -> index of the initial frame of an element and its overlays. Of several overlays over one picture, the
+    first that draws something is in front, and the others have the frame that draws nothing."""
     states = start_states(view)
     over = list(layered(element))[1:]
     if len(over) > 1:

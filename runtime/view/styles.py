@@ -12,7 +12,7 @@ Styles: TypeAlias = Mapping[str, Style]  # name -> style, as in `Registry.styles
 
 
 def style_of(element: Element, styles: Styles) -> Style:
-    """The style that an element is drawn in. Raises ValueError for one that is not registered."""
+    """Return the style of an element. Raises ValueError if it is not registered."""
     style = styles.get(element.style)
     if style is None:
         raise ValueError(f"element `{element.id}` has the style `{element.style}`, which is not registered")
@@ -25,10 +25,10 @@ def is_map(element: Element) -> bool:
 
 
 def enlarges_cells(element: Element, styles: Styles) -> bool:
-    """Whether the cell at the position pointed at is marked and enlarged: icons over positions."""
+    """Return whether the cell under the pointer is marked and enlarged: icons over positions."""
     return style_of(element, styles).enlarges_cells and is_map(element)
 
 
 def selects_positions(element: Element, styles: Styles) -> bool:
-    """Whether its positions can be pointed at though the text has no selection over them."""
+    """Return whether its positions can be hovered over although the text has no selection over them."""
     return style_of(element, styles).selects_positions and is_map(element)

@@ -9,7 +9,7 @@ from bbilang.runtime.view.drawing import Drawing
 
 
 def trust_of(drawing: Drawing) -> tuple[vm.Trusted, ...]:
-    """The results of the measures, in the order of the text."""
+    """Return the results of the measures, in the order of the text."""
     return tuple(vm.Trusted(*one[:4]) for one in drawing.field.trust)
 
 
@@ -31,7 +31,7 @@ def insensitive(node: Node, registry: Registry) -> list[str]:
 
 
 def _warnings(method: object, registry: Registry) -> list[str]:
-    """One sentence for each method that is marked so, also inside of lists and averages."""
+    """Return one sentence for each method with a warning, also inside lists and averages."""
     if isinstance(method, str):
         kind = registry.methods.get(method)
         words = kind.insensitive.removesuffix(".") if kind is not None else ""  # the page ends it

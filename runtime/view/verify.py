@@ -48,7 +48,7 @@ def _verify_frame(name: str, frame: Frame, atoms: int, pictures: int) -> None:
 
 
 def _elements(interface: Interface) -> list[Element]:
-    """Every element, overlays too."""
+    """Yield every element, including overlays."""
     pending, elements = list(interface.elements), []
     while pending:
         element = pending.pop()

@@ -92,7 +92,7 @@ def _finite(value: Tensor) -> bool:
 
 
 def _masks(value: Tensor, name: str, expected: ModuleState) -> bool:
-    """Whether infinities are those of the module itself, in a mask that it computes."""
+    """Return whether infinities are those of the module itself, in a mask that it computes."""
     like = expected.tensors[name]
     return name in expected.buffers and not like.is_meta and torch.equal(value.to(like.dtype), like.detach().cpu())
 

@@ -50,7 +50,7 @@ class Remote:
         return folder() / f"{self.file}.json"
 
     def remembered(self) -> Receipt | None:
-        """The receipt of the first download; None where there was none."""
+        """Return the receipt of the first download; None if there was none."""
         try:
             data = json.loads(self._beside.read_text(encoding="utf-8"))
             receipt = Receipt(**{key: data[key] for key in Receipt.__dataclass_fields__})
@@ -63,7 +63,7 @@ class Remote:
             file.write(canonical(asdict(receipt)))
 
     def valid_receipt(self) -> Receipt | None:
-        """The receipt of the local file, if it is the fetched one; else None."""
+        """Return the receipt of the local file, if it is the downloaded one; else None."""
         receipt = self.remembered()
         try:
             return receipt if receipt is not None and sha256_of(self.path) == receipt.sha256 else None

@@ -88,13 +88,13 @@ def build() -> nn.Module:
 
 
 def layer_names() -> dict[str, str]:
-    """Short name -> module path, the same here."""
+    """Return short name -> module path, which are equal here."""
     inside = [f"{b}.{part}" for b in BLOCKS for part in ("expand", "depthwise", "project") if (b, part) != SKIPPED]
     return {name: name for name in ("stem", *BLOCKS, *inside, "head")}
 
 
 def kinds() -> dict[str, str]:
-    """Short name -> "conv" at either end, "block", "inner" inside of one."""
+    """Return short name -> kind: "conv" at either end, "block", "inner" inside a block."""
     return {name: "inner" if "." in name else "block" if name in BLOCKS else "conv" for name in layer_names()}
 
 
@@ -103,7 +103,7 @@ def aliases() -> dict[str, str]:
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the TensorFlow port -> names here; anything else is left as it is."""
+    """Rename the entries of the TensorFlow port; others are left as they are."""
     outside = {"_conv_stem": "stem.convolution", "_bn0": "stem.norm", "_conv_head": "head.convolution",
                "_bn1": "head.norm", "_fc": "classifier"}  # fmt: skip
     inside = {"_expand_conv": "expand.convolution", "_bn0": "expand.norm", "_depthwise_conv": "depthwise.convolution",

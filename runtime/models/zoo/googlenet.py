@@ -99,13 +99,14 @@ def build() -> nn.Module:
 
 
 def layer_names() -> dict[str, str]:
-    """Short name -> module path. The pools keep torchvision's names, of which two mean other pools in the article."""
+    """Return short name -> module path. The pools keep torchvision's names, two of which mean other pools in the
+    article."""
     trunk = ["conv1", "maxpool1", "conv2", "conv3", "maxpool2", "maxpool3", "maxpool4"]
     return {name: name for name in trunk} | {f"mixed{name}": f"inception{name}" for name in INCEPTION}
 
 
 def kinds() -> dict[str, str]:
-    """Short name -> what it is by its name; the mixed layers are the blocks."""
+    """Return short name -> kind by its name; the mixed layers are the blocks."""
     starts = {"conv": "conv", "max": "pool", "mixed": "block"}
     return {name: kind for name in layer_names() for start, kind in starts.items() if name.startswith(start)}
 

@@ -115,7 +115,7 @@ def build() -> nn.Module:
 
 
 def layer_names() -> dict[str, str]:
-    """Short name -> module path, the same here."""
+    """Return short name -> module path, which are equal here."""
     trunk = ["conv2d0", "maxpool0", "localresponsenorm0", "conv2d1", "conv2d2", "localresponsenorm1", "maxpool1"]
     inside = [f"mixed{mixed}.{part}" for mixed in MIXED for part in PARTS.values()]
     names = [*trunk, *POOLS.values(), *(f"mixed{mixed}" for mixed in MIXED), *inside]
@@ -123,7 +123,7 @@ def layer_names() -> dict[str, str]:
 
 
 def kinds() -> dict[str, str]:
-    """Short name -> what it is by its name; the mixed layers are the blocks, and "inner" is inside of one."""
+    """Return short name -> kind by its name; the mixed layers are the blocks, and "inner" is inside a block."""
     starts = {"conv": "conv", "local": "norm", "max": "pool", "mixed": "block"}
 
     def kind(name: str) -> str:
@@ -133,12 +133,12 @@ def kinds() -> dict[str, str]:
 
 
 def aliases() -> dict[str, str]:
-    """TensorFlow's names of the branches, `mixed3a_3x3` -> `mixed3a.conv3x3`."""
+    """Return TensorFlow's names of the branches, `mixed3a_3x3` -> `mixed3a.conv3x3`."""
     return {f"mixed{mixed}_{theirs}": f"mixed{mixed}.{ours}" for mixed in MIXED for theirs, ours in PARTS.items()}
 
 
 def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Names of the two known ports -> names here.
+    """Rename the entries of the two known ports.
 
     ``mixed3a_1x1_pre_relu_conv.weight`` (PyTorch ports); ``mixed3a_1x1_w``, ``mixed3a_1x1_b`` (the constants of the
     TensorFlow graph: kernels (y, x, from, to), the last matrix (from, to)). Auxiliary classifiers are dropped.

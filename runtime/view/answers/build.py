@@ -24,7 +24,7 @@ def answers_of(
     words: Mapping[str, Sequence[str]],
     lines: Lines | None,
 ) -> tuple[Answer, ...]:
-    """A sentence for each state. ``words``: what can be chosen of each selection, in words. ``lines``: the budget."""
+    """Write a sentence for each state. ``words``: the choices of each selection, in words. ``lines``: the budget."""
     decimals = decimals_of(legend.domain) if legend is not None else 2
     if not panels:
         return ()
@@ -53,8 +53,8 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
 
 
 def lead_of(elements: Sequence[Element], importances: Mapping[str, int], starts: Mapping[str, int]) -> str:
-    """The element whose sentence an interface opens with: the first of those that answer most, and that has one when
-    the page opens. Empty where there is none. A caption takes the place of the sentence at its element, not here."""
+    """Return the element whose sentence opens an interface: the most important one that has a sentence when the page
+    opens. Empty if there is none. A caption replaces the sentence at its element, not here."""
     able = [
         element
         for element in elements

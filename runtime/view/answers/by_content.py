@@ -10,7 +10,7 @@ from bbilang.runtime.view.model import Answer
 
 
 def by_content(shown: Shown) -> Answer:
-    """Links, cells over positions, or marks in a row."""
+    """Describe links, cells over positions, or marks in a row."""
     if shown.type.content == "picture":
         return ()
     if shown.frame.columns:

@@ -50,13 +50,13 @@ def curve(shown: Shown) -> Answer:
 
 
 def _line(values: tuple[tuple[float | None, ...], ...], series: int) -> list[tuple[int, float]]:
-    """(slot, number) of the points that are there."""
+    """Return (slot, number) of the points that have a value."""
     known = [(slot, row[series]) for slot, row in enumerate(values) if series < len(row)]
     return [(slot, value) for slot, value in known if value is not None]
 
 
 def _course(shown: Shown, line: list[tuple[int, float]]) -> str:
-    """ "falls from 0.39 (0 %) to 0.14 (40 %) and ends at 0.43 (100 %), above where it began"."""
+    """Describe a curve: "falls from 0.39 (0 %) to 0.14 (40 %) and ends at 0.43 (100 %), above where it began"."""
     begins, ends = line[0][1], line[-1][1]
     low, high = min(line, key=lambda point: point[1]), max(line, key=lambda point: point[1])
     down = begins - low[1] >= high[1] - begins

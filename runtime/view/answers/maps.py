@@ -37,7 +37,7 @@ def _adjective(shown: Shown) -> str:
 
 
 def _region(shown: Shown, cells: np.ndarray) -> Answer:
-    """In which of 3 x 3 regions most of a fine map lies."""
+    """Name which of 3 x 3 regions has most of a fine map."""
     fullest = fullest_region(cells)
     if fullest is None:
         return sentence(f"{_subject(shown)} nowhere above zero")
@@ -47,14 +47,14 @@ def _region(shown: Shown, cells: np.ndarray) -> Answer:
 
 
 def _cells(shown: Shown, panel: int) -> np.ndarray:
-    """The numbers (y, x) of one panel."""
+    """Return the numbers (y, x) of one panel."""
     drawing, index = shown.drawing, shown.index(panel)
     values = drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
     return np.asarray(drawing.inside(values[index], index), np.float64)
 
 
 def _subject(shown: Shown) -> str:
-    """What is said of the places, with its verb: "channel 504 is", "the evidence for tiger cat (39 %) is"."""
+    """Return the subject of the sentence with its verb: "channel 504 is", "the evidence for tiger cat (39 %) is"."""
     content = shown.type.content
     if content == "activation":
         return f"the activation of {shown.subject} is" if shown.subject else f"{_the(shown)} is"
@@ -74,7 +74,7 @@ def _the(shown: Shown) -> str:
 
 
 def _position(shown: Shown, panel: int, at: tuple[int, int], shape: tuple[int, ...]) -> list[Part]:
-    """A position as a link to its cell, with the region in which it lies; of a fine map the region alone."""
+    """Describe a position as a link to its cell, with its region; for a fine map the region alone."""
     y, x = at
     words = region(y, x, (shape[0], shape[1]))
     words = "the centre" if words == "centre" else f"the {words}"
@@ -86,7 +86,7 @@ def _position(shown: Shown, panel: int, at: tuple[int, int], shape: tuple[int, .
 
 
 def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
-    """How many panels have most of their evidence in the same of 3 x 3 regions."""
+    """Count the panels by which of 3 x 3 regions has most of their evidence."""
     by_region: defaultdict[str, list[str]] = defaultdict(list)
     for panel, cells in enumerate(maps):
         fullest = fullest_region(cells)

@@ -32,7 +32,7 @@ def sentence(*parts: Part) -> Answer:
 
 
 def sentences(*answers: Answer) -> Answer:
-    """Several sentences, one after the other."""
+    """Join several sentences."""
     joined: list[Part] = []
     for answer in answers:
         if answer and joined:
@@ -42,7 +42,7 @@ def sentences(*answers: Answer) -> Answer:
 
 
 def listed(items: Sequence[Sequence[Part]]) -> list[Part]:
-    """ "a, b and c", each of several parts."""
+    """Join items, each of several parts, as in "a, b and c"."""
     parts: list[Part] = []
     for number, item in enumerate(items):
         if number:
@@ -57,8 +57,8 @@ def plain(answer: Answer) -> str:
 
 
 def capitalized(words: str) -> str:
-    """The words with a capital at the beginning, where they do not begin with a name of a layer or method: those keep
-    theirs, as `block5c.expand` and `grad_cam` do."""
+    """Capitalize the beginning of the words, unless they begin with the name of a layer or method such as
+    `block5c.expand` or `grad_cam`."""
     first = words.split(" ", 1)[0]
     named = any(character in first[:-1] for character in "._") or any(character.isdigit() for character in first)
     return words if named else words[:1].upper() + words[1:]

@@ -19,7 +19,7 @@ def _name(row: int, column: int) -> str:
 
 
 def peak(cells: np.ndarray) -> tuple[int, int] | None:
-    """(y, x) of the largest number; None where there is none above zero."""
+    """Return (y, x) of the largest number; None if none is above zero."""
     known = np.nan_to_num(cells, nan=-np.inf)
     if not known.size or not np.isfinite(known).any() or known.max() <= 0:
         return None
@@ -28,7 +28,8 @@ def peak(cells: np.ndarray) -> tuple[int, int] | None:
 
 
 def fullest_region(cells: np.ndarray) -> tuple[str, float] | None:
-    """(the region of 3 x 3 with the largest sum of what is above zero, its share of all that is); None for nothing."""
+    """Return (the region of 3 x 3 with the largest sum of positive values, its share of their total); None if no value
+    is positive."""
     rows, columns = (np.minimum(2, 3 * np.arange(size) // max(size, 1)) for size in cells.shape)
     sums = np.zeros((3, 3))
     np.add.at(sums, (rows[:, None], columns[None, :]), np.maximum(np.nan_to_num(cells), 0))

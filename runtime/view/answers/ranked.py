@@ -26,12 +26,12 @@ def ranked(shown: Shown) -> Answer:
 
 
 def at(shown: Shown) -> str:
-    """Where: the position that the reader selected."""
+    """Describe the position that the reader selected."""
     return f"at {shown.position}, " if shown.position else ""
 
 
 def things(shown: Shown, count: int) -> str:
-    """ "eight channels"."""
+    """Count the atoms in words: "eight channels"."""
     word = shown.drawing.slot_word.removeprefix("to.") or "mark"
     plural = {"class": "classes"}.get(word, f"{word}s")
     return f"{counted(count)} {word if count == 1 else plural}"
@@ -96,7 +96,7 @@ def together(shown: Shown, series: int = 0) -> Answer:
 
 
 def _of_the_change(sums: Sums, own: str) -> str:
-    """Of a method whose numbers make up the score's change from a baseline: the part of all, and that change."""
+    """Describe the sum as part of the score's change from a baseline, for a method that attributes that change."""
     total, change = _decimal(sums.total), sums.score - sums.baseline
     part = (
         f"hold {own.removeprefix('+')} of {total} in all"
@@ -113,14 +113,14 @@ def _decimal(value: float, signed: bool = False) -> str:
 
 
 def _removal(shown: Shown, sums: Sums) -> str:
-    """Of a side branch, what removing it whole does to the score: the numbers are no parts of that."""
+    """Describe how removing a whole side branch changes the score, which is not the sum of the numbers."""
     if not shown.branch or not isfinite(sums.removed):
         return ""
     return f", and removing this side branch changes it by {_decimal(sums.removed, True)}"
 
 
 def _size(shown: Shown) -> str:
-    """How many atoms the layer has, where what is shown is a choice; else empty."""
+    """Count the layer's atoms, if the element shows a choice of them; else empty."""
     layers, word = shown.type.layers, shown.drawing.slot_word
     if len(layers) != 1 or layers[0] not in shown.drawing.results.layers:
         return ""
@@ -129,7 +129,7 @@ def _size(shown: Shown) -> str:
 
 
 def _of_all(shown: Shown) -> str:
-    """ " (of 672 in block5c.expand)", where what is shown is a choice."""
+    """Return " (of 672 in block5c.expand)", if the element shows a choice of atoms."""
     return f" (of {size} in {shown.type.layers[0]})" if (size := _size(shown)) else ""
 
 
@@ -175,7 +175,7 @@ def _balance(shown: Shown, total: float, count: int) -> Answer:
 
 
 def effects(shown: Shown) -> Answer:
-    """Of atoms by classes: what raises and what lowers the first class, and what all of them add up to."""
+    """Describe atoms by classes: what raises and what lowers the first class, and the sum over all atoms."""
     frame = shown.frame
     first = frame.series[0]
     marks = sorted(shown.marks, key=lambda mark: mark.value)

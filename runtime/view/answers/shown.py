@@ -86,7 +86,7 @@ class Shown:
         return self.drawing.atoms[atom].label
 
     def listed(self, marks: Sequence[Mark], numbers: bool = True, signed: bool | None = None) -> list[Part]:
-        """ "channels 451 (+0.19), 60 (+0.19) and 544 (+0.15)", each a link to its mark."""
+        """List marks, each as a link: "channels 451 (+0.19), 60 (+0.19) and 544 (+0.15)"."""
         known = [NUMBERED.fullmatch(self.label(mark.atom)) for mark in marks]
         kinds = {(match["layer"], match["noun"]) if match else None for match in known}
         shared = len(kinds) == 1 and None not in kinds
@@ -105,7 +105,7 @@ class Shown:
         return prose(value, self.type.signed if signed is None else signed, self.decimals)
 
     def named(self, label: str) -> str:
-        """ "channel 46 of block3b.expand" for "block3b.expand, channel 46"."""
+        """Turn "block3b.expand, channel 46" into "channel 46 of block3b.expand"."""
         layer, comma, rest = label.partition(", ")
         return f"{rest} of {layer}" if comma and layer in self._layers else label
 
@@ -114,7 +114,7 @@ class Shown:
         return {*self.type.layers, *self.type.linked, *self.drawing.results.layers}
 
     def sums(self, series: int = 0) -> Sums | None:
-        """What the numbers of one class are part of: their sum, that of all atoms, the score; None where unknown."""
+        """Return the sum of one class's numbers, that of all atoms, and the score; None if unknown."""
         lines = self._lines
         if lines is None or len(self.frames) > 1 or series >= lines.series:
             return None
@@ -188,12 +188,13 @@ class Shown:
         return {results.labels(int(i)): float(shares[i]) for i in reversed(best)}
 
     def sure(self, label: str) -> str:
-        """A class with its probability: "tiger cat (39 %)"."""
+        """Return a class with its probability: "tiger cat (39 %)"."""
         known = self._probabilities.get(label)
         return label if known is None else f"{label} ({percent(known)})"
 
     def lead_in_logits(self, first: str, second: str) -> float | None:
-        """By how much the logit of one class is above that of another: their probabilities tell; else None."""
+        """Return by how much the logit of one class exceeds that of another, from their probabilities; None without
+        those."""
         if self.drawing.results.kind != LOGITS:
             return None
         ends = [self._probabilities.get(label) for label in (first, second)]

@@ -70,8 +70,8 @@ LOG_ODDS = {
 
 
 def _offering_log_odds(drawing: Drawing, panels: tuple[Panel, ...], registry: Registry) -> tuple[Panel, ...]:
-    """Where the target is a probability: what has a budget in its place. None where the network itself ends in a
-    softmax or sigmoid, and the text cannot ask for log-odds."""
+    """Put a hint in place of the budget if the target is a probability; none if the network itself ends in a softmax or
+    sigmoid, so that the text cannot ask for log-odds."""
     words = LOG_ODDS.get(drawing.results.kind, "")
     if not words or not of_probability(drawing.node, registry):
         return panels
@@ -111,7 +111,7 @@ class Lines:
 
     @classmethod
     def of(cls, drawing: Drawing, registry: Registry) -> Lines | None:
-        """None for an element without a budget, or that shows what its budget does not tell apart."""
+        """Return the element's budget; None if it has none, or shows axes that its budget does not have."""
         budget, known = drawing.results.budgets.get(drawing.element.id), budgeted(drawing.node, registry)
         description = drawing.results.program.description
         if (
@@ -154,14 +154,14 @@ class Lines:
         return words, (self.series > 1 and not curve) or words.startswith(f"{layer} ")
 
     def _silent(self, at: Index, every: Sequence[Sums]) -> bool:
-        """Whether the method of a facet has no sum while others beside it have: they tell the score."""
+        """Return whether the line is left out: a facet's method has no sum, others beside it do and state the score."""
         axis, total = self.drawing.facet, self.table.get("total")
         if axis is None or axis.name != METHOD or total is None or any(isfinite(sums.total) for sums in every):
             return False
         return bool(np.isfinite(total[at[:-1]]).any())
 
     def _line(self, sums: Sums, facet: int, layer: int) -> str:
-        """ "shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
+        """Write a line: "shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
         node = self._method(facet)
         digits = digits_of([sums.score, sums.total, sums.baseline, sums.removed])
         some = isfinite(sums.shown) and isfinite(sums.total) and self.atoms and sums.drawn < self.atoms[layer]
@@ -188,7 +188,8 @@ class Lines:
         return "; ".join(parts)
 
     def _place(self, layer: str, every: Sequence[Sums], curve: bool) -> str:
-        """ "block5c.expand is a side branch: removing it whole changes the score by −0.03 of 9.17"."""
+        """Write the effect of a removal: "block5c.expand is a side branch: removing it whole changes the score by −0.03
+        of 9.17"."""
         description = self.drawing.results.program.description
         if description is None or not all(isfinite(sums.removed) for sums in every):
             return ""
@@ -232,13 +233,13 @@ class Lines:
 
     @staticmethod
     def _exact(sums: Sums) -> bool:
-        """Whether baseline and contributions make the score, as printed, up to one in the last place."""
+        """Return whether baseline plus contributions equals the score as printed, up to one unit in the last place."""
         return abs(sums.baseline + sums.total - sums.score) < 1.01 * 10 ** -digits_of(
             [sums.score, sums.total, sums.baseline, sums.removed]
         )
 
     def _method(self, facet: int) -> Node:
-        """The attribution of a facet's method."""
+        """Return the attribution of a facet's method."""
         axis = self.drawing.facet
         return self.known.each[facet if axis is not None and axis.name == METHOD else 0]
 
@@ -257,8 +258,8 @@ class Lines:
 
 
 def _series_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
-    """The series, where each has a line: the target's classes, or inputs. Raises ValueError where classes were ranked,
-    so that they are not those of the budget, and where inputs are more than get a line each."""
+    """Return the axis of series that have a line each: the target's classes, or inputs. Raises ValueError for ranked
+    classes, which are not those of the budget, and for more inputs than get a line each."""
     axis, own, series = drawing.field.type.axis(CLASS), drawing.field.names.get(CLASS), drawing.series_axis
     if series is not None and series.name == "input" and series.size > MOST_CLASSES:
         raise ValueError("too many inputs")
@@ -272,7 +273,7 @@ def _series_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
 
 
 def _over(drawing: Drawing, part: Named, layer: Named, axis: Axis | None) -> np.ndarray:
-    """Numbers over (states, facet, series). Raises ValueError where they differ along other axes."""
+    """Return numbers over (states, facet, series). Raises ValueError if they differ along other axes."""
     own = part.take(LAYER, layer) if LAYER in part.dims else part
     return drawing.grid(own, axis) if axis is not None else drawing.grid(own)[..., None]
 

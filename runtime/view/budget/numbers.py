@@ -7,7 +7,7 @@ from math import floor, isfinite, log10
 
 
 def digits_of(numbers: Sequence[float]) -> int:
-    """Decimals of a line: two, and three significant digits of its largest number."""
+    """Return the number of decimals of a line: two, or as many as give its largest number three significant digits."""
     largest = max((abs(number) for number in numbers if isfinite(number)), default=0.0)
     size = floor(log10(largest)) if largest > 0 else 0
     return 2 if 0 <= size < 3 else max(0, min(2 - size, 9))
