@@ -201,7 +201,7 @@ class Pipeline:
         lines, notes = summarize(page)
         passes, icons = page.view.provenance.passes, len(page.results.icons)
         stored = pages.StoredPage(
-            page.html().encode(), passes, icons, tuple(lines), tuple(notes), words_of(self.job.recipe)
+            page.html().encode(), passes, icons, tuple(lines), tuple(notes), words_of(self.job.recipe, self.job.program)
         )
         if key is None:  # the model's identity was not known before it was loaded
             key = pages.page_key(JobIdentity(self.job, cache), title)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
+DREAM_SCALE, DREAM_STEPS = 1.4, 10  # between the octaves of a dream; gradient steps in each
+DREAM_MOST = 1024  # pixels of the longer side of a dream
 SEARCH_SHOWN = 9  # pictures of a random search of icons
 
 
@@ -128,6 +130,12 @@ def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int
     y, x = description.input_size
     forward = max((flops_upto(description, layer) for layer in layers), default=0)
     return int(2 * steps * forward * size * size / (y * x))
+
+
+def dream_flops(description: ModelDescription, layers: tuple[str, ...], octaves: int, steps: int) -> int:
+    """FLOPs of one dream of the largest size, a square: that of its photo is not known when the text is checked."""
+    share = sum(DREAM_SCALE ** (-2 * octave) for octave in range(octaves))
+    return int(icon_flops(description, layers, DREAM_MOST, min(steps, DREAM_STEPS)) * share)
 
 
 def octaves_of(node: Node, program: Program) -> int:

@@ -12,11 +12,15 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Forward, Icons, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_count, ways
 from bbilang.compiler.optimize.cost import (
+    DREAM_MOST,
+    DREAM_STEPS,
     captured_bytes,
+    dream_flops,
     extra_rows,
     flops_between,
     forward_flops,
     icon_flops,
+    octaves_of,
     rerun_rows,
     tries_and_pictures,
 )
@@ -228,16 +232,24 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     size, steps = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
     elements = [e for e in program.elements if e.id in icons.elements]
     least = max((_sure_icons(e.node) for e in elements), default=0)
-    flops = 0
+    flops, dreams = 0, 0
     for element in elements:
+        layers, octaves = element.node.type.layers, octaves_of(element.node, program)
+        if octaves > 1:
+            dreams += 1
+            flops += dream_flops(description, layers, octaves, steps)
+            continue
         tries, shown = tries_and_pictures(element.node, program)
-        flops += icon_flops(description, element.node.type.layers, size, steps) * tries // shown
+        flops += icon_flops(description, layers, size, steps) * tries // shown
     flops //= max(len(elements), 1)
     asked = _spans(program, tuple(e.node for e in elements))
-    words = f"{size} px, {steps} steps"
+    words = [f"{size} px, {steps} steps"] if dreams < len(elements) or not elements else []
+    words += [f"dreams of up to {DREAM_MOST:,} px, {min(steps, DREAM_STEPS)} steps an octave"] if dreams else []
     photographs = program.setting("featvis.check")
-    words += f", each checked against the photographs of {photographs}" if photographs is not None else ""
-    return Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
+    words += [f"each checked against the photographs of {photographs}"] if photographs is not None else []
+    return Step(
+        "icons", number, ", ".join(words), icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked
+    )
 
 
 def _draw(program: Program, number: int, element: Element) -> Step:

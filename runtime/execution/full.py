@@ -52,7 +52,7 @@ def make_icons(
     def announce(count: int, seconds: float) -> None:
         nonlocal making
         making = count
-        listener(Event("estimate", words_of(recipe), len(objectives) - count, count, seconds))
+        listener(Event("estimate", words_of(recipe, job.program), len(objectives) - count, count, seconds))
 
     def progress(done: int, total: int, left: float) -> None:
         if making:

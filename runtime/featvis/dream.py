@@ -1,22 +1,26 @@
 """Dreams from a photo, octave by octave: what a layer responds to is raised in the photo at its own size.
 
 Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015, and the notebook that came with it
-(google/deepdream): octaves `SCALE` apart from coarse to fine, `STEPS` gradient steps in each, of the mean square of the
-layer, every step divided by the mean magnitude of the gradient, the picture rolled at random before each so that no
-edge of the network's grid shows. What the coarser octave added is carried to the finer one. A guide is another picture
-as the network sees it, whose feature vectors the gradient follows (`losses.py`).
+(google/deepdream): octaves `DREAM_SCALE` apart from coarse to fine, `DREAM_STEPS` gradient steps in each, of the mean
+square of the layer, every step divided by the mean magnitude of the gradient, the picture rolled at random before each
+so that no edge of the network's grid shows. What the coarser octave added is carried to the finer one. A guide is
+another picture as the network sees it, whose feature vectors the gradient follows (`losses.py`).
 """
 
 from __future__ import annotations
 
+import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from bbilang.compiler.optimize.cost import DREAM_MOST, DREAM_SCALE, DREAM_STEPS
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
@@ -24,23 +28,22 @@ from bbilang.runtime.featvis.ascent import Ascent
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, seed_of
 from bbilang.runtime.passes.adapter import Adapter
 
-SCALE, STEPS, STEP, ROLL = 1.4, 10, 1.5 / 255, 32
+STEP, ROLL = 1.5 / 255, 32
 LEAST = 64  # pixels of the shorter side below which there is no octave
-MOST = 1024  # pixels of the longer side
 
 
-def photo_start(photo: np.ndarray) -> Start:
-    """A photo (y, x, rgb) as the start of a dream: at its own size, the longer side at most `MOST` pixels."""
+def photo_start(photo: np.ndarray, most: int = DREAM_MOST) -> Start:
+    """A photo (y, x, rgb) as the start of a dream: at its own size, the longer side at most ``most`` pixels."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(photo, np.uint8)).convert("RGB")
-    image.thumbnail((MOST, MOST), Image.Resampling.LANCZOS)
+    image.thumbnail((most, most), Image.Resampling.LANCZOS)
     return Start.of(np.asarray(image))
 
 
 def octave_sizes(shape: tuple[int, int], octaves: int) -> list[tuple[int, int]]:
     """(y, x) of each octave, the coarsest first; those whose shorter side would be below `LEAST` are left out."""
-    sizes = [(round(shape[0] / SCALE**n), round(shape[1] / SCALE**n)) for n in range(octaves)]
+    sizes = [(round(shape[0] / DREAM_SCALE**n), round(shape[1] / DREAM_SCALE**n)) for n in range(octaves)]
     return [size for n, size in enumerate(sizes) if n == 0 or min(size) >= LEAST][::-1]
 
 
@@ -52,27 +55,83 @@ def dreams(
     cache: Cache | None,
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:
-    """Each dream as it is finished. Raises BbiError E504 (memory), E510 (a network that takes one size alone)."""
+    """Each dream as it is finished. ``step(left)``: how many steps are left, if each cost what those so far cost in the
+    mean. Raises BbiError E504 (memory), E510 (a network that takes one size alone)."""
+    plans = [_steps(objective, recipe) for objective in objectives]
+    count, done, total = 0, 0, sum(map(sum, plans))
+
+    def told(pixels: int) -> None:
+        nonlocal count, done
+        count, done = count + 1, done + pixels
+        step(round(count * (total - done) / done))
+
     for objective in objectives:
-        with Ascent(adapter, objective, replace(recipe, batch=1), 1, counter, cache) as ascent:
-            if ascent.fixed:
-                text = "a dream by octaves needs a network that takes pictures of any size"
-                raise error("E510", text, "leave out `octaves=`: the dream is then made at the network's own size")
-            yield objective, _dream(ascent, objective, recipe, step)
+        with _ascent(adapter, objective, recipe, counter, cache) as ascent:
+            yield objective, _dream(ascent, objective, recipe, told)
 
 
-def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, step: Callable[[int], None]) -> Icon:
+_speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], float]] = weakref.WeakKeyDictionary()
+
+
+def dream_seconds(adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
+    """How long dreams take, by the time of a step on the coarsest octave, measured once per layer in this process."""
+    known, seconds = _speeds.setdefault(adapter.module, {}), 0.0
+    for objective in objectives:
+        key = (objective.layer, objective.guide, recipe.plain, str(adapter.device))
+        if key not in known:
+            with _ascent(adapter, objective, recipe, passes.Passes(), cache) as ascent:
+                _guide(ascent, objective)
+                photo = _pixels(_start(objective, recipe), ascent)
+                small = _resized(photo, octave_sizes((photo.shape[2], photo.shape[3]), objective.octaves)[0])
+                _gradient(ascent, small)
+                began = time.perf_counter()
+                float(_gradient(ascent, small).sum())
+                known[key] = (time.perf_counter() - began) / small[0, 0].numel()
+        seconds += known[key] * sum(_steps(objective, recipe))
+    return seconds
+
+
+@contextmanager
+def _ascent(
+    adapter: Adapter, objective: Objective, recipe: Recipe, counter: passes.Passes, cache: Cache | None
+) -> Iterator[Ascent]:
+    with Ascent(adapter, objective, replace(recipe, batch=1), 1, counter, cache) as ascent:
+        if ascent.fixed:
+            text = "a dream by octaves needs a network that takes pictures of any size"
+            raise error("E510", text, "leave out `octaves=`: the dream is then made at the network's own size")
+        yield ascent
+
+
+def _start(objective: Objective, recipe: Recipe) -> Start:
     assert objective.start is not None
-    photo = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
-    sizes, steps = octave_sizes(objective.start.shape, objective.octaves), min(STEPS, recipe.steps)
+    return photo_start(objective.start.array(), recipe.dream_side)
+
+
+def _steps(objective: Objective, recipe: Recipe) -> list[int]:
+    """The pixels of each step of a dream."""
+    sizes = octave_sizes(_start(objective, recipe).shape, objective.octaves)
+    return [y * x for y, x in sizes for _ in range(min(DREAM_STEPS, recipe.steps))]
+
+
+def _pixels(start: Start, ascent: Ascent) -> Tensor:
+    """(1, rgb, y, x) in [0, 1]."""
+    return torch.tensor(start.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
+
+
+def _guide(ascent: Ascent, objective: Objective) -> None:
     if objective.guide is not None:
-        guide = torch.tensor(objective.guide.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
         with torch.no_grad():
-            ascent.response.guide_by(ascent.excite(guide))
+            ascent.response.guide_by(ascent.excite(_pixels(objective.guide, ascent)))
+
+
+def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[[int], None]) -> Icon:
+    """``told(pixels)`` is called after each step."""
+    start = _start(objective, recipe)
+    photo, steps = _pixels(start, ascent), min(DREAM_STEPS, recipe.steps)
+    _guide(ascent, objective)
     source, added = torch.Generator().manual_seed(seed_of(recipe, objective)), torch.zeros_like(photo)
-    left, alive = len(sizes) * steps, False
-    x = photo
-    for size in sizes:
+    x, alive = photo, False
+    for size in octave_sizes(start.shape, objective.octaves):
         base = _resized(photo, size)
         x = base + _resized(added, size)
         for _ in range(steps):
@@ -81,8 +140,7 @@ def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, step: Callable[
             length = gradient.abs().mean()
             alive |= bool(length > 0)
             x = (x + STEP * gradient / length.clamp_min(1e-30)).clamp(0, 1)
-            left -= 1
-            step(left)
+            told(size[0] * size[1])
         added = x - base
     with torch.no_grad():
         value = float(ascent.response.measured(ascent.excite(x))[0])

@@ -184,10 +184,11 @@ def estimate(
 
 
 def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
+    from bbilang.runtime.featvis.dream import dream_seconds
     from bbilang.runtime.featvis.toolbox import candidates
 
-    seconds = 0.0
-    for group in _by_family(dict.fromkeys(c for o in missing for c in candidates(o, recipe))):
+    seconds = dream_seconds(adapter, [o for o in missing if o.octaves > 1], recipe, cache)
+    for group in _by_family(dict.fromkeys(c for o in missing if o.octaves == 1 for c in candidates(o, recipe))):
         batch, step = _speed(adapter, recipe, group, cache)
         steps = schedule_of(recipe).steps if group[0].regularization is None else recipe.steps
         seconds += step * steps * -(-len(_together(group)) // batch)

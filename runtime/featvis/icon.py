@@ -13,6 +13,7 @@ import numpy as np
 
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Program
+from bbilang.compiler.optimize.cost import DREAM_MOST, octaves_of
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Model
     from bbilang.runtime.passes.adapter import Adapter
 
+DREAM_DRAFT = 256  # pixels of the longer side of a dream in a draft
 FORMAT = 3  # raise it when the same recipe gives another picture: it is part of the cache key
 
 
@@ -42,6 +44,7 @@ class Recipe:
     constant rate and on the unmodified network, as the reference for tests. ``transparency`` adds an alpha channel and
     rewards transparent pixels, so that the picture keeps only what the objective needs
     (Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable Image Parameterizations", Distill 2018, last section).
+    ``dream_side``: pixels of the longer side of a dream by octaves, where its photo is not smaller.
 
     The defaults are Lucid's (`Recipe.lucid`) but for two, chosen by eye on four channels of EfficientNet-Lite0, whose
     strided depthwise convolutions cause checkerboard patterns: decay 1.5 instead of 1, scales of 0.8 to 1.2 instead of
@@ -63,6 +66,7 @@ class Recipe:
     plain: bool = False
     transparency: bool = False
     parametrization: str = "fourier"
+    dream_side: int = DREAM_MOST
 
     @classmethod
     def lucid(cls, **changes: Any) -> Recipe:
@@ -71,7 +75,7 @@ class Recipe:
 
     def draft(self) -> Recipe:
         """A smaller icon with fewer steps, for a draft of a page."""
-        return replace(self, size=min(self.size, 64), steps=min(self.steps, 64))
+        return replace(self, size=min(self.size, 64), steps=min(self.steps, 64), dream_side=DREAM_DRAFT)
 
 
 def recipe_of(program: Program, draft: bool) -> Recipe:
@@ -82,9 +86,12 @@ def recipe_of(program: Program, draft: bool) -> Recipe:
     return recipe.draft() if draft else recipe
 
 
-def words_of(recipe: Recipe) -> str:
-    """How large the icons are, and for how many steps each is optimized."""
-    return f"{recipe.size} px, {recipe.steps} steps"
+def words_of(recipe: Recipe, program: Program) -> str:
+    """How large a program's icons are, and for how many steps each is optimized; how large its dreams are at most."""
+    shown = {id for icons in program.icons for id in icons.elements}
+    dreams = {e.id for e in program.elements if octaves_of(e.node, program) > 1} & shown
+    words = [f"{recipe.size} px, {recipe.steps} steps"] if dreams != shown or not shown else []
+    return ", ".join([*words, *([f"dreams of up to {recipe.dream_side:,} px"] if dreams else [])])
 
 
 @frozen
@@ -276,7 +283,8 @@ def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
 
 
 def _description(model: str | None, objective: Objective, recipe: Recipe) -> JsonObject:
-    how = {name: value for name, value in asdict(recipe).items() if name != "batch"}
+    apart = ("batch",) if objective.octaves > 1 else ("batch", "dream_side")
+    how = {name: value for name, value in asdict(recipe).items() if name not in apart}
     return {"what": "icon", "format": FORMAT, "model": model, "objective": objective.description(), "recipe": how}
 
 

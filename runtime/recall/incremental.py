@@ -227,7 +227,7 @@ class _Recall:
             made = make_icons(job, self.known.adapter(), missing, counter, listener, take)
             new = dict(zip(missing, made, strict=True))
         elif job.listener is not None:
-            job.listener(Event("estimate", words_of(job.recipe), len(objectives), 0, 0.0))
+            job.listener(Event("estimate", words_of(job.recipe, job.program), len(objectives), 0, 0.0))
         return icons, new
 
 

@@ -8,6 +8,7 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.logical import method_words
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.execution.results import Model, Results
+from bbilang.runtime.featvis.icon import words_of
 from bbilang.runtime.view.model import Provenance
 
 CUT = 0.01  # a share of a picture that is worth a word
@@ -18,7 +19,7 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
     model, recipe = model_of(results), results.recipe
     settings: list[tuple[str, str]] = []
     if results.icons and recipe is not None:
-        settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
+        settings.append(("icons", words_of(recipe, results.program)))
     usual = ("featvis.size", "featvis.steps", "show.channels")
     settings += [(key, _words(value)) for key, value in results.program.settings if key not in usual]
     arguments = (registry.method_argument(node) for node in results.nodes() if not node.get("each"))

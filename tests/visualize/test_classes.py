@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,9 @@ def test_a_planted_shortcut_is_seen_in_the_picture_of_its_class(make_stub):
         own, other = visualize(adapter, [Objective("output", n, regularization=how) for n in (1, 0)], recipe)
         assert likeness(own.picture) > 0.8, likeness(own.picture)
         assert likeness(other.picture) < 0.6, likeness(other.picture)
-    # the usual transforms rotate and scale the mark, so its picture holds several of them, none exact
-    own, other = visualize(adapter, [Objective("output", n) for n in (1, 0)], recipe)
-    assert likeness(own.picture) > likeness(other.picture) + 0.25
+    # the usual icons, on decorrelated colours, come to a magenta as rare in photographs by larger steps
+    usual = Recipe(size=SIZE, batch=2)
+    for rate, least in ((usual.rate, 0.65), (0.2, 0.8)):
+        own, other = visualize(adapter, [Objective("output", n) for n in (1, 0)], replace(usual, rate=rate))
+        assert likeness(own.picture) > least, (rate, likeness(own.picture))
+        assert likeness(other.picture) < 0.6, (rate, likeness(other.picture))

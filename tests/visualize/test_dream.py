@@ -14,7 +14,7 @@ import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.featvis.dream import STEP, dreams, octave_sizes, photo_start
-from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
+from bbilang.runtime.featvis.engine import Objective, Recipe, estimate, visualize
 from bbilang.runtime.featvis.icon import Start, seed_of
 from bbilang.runtime.passes import Passes
 
@@ -108,7 +108,52 @@ def test_steps_left_are_told(adapter):
     adapter.module.eval()
     told: list[int] = []
     list(dreams(adapter, [DREAM], RECIPE, Passes(), None, told.append))
-    assert told == [5, 4, 3, 2, 1, 0]
+    assert told == [8, 7, 6, 3, 1, 0], "counted in steps of the mean cost so far: of 7,100 pixels, then of 14,000"
+    told.clear()
+    list(dreams(adapter, [DREAM, replace(DREAM, layer="act1")], RECIPE, Passes(), None, told.append))
+    assert told[0] == round((2 * 63300 - 7100) / 7100) and told[-1] == 0, "the second dream is waiting"
+
+
+def test_the_time_of_a_dream_grows_with_its_pixels(adapter):
+    adapter.module.eval()
+    large = replace(DREAM, start=Start.of(np.tile(PHOTO, (3, 3, 1))), octaves=2)
+    count, seconds = estimate(adapter, [DREAM], RECIPE)
+    assert count == 1 and seconds > 0
+    assert estimate(adapter, [large], RECIPE)[1] / seconds == pytest.approx(9, rel=0.02), "the same measured speed"
+    assert estimate(adapter, [large], RECIPE.draft())[1] / seconds < 5
+
+
+def test_a_draft_dreams_at_256_pixels(adapter):
+    adapter.module.eval()
+    (icon,) = visualize(adapter, [replace(DREAM, start=Start.of(np.tile(PHOTO, (3, 3, 1))))], RECIPE.draft())
+    assert icon.picture.shape == (183, 256, 3)
+
+
+def test_an_interruption_loses_the_dream_that_is_made(adapter, tmp_path):
+    adapter.module.eval()
+    cache, counter = Cache(tmp_path), Passes()
+    before = {name: len(module._forward_hooks) for name, module in adapter.module.named_modules()}
+
+    def interrupt(objective, icon):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        visualize(adapter, [DREAM, replace(DREAM, layer="act1")], RECIPE, cache, take=interrupt)
+    assert {name: len(module._forward_hooks) for name, module in adapter.module.named_modules()} == before
+    visualize(adapter, [DREAM], RECIPE, cache, counter=counter)
+    assert counter.backwards == 0, "the finished one is in the cache"
+    visualize(adapter, [replace(DREAM, layer="act1")], RECIPE, cache, counter=counter)
+    assert counter.backwards == 6, "the other one begins anew"
+
+
+def test_what_a_plan_says_of_dreams():
+    from bbilang.compiler.plan.plan import plan
+
+    dream = "block1a.depthwise.whole | activation | present(featvis, objective=dream, octaves={})"
+    plans = [plan(bbilang.check(dream.format(octaves), input="sample:chelsea")) for octaves in (2, 4)]
+    steps = [next(step for step in made.steps if step.kind == "icons") for made in plans]
+    assert steps[0].words == "dreams of up to 1,024 px, 10 steps an octave"
+    assert steps[1].flops / steps[0].flops == pytest.approx((1 + 1.4**-2 + 1.4**-4 + 1.4**-6) / (1 + 1.4**-2))
 
 
 def test_the_language_reads_the_photo_at_its_own_size(tmp_path):
