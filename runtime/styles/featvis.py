@@ -146,10 +146,9 @@ class Featvis(Style):
         layers, dreamed = drawing.layer_grid(), bool(_dreams(drawing))
 
         def frame(index: Index) -> Frame:
-            atom = drawing.named_atom(
-                {component: int(numbers[index]) for component, numbers in coords.items()},
-                drawing.field.type.layers[int(layers[index])],
-            )
+            components = {component: int(numbers[index]) for component, numbers in coords.items()}
+            words = drawing.results.adapter.description.label(components["class"]) if "class" in components else ""
+            atom = drawing.named_atom(components, drawing.field.type.layers[int(layers[index])], words)
             icon = int(icons[index])
             note = remark_of(drawing, icon)
             numbers = () if dreamed else (tuple(rounded(value) for value in np.atleast_1d(values[index])),)

@@ -129,7 +129,8 @@ def test_every_state_names_its_own_position_and_neurons():
 def test_a_caption_replaces_the_sentence_but_not_the_lead():
     lines = "block5c.expand.channel | attribute(output) | top(3) | present(bars{})\noutput[top(3)] | present(bars{})"
     plainly, captioned = run(lines.format("", "")), run(lines.format("", ', caption="My words."'))
-    assert plainly.html().count("data-answer=") == 2 and captioned.html().count("data-answer=") == 1
+    paragraph = '<p class="answer" data-answer='
+    assert plainly.html().count(paragraph) == 2 and captioned.html().count(paragraph) == 1
     assert "My words." in captioned.html()
     leading = run(lines.format(', caption="My words."', ""))
     assert leading.view.interfaces[0].lead == "element-1" and 'class="lead"' in leading.html()
@@ -155,3 +156,13 @@ def test_no_style_fails_and_no_number_is_in_a_computers_notation(style):
     page = run(f"set featvis(size=16, steps=1)\n{field} | present({style})")
     words = " ".join(page.answers.values())
     assert words and not re.search(r"\de[-+]\d|nan|None|-\d", words), words
+
+
+def test_marks_at_the_ceiling_are_equally_strong():
+    """ReLU6 holds many channels at 6: none of them is stronger than the others."""
+    page = run("block5c.expand.channel | activation(reduce=max) | top(3) | present(bars)")
+    assert set(page.data("element-1").values.ravel()) == {6.0}
+    (interface,) = page.view.interfaces
+    (element,) = interface.elements
+    words = answer_of(element, 0)
+    assert re.fullmatch(r"Channels \d+ \(6\.00\), \d+ \(6\.00\) and \d+ \(6\.00\) are equally strong\.", words), words

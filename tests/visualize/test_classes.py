@@ -44,6 +44,8 @@ def test_the_pictures_of_classes(monkeypatch):
     ]  # fmt: skip
     frame = next(e for e in elements(page.view) if e.id == "several").panels[0].frames[0]
     assert len(frame.pictures) == 3 and min(frame.pictures) >= 0
+    (one,) = (e for e in elements(page.view) if e.id == "one")
+    assert [atom.label for atom in one.atoms] == ["goldfish"]
 
 
 @pytest.mark.parametrize(

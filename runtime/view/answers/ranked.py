@@ -261,7 +261,12 @@ def largest(shown: Shown) -> Answer:
     present = [mark for mark in marks if mark.value]
     part = "norm" in shown.type.unit
     adjective = "strongest" if shown.type.content in ("activation", "loading") and not part else "largest"
-    rest = [", before ", *shown.listed(present[1:])] if len(present) > 1 else []
+    highest = shown.number(present[0].value)
+    tied = [mark for mark in present if shown.number(mark.value) == highest]
+    rest = [", before ", *shown.listed(present[len(tied) :])] if len(present) > len(tied) else []
+    if len(tied) > 1:  # as where a nonlinearity is at its ceiling
+        equally = "equally strong" if adjective == "strongest" else "equally large"
+        return sentence(at(shown), *shown.listed(tied), f" are {equally}", *rest)
     return sentence(at(shown), *shown.listed(present[:1]), f" is the {adjective}", *rest)
 
 
