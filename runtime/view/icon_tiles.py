@@ -48,14 +48,16 @@ def guide_picture(drawing: Drawing) -> int:
 
 
 def tile(pictures: list[np.ndarray]) -> np.ndarray:
-    """Arrange pictures (y, x, rgb or rgba) of one size in a square; cells that are left over are transparent."""
+    """Arrange pictures (y, x, rgb or rgba) of one size in a square, with a gap between them; the gap and cells that are
+    left over are transparent."""
     if len(pictures) == 1:
         return pictures[0]
     wide = int(np.ceil(len(pictures) ** 0.5))
     deep, (y, x) = -(-len(pictures) // wide), pictures[0].shape[:2]
-    sheet = np.zeros((deep * y, wide * x, 4), np.uint8)
+    gap = max(x // 32, 1)
+    sheet = np.zeros((deep * (y + gap) - gap, wide * (x + gap) - gap, 4), np.uint8)
     for number, picture in enumerate(pictures):
-        top, left = number // wide * y, number % wide * x
+        top, left = number // wide * (y + gap), number % wide * (x + gap)
         sheet[top : top + y, left : left + x] = with_alpha(picture)
     return sheet
 

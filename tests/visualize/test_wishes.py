@@ -125,7 +125,7 @@ def test_real_pictures_and_what_is_remembered():
     assert len(pages["several"].results.icons) == 4
     shown = {name: page.view.pictures[page.view.interfaces[0].elements[0].panels[0].frames[0].pictures[0]]
              for name, page in pages.items()}  # fmt: skip
-    assert (shown["several"].width, shown["several"].height) == (32, 16)
+    assert (shown["several"].width, shown["several"].height) == (33, 16)  # a gap of 1 px
     notes = {name: " ".join(page.view.interfaces[0].elements[0].legend.notes) for name, page in pages.items()}
     for name, words in (("negative", "other end"), ("several", "2 pictures"), ("input", "start from the input"),
                         ("transparent", "does not need"), ("caricature", "exaggerated")):  # fmt: skip
