@@ -147,7 +147,7 @@ class Featvis(Style):
 
         def frame(index: Index) -> Frame:
             components = {component: int(numbers[index]) for component, numbers in coords.items()}
-            words = drawing.results.adapter.description.label(components["class"]) if "class" in components else ""
+            words = drawing.results.labels(components["class"]) if "class" in components else ""
             atom = drawing.named_atom(components, drawing.field.type.layers[int(layers[index])], words)
             icon = int(icons[index])
             note = remark_of(drawing, icon)

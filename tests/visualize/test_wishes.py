@@ -145,6 +145,7 @@ def test_a_grid_remembers_whether_its_cells_cohere(monkeypatch):
 def test_tile():
     pictures = [np.full((2, 3, 3), n, np.uint8) for n in (10, 20, 30)]
     sheet = tile(pictures)
-    assert sheet.shape == (4, 6, 4) and tile(pictures[:1]) is pictures[0]
-    assert (sheet[:2, :3, :3] == 10).all() and (sheet[:2, 3:, :3] == 20).all() and (sheet[2:, :3, :3] == 30).all()
-    assert (sheet[2:, 3:] == 0).all() and (sheet[:2, :, 3] == 255).all()
+    assert sheet.shape == (5, 7, 4) and tile(pictures[:1]) is pictures[0]
+    assert (sheet[:2, :3, :3] == 10).all() and (sheet[:2, 4:, :3] == 20).all() and (sheet[3:, :3, :3] == 30).all()
+    assert (sheet[3:, 4:] == 0).all() and (sheet[:2, :3, 3] == 255).all()
+    assert not sheet[2].any() and not sheet[:, 3].any(), "the gap is transparent"
