@@ -107,6 +107,8 @@ def _named_model(variables: dict[str, Any], source: Any) -> Any:
 
 
 class _Parser(argparse.ArgumentParser):
+    """An argument parser that raises BbiError E440 instead of exiting."""
+
     def error(self, message: str) -> NoReturn:
         _misused(message)
 

@@ -21,11 +21,15 @@ class Node:
 
 @frozen
 class Number(Node):
+    """`0.5`."""
+
     value: int | float
 
 
 @frozen
 class String(Node):
+    """`"tabby"`."""
+
     value: str
 
 
@@ -98,6 +102,8 @@ class Range(Node):
 
 @frozen
 class List(Node):
+    """`[a, b]`."""
+
     items: tuple[Expression, ...]
 
 
@@ -151,6 +157,8 @@ class ModelItem(Node):
 
 @frozen
 class Model(Node):
+    """`model inceptionv1`; items in order."""
+
     items: tuple[ModelItem, ...]
 
 
@@ -163,6 +171,8 @@ class Input(Node):
 
 @frozen
 class Dataset(Node):
+    """`dataset name = "folder"`."""
+
     name: Name
     path: String
 
@@ -185,17 +195,23 @@ class Set(Node):
 
 @frozen
 class Use(Node):
+    """`use "other.bbi"`."""
+
     path: String
 
 
 @frozen
 class Parameter(Node):
+    """A parameter of a definition."""
+
     name: str
     default: Expression | None = None
 
 
 @frozen
 class Define(Node):
+    """`def name(parameters) = value`."""
+
     name: Name
     parameters: tuple[Parameter, ...]
     value: Expression
@@ -203,6 +219,8 @@ class Define(Node):
 
 @frozen
 class Bind(Node):
+    """`name = value`."""
+
     name: Name
     value: Expression
 
@@ -223,6 +241,8 @@ class Layout(Node):
 
 @frozen
 class Interface(Node):
+    """`interface "title" { ... }`."""
+
     title: String | None
     statements: tuple[Statement, ...]
 
@@ -243,6 +263,8 @@ class Comment:
 
 @frozen
 class File(Node):
+    """A whole text."""
+
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False, kw_only=True, repr=False)
     source: Source | None = field(default=None, compare=False, kw_only=True, repr=False)

@@ -61,6 +61,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
+    """The result of scanning a text."""
+
     pieces: tuple[Piece, ...]
     comments: tuple[Comment, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -71,6 +73,8 @@ def scan(text: str) -> Scan:
 
 
 class _Scanner:
+    """Scans one text from start to end."""
+
     def __init__(self, text: str):
         self.text = text
         self.position = 0

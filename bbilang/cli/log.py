@@ -10,6 +10,8 @@ LOGGER = logging.getLogger("bbilang")
 
 
 class _Lines(logging.Handler):
+    """Prints log records as lines on stderr."""
+
     def emit(self, record: logging.LogRecord) -> None:
         tell(f"{record.name}: {record.getMessage()}")
 

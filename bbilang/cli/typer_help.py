@@ -28,6 +28,8 @@ def without_pydantic() -> None:
 
     @dataclass(frozen=True)
     class Plain(RuntimeParam):
+        """A parameter that accepts strings and flags unchanged."""
+
         descriptor: Any
 
         def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
@@ -58,7 +60,7 @@ class _Helped:
 
 
 class Command(_Helped, TyperCommand):
-    pass
+    """A command with the help of `_Helped`."""
 
 
 class Commands(_Helped, TyperGroup):

@@ -79,6 +79,8 @@ def _first_word(cursor: Cursor, frame: Frame) -> str:
 
 
 class _Completer:
+    """Completes at one position of a document."""
+
     def __init__(self, document: Document, cursor: Cursor):
         self.document, self.cursor = document, cursor
         self.registry = document.registry

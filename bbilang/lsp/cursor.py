@@ -26,6 +26,8 @@ MAX_LINES = 200  # physical lines searched upwards for the start of a statement
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A token of the text around the cursor, from ``start`` to before ``end``."""
+
     kind: str
     text: str
     start: int

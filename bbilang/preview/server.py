@@ -50,6 +50,8 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Serves the page, its pictures and its events."""
+
     server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "bbi", ""

@@ -33,13 +33,13 @@ class Writer(Protocol):
     """Writes parts of a text that stand inside of a stage."""
 
     def class_text(self, index: int) -> str:
-        """What stands in `output[...]` for a class."""
+        """Return a class as written in `output[...]`."""
 
     def field_text(self, node: Node) -> Written | None:
-        """A pipe that gives the same atoms; None where a text has no words for them."""
+        """Write a pipe that results in the same atoms; None if a text has no words for them."""
 
     def stage_text(self, node: Node) -> Written | None:
-        """The last stage of such a pipe, with its name."""
+        """Write the last stage of that pipe, with its name."""
 
 
 Arguments: TypeAlias = Mapping[str, Any]  # a value for every parameter, of the type that its ``kind`` says

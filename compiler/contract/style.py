@@ -107,7 +107,8 @@ class Style:
         return ()
 
     def quantity(self, drawing: Drawing) -> str:
-        """What the legend says is drawn, where that is no number; empty for the numbers' own name and unit."""
+        """Return what the legend calls the quantity, if that is not a number; empty for the name and unit of the
+        numbers."""
         return ""
 
     def options(self, drawing: Drawing) -> dict[str, object]:

@@ -135,6 +135,8 @@ Layout: TypeAlias = "str | tuple[str, tuple[Layout, ...]]"  # element id, or ("r
 
 @frozen
 class Interface:
+    """A titled part of the page: a layout of elements."""
+
     title: str
     elements: tuple[Element, ...]
     layout: Layout

@@ -139,7 +139,8 @@ def dream_flops(description: ModelDescription, layers: tuple[str, ...], octaves:
 
 
 def octaves_of(node: Node, program: Program) -> int:
-    """In how many octaves the pictures of an element's whole layers are made; 1 where it has others."""
+    """Return the number of octaves in which the pictures of an element's whole layers are made; 1 for other
+    pictures."""
     own = node.get("octaves")
     return int(own or program.setting("featvis.octaves") or 1) if node.type.atom == "whole" else 1
 

@@ -84,6 +84,8 @@ class Step:
 
 @frozen
 class Plan:
+    """The steps of a program, in the order of execution."""
+
     program: Program
     steps: tuple[Step, ...]
 

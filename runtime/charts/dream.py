@@ -17,7 +17,7 @@ NOTE = 20  # pixels of a remark under a dream
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    """The picture of each panel, as wide as it is, less where there is no room; a remark on it below."""
+    """Draw the picture of each panel at its own width, or less where there is no room, with a remark below."""
     noted = any(note for panel in element.panels for frame in panel.frames for note in frame.notes)
     geometry = _arranged(element, theme, NOTE if noted else 0)
     data, under = rows(element), NOTE if noted else 0
@@ -41,7 +41,7 @@ def _arranged(element: Element, theme: Theme, under: float) -> Geometry:
 
 
 def _guide(element: Element) -> list[Layer]:
-    """The picture that guides the dreams, and its name beside it."""
+    """Draw the picture that guides the dreams, with its name beside it."""
     if "guide" not in element.options:
         return []
     words = f"guided by {element.options['guide_name']}"

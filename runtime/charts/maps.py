@@ -87,7 +87,7 @@ def number_option(element: Element, name: str, default: float) -> float:
 
 
 def ratio_of(panel: Panel, theme: Theme) -> float:
-    """Height over width, from the panel's first picture, else from its grid of cells."""
+    """Return height over width of the panel's first picture, else of its grid of cells."""
     for frame in panel.frames:
         for index in frame.pictures:
             if 0 <= index < len(theme.ratios):

@@ -28,8 +28,8 @@ OWN, SHARED = 0.7, 0.5  # the article's
 
 
 def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
-    """(cell, channel) -> (cell, group), each group's largest share 1: scikit-learn's factorization of what is positive,
-    as in the article (nndsvd). Fewer groups where the vectors allow no more."""
+    """Factorize (cell, channel) -> (cell, group), with each group's largest share 1: scikit-learn's NMF of the positive
+    parts, as in the article (nndsvd). Fewer groups if the vectors allow no more."""
     from sklearn.decomposition import NMF
 
     positive = np.maximum(np.asarray(vectors, np.float64), 0)
@@ -49,7 +49,7 @@ def coherent(
     counter: passes.Passes | None = None,
     cache: Cache | None = None,
 ) -> list[Icon]:
-    """One icon per row of ``vectors`` (cell, channel), in their order, with that many shared pictures.
+    """Make one icon per row of ``vectors`` (cell, channel), in their order, with that many shared pictures.
 
     Memory grows with the cells' coefficients; activations are bounded by the recipe's batch, which out-of-memory
     halves. Raises BbiError E504 (memory), E510 (vectors).
@@ -111,12 +111,13 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
 
 
 def mixed(own: Tensor, group: Tensor, share: Tensor) -> Tensor:
-    """Coefficients of cells (cell, ...): .7 own (cell, ...) + .5 of groups' (group, ...), by share (cell, group)."""
+    """Mix coefficients of cells (cell, ...): .7 own (cell, ...) + .5 of groups' (group, ...), by share (cell,
+    group)."""
     return OWN * own + SHARED * torch.einsum("bg,g...->b...", share, group)
 
 
 def _batches(cells: int, size: int) -> list[list[int]]:
-    """Numbers of cells in batches of one size; the last is filled up with its last cell."""
+    """Split the numbers of cells into batches of one size; the last is padded with its last cell."""
     return [[min(at + n, cells - 1) for n in range(size)] for at in range(0, cells, size)]
 
 

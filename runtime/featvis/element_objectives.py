@@ -31,13 +31,13 @@ class _HasRecipe(Protocol):
 
 
 def option(node: Node, program: Program, name: str) -> Any:
-    """An option of an element's icons: its own, else the file's setting; None where neither has it."""
+    """Return an option of an element's icons: its own, else the file's setting; None if neither has it."""
     own = node.get(name)
     return program.setting(f"featvis.{name}") if own is None else own
 
 
 def pictures_per_atom(node: Node, program: Program) -> int:
-    """How many pictures each icon of an element has, which follow each other in its list; one for a grid's cell."""
+    """Return the number of pictures of each icon of an element, consecutive in its list; one for a grid's cell."""
     grid = {"y", "x"} <= set(node.type.names)
     if grid or node.type.atom == "whole":
         return 1
@@ -45,12 +45,13 @@ def pictures_per_atom(node: Node, program: Program) -> int:
 
 
 def searched(node: Node, program: Program) -> int:
-    """Among how many pictures of an atom an element's are chosen; 0 where each is made as it is."""
+    """Return the number of candidate pictures for each atom of an element; 0 without a search."""
     return 0 if node.type.atom == "whole" else option(node, program, "search") or 0
 
 
 def regularization(node: Node, program: Program) -> Regularization | None:
-    """The regularizers of an element's icons, None for the usual engine. Raises BbiError E510 beside a search."""
+    """Return the regularizers of an element's icons, None for the default engine. Raises BbiError E510 beside a
+    search."""
     if node.type.atom == "whole":
         return None
     own = Regularization.of({name: option(node, program, name) for name in NAMES})
@@ -63,7 +64,7 @@ def regularization(node: Node, program: Program) -> Regularization | None:
 
 
 def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
-    """Notes for the legend on how an element's icons differ from the usual ones."""
+    """Write notes for the legend on how an element's icons differ from the default."""
     program, recipe = results.program, results.recipe
     notes: list[str] = []
     count, kind = pictures_per_atom(node, program), option(node, program, "objective") or "caricature"
@@ -91,7 +92,7 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
 
 
 def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
-    """(the number of each atom's objective, over the axes that the atoms depend on, -1 where there is no atom; the
+    """Return (the number of each atom's objective, over the axes that the atoms depend on, -1 for no atom; the
     objectives). Raises BbiError E510 for options that exclude each other."""
     from dataclasses import replace
 
@@ -158,7 +159,7 @@ def _require_plain(others: Mapping[str, bool]) -> None:
 
 
 def _components(field: Field) -> tuple[str, ...]:
-    """What names an atom of a field."""
+    """Return the components that identify an atom of a field."""
     for known in (("group",), ("channel",), ("y", "x"), ("token",), ("class",)):
         if set(known) <= field.coords.keys():
             return known
@@ -167,7 +168,7 @@ def _components(field: Field) -> tuple[str, ...]:
 
 
 def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: int) -> list[Objective]:
-    """The cells of each layer and input, which share parts of their pictures. keys: (y, x, ...) of each cell."""
+    """Group the cells of each layer and input, which share parts of their pictures. keys: (y, x, ...) of each cell."""
     from dataclasses import replace
 
     from bbilang.runtime.featvis.icon import Grid
@@ -184,7 +185,7 @@ def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: 
 
 
 def _separate_axes(node: Node, components: tuple[str, ...], run: Run) -> dict[str, int]:
-    """The axes besides the atoms' own on which their directions depend: the input, states of a factorization."""
+    """Return the axes on which directions depend besides the atoms' own: the input, states of a factorization."""
     if components in ((), ("channel",), ("class",)):
         return {}
     if components == ("group",):
@@ -197,7 +198,8 @@ def _separate_axes(node: Node, components: tuple[str, ...], run: Run) -> dict[st
 def _direction(
     node: Node, atom: dict[str, int], layer: str, position: dict[str, int], run: Run
 ) -> int | tuple[float, ...]:
-    """What an atom's icon maximizes: a channel's index, a group's channel factor, or the vector at a position."""
+    """Return the direction that an atom's icon maximizes: a channel's index, a group's channel factor, or the vector at
+    a position."""
     if "channel" in atom or "class" in atom:
         return atom.get("channel", atom.get("class", 0))
     if "group" in atom:
@@ -213,27 +215,27 @@ def _direction(
 
 
 def signed_coefficients(node: Node) -> bool:
-    """Whether an element shows how much of each component is there, which may be less than none: one sign an icon."""
+    """Return whether an element shows signed coefficients of components, so that icons depend on the sign."""
     type = node.type
     grouped = any("group" in axis.components for axis in type.axes)
     return grouped and type.content == "loading" and type.signed and type.axis("class") is None
 
 
 def _negative_coefficients(field: Field, node: Node) -> Named | None:
-    """1 where an atom's coefficient is negative, over the axes of the values; None where they have no sign."""
+    """Return 1 where an atom's coefficient is negative, over the axes of the values; None if they are unsigned."""
     if not signed_coefficients(node):
         return None
     return Named(field.values.dims, (field.values.data < 0).astype(int))
 
 
 def _share(atom: dict[str, int], layer: LayerDescription) -> tuple[float, float]:
-    """The middle of an atom's position, (y, x) of the picture from 0 to 1."""
+    """Return the centre of an atom's position, (y, x) of the picture from 0 to 1."""
     y, x = ((atom[name] + 0.5) / layer.sizes[name] for name in ("y", "x"))
     return y, x
 
 
 def _absent(field: Field, dims: tuple[str, ...], sizes: dict[str, int]) -> np.ndarray:
-    """Where every value that belongs to an atom is missing."""
+    """Return the mask of atoms all of whose values are missing."""
     missing = Named(field.values.dims, np.isnan(field.values.data))
     others = tuple(i for i, d in enumerate(missing.dims) if d not in dims)
     kept = Named(

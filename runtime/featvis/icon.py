@@ -70,16 +70,16 @@ class Recipe:
 
     @classmethod
     def lucid(cls, **changes: Any) -> Recipe:
-        """Lucid's defaults, for comparisons under equal conditions."""
+        """Return Lucid's defaults, for comparisons under equal conditions."""
         return replace(cls(decay=1.0, transforms=Transforms(scale=(0.9, 1.1)), plain=True), **changes)
 
     def draft(self) -> Recipe:
-        """A smaller icon with fewer steps, for a draft of a page."""
+        """Return a recipe of smaller icons with fewer steps, for a draft of a page."""
         return replace(self, size=min(self.size, 64), steps=min(self.steps, 64), dream_side=DREAM_DRAFT)
 
 
 def recipe_of(program: Program, draft: bool) -> Recipe:
-    """The recipe that a program's settings give; small and with few steps for a ``draft``."""
+    """Return the recipe of a program's settings; small and with few steps for a ``draft``."""
     names = ("size", "steps", "rate", "batch", "parametrization", "transparency")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
     recipe = Recipe(**chosen, seed=program.setting("seed", 0), plain=not program.optimized)
@@ -87,7 +87,7 @@ def recipe_of(program: Program, draft: bool) -> Recipe:
 
 
 def words_of(recipe: Recipe, program: Program) -> str:
-    """How large a program's icons are, and for how many steps each is optimized; how large its dreams are at most."""
+    """Describe the size of the icons and the number of steps."""
     shown = {id for icons in program.icons for id in icons.elements}
     dreams = {e.id for e in program.elements if octaves_of(e.node, program) > 1} & shown
     words = [f"{recipe.size} px, {recipe.steps} steps"] if dreams != shown or not shown else []
@@ -103,7 +103,7 @@ class Start:
 
     @classmethod
     def of(cls, picture: np.ndarray) -> Start:
-        """From uint8 (y, x, rgb)."""
+        """Make a start from uint8 (y, x, rgb)."""
         rows = np.ascontiguousarray(picture, np.uint8)
         return cls((rows.shape[0], rows.shape[1]), rows.tobytes())
 
@@ -183,7 +183,8 @@ class Objective:
         return self.regularization is not None or self.search > 0
 
     def vector(self, channels: int) -> Tensor:
-        """The direction as (channel,), turned round where it is negative. Raises BbiError E510 if it does not fit."""
+        """Return the direction as (channel,), negated if its sign is negative. Raises BbiError E510 if it does not
+        fit."""
         import torch
         import torch.nn.functional as F
 
@@ -199,7 +200,7 @@ class Objective:
         return torch.tensor(self.direction) * sign
 
     def description(self) -> list[object]:
-        """What tells it from others, for keys and seeds: layer and direction, then what is not as usual."""
+        """Describe the objective for keys and seeds: layer and direction, then the options that are not default."""
         usual = Objective(self.layer, 0)
         names = (*PLAIN_FIELDS, "at")
         rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
@@ -238,13 +239,13 @@ class Icon:
 
 
 def seed_of(recipe: Recipe, objective: Objective) -> int:
-    """An icon's own seed, from the recipe's and the objective alone."""
+    """Derive an icon's own seed from the recipe's and the objective alone."""
     text = canonical([recipe.seed, *objective.description()])
     return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
 
 
 def model_key(adapter: Adapter | Model) -> str:
-    """What the adapter calls its fingerprint, else a sha256 of names, kinds, weights and normalization."""
+    """Return the adapter's fingerprint, else a sha256 of names, kinds, weights and normalization."""
     own = getattr(adapter, "fingerprint", None)
     if own is not None:
         return str(own() if callable(own) else own)
@@ -267,18 +268,19 @@ def model_key(adapter: Adapter | Model) -> str:
 
 
 def device_type(adapter: Adapter | Model) -> str:
-    """ "cpu", "cuda" or "mps"; ``adapter.device`` is torch's, or the words for it."""
+    """Return "cpu", "cuda" or "mps"; ``adapter.device`` is torch's device, or its name."""
     return str(adapter.device).partition(":")[0]
 
 
 def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter | Model) -> str:
-    """Everything that an icon's bits depend on, but for the number of threads. Imports no torch."""
+    """Hash everything that an icon's bits depend on, except the number of threads. Imports no torch."""
     of = _description(model, objective, recipe)
     return key_of({**of, "batch": batch, "torch": version_of("torch"), "device": device_type(adapter)})
 
 
 def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
-    """The same icon, whoever makes it: any device, batch and version of torch. Under it an imported one is found."""
+    """Return the key of an icon whoever makes it, on any device, in any batch and version of torch; imported icons have
+    this key."""
     return key_of({**_description(model, objective, recipe), "shared": True})
 
 
@@ -301,8 +303,8 @@ def keep(
 def look_up(
     cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Adapter | Model
 ) -> tuple[dict[Objective, Icon], list[str]]:
-    """(the icons that the cache holds; who made each of those that came from another machine). Imports no torch where
-    the adapter knows its fingerprint."""
+    """Return (the icons in the cache; the maker of each of those from another machine). Imports no torch if the adapter
+    knows its fingerprint."""
     model, icons, foreign = model_key(adapter), {}, []
     for objective in objectives:
         key = icon_key(model, objective, recipe, recipe.batch, adapter)

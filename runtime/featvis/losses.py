@@ -62,16 +62,17 @@ class Response:
         self.guide = self._flat(activation)[0].detach()
 
     def check(self, objective: Objective) -> None:
-        """Raises BbiError E510 where the direction does not fit the layer."""
+        """Check that the direction fits the layer. Raises BbiError E510."""
         if self.kind == "direction":
             objective.vector(self.channels)
 
     def measured(self, activation: Tensor) -> Tensor:
-        """(batch,): the objectives in the layer's own units."""
+        """Return the objectives in the layer's own units, (batch,)."""
         return self._of(activation, self.directions)
 
     def ascended(self, activation: Tensor) -> Tensor:
-        """(batch,): what the gradient is taken of: along directions of length 1, and less what is alike."""
+        """Return the quantity whose gradient is followed, (batch,): along directions of length 1, minus the penalty for
+        similar pictures."""
         length = self.directions.norm(dim=1, keepdim=True).clamp_min(1e-20)
         values = self._of(activation, self.directions / length)
         if self.pictures > 1:
@@ -94,18 +95,18 @@ class Response:
         return (flat.mean(2) * directions).sum(1)
 
     def _guided(self, flat: Tensor, guide: Tensor) -> Tensor:
-        """(batch,): the mean over positions of the largest inner product with a vector of the guide."""
+        """Return the mean over positions of the largest inner product with a vector of the guide, (batch,)."""
         some = max(PAIRS // (guide.shape[1] * len(flat)), 1)
         with torch.no_grad():
             best = torch.cat([(part.mT @ guide).argmax(2) for part in flat.split(some, 2)], 1)
         return (flat * guide[:, best].movedim(0, 1)).sum(1).mean(1)
 
     def _flat(self, activation: Tensor) -> Tensor:
-        """(batch, channel, position)."""
+        """Flatten to (batch, channel, position)."""
         return activation.movedim(self.axis, 1).flatten(2) if activation.dim() > 2 else activation[:, :, None]
 
     def _alike(self, activation: Tensor) -> Tensor:
-        """(batch,): the mean cosine between a picture's Gram matrix and those of the others it is made with."""
+        """Return the mean cosine between a picture's Gram matrix and those of the others it is made with, (batch,)."""
         flat = self._flat(activation)
         gram = torch.nn.functional.normalize((flat @ flat.mT).flatten(1), dim=1)
         result = []
@@ -117,5 +118,5 @@ class Response:
 
 
 def family(objective: Objective) -> tuple[object, ...]:
-    """Objectives of one family and layer share batches."""
+    """Return the family of an objective; objectives of one family and layer share batches."""
     return objective.layer, objective.kind, objective.at is not None, objective.pictures, objective.on_pixels

@@ -30,7 +30,8 @@ PIVOT = 1 / 16  # cycles per pixel at which the decay does not change the scale
 
 
 def frequency_scale(size: int, decay: float = 1.0) -> Tensor:
-    """(y, x of the real transform): sqrt(w h) / f ** decay, f = max(frequency, 1 / max(w, h)) in cycles per pixel.
+    """Return sqrt(w h) / f ** decay, over (y, x of the real transform), where f = max(frequency, 1 / max(w, h)) in
+    cycles per pixel.
 
     With decay 1, Lucid's, every frequency of a natural picture, whose amplitude falls with 1/f, has the same say in a
     gradient step. A higher decay, pivoted at 16 pixels a cycle, gives coarse shapes more and fine noise less.
@@ -42,13 +43,13 @@ def frequency_scale(size: int, decay: float = 1.0) -> Tensor:
 
 
 def colour_matrix() -> Tensor:
-    """(rgb, decorrelated channel), the root above with its longest column scaled to length 1."""
+    """Return (rgb, decorrelated channel), the root above with its longest column scaled to length 1."""
     root = torch.tensor(COLOUR_CORRELATION_ROOT)
     return root / root.norm(dim=0).max()
 
 
 def initial_spectrum(size: int, deviation: float, generator: torch.Generator) -> Tensor:
-    """Normal noise with the given standard deviation, of shape `spectrum_shape`; always drawn on the CPU."""
+    """Draw normal noise with the given standard deviation, of shape `spectrum_shape`, always on the CPU."""
     return torch.randn(spectrum_shape(size), generator=generator) * deviation
 
 
@@ -76,14 +77,14 @@ class Fourier:
         self.shape = (4 if transparent else 3, *spectrum_shape(size)[1:])
 
     def initial(self, generator: torch.Generator) -> Tensor:
-        """The initial parameters of one picture."""
+        """Return the initial parameters of one picture."""
         spectrum = initial_spectrum(self.size, self.deviation, generator)
         if not self.transparent:
             return spectrum
         return torch.cat([spectrum, initial_spectrum(self.size, self.deviation, generator)[:1]])
 
     def inverse(self, picture: Tensor) -> Tensor:
-        """The parameters of a picture (3, size, size) in [0, 1]; values near black or white are moved slightly
+        """Return the parameters of a picture (3, size, size) in [0, 1]; values near black or white are moved slightly
         inwards, since a sigmoid never reaches them."""
         values = torch.logit(picture.clamp(0.01, 0.99))
         if self.colour is not None:
@@ -129,7 +130,7 @@ class Maco:
         return (torch.rand(self.shape, generator=generator) * 2 - 1) * torch.pi
 
     def inverse(self, picture: Tensor) -> Tensor:
-        """The phases of a picture (3, size, size); its magnitudes are lost."""
+        """Return the phases of a picture (3, size, size); its magnitudes are lost."""
         values = torch.logit(picture.clamp(0.01, 0.99))
         values = torch.einsum("cr,ryx->cyx", torch.linalg.inv(self.colour.cpu()).to(values), values)
         return torch.angle(torch.fft.rfft2(values))
@@ -160,8 +161,8 @@ class Grey:
 
 
 def parametrization(recipe: Recipe, device: torch.device | str, grey: bool = False) -> Fourier | Maco | Grey:
-    """The parametrization of a recipe, `fourier` or `maco`. ``grey``: without colours, for networks of one channel.
-    Raises BbiError E510 for another, and for a transparent "maco"."""
+    """Return the parametrization of a recipe, `fourier` or `maco`. ``grey``: without colours, for networks of one
+    channel. Raises BbiError E510 for another, and for a transparent "maco"."""
     found = _parametrization(recipe, device)
     return Grey(found) if grey else found
 

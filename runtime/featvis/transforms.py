@@ -31,11 +31,11 @@ class Transforms:
     last_jitter: int = 4
 
     def view_size(self, size: int) -> int:
-        """Side in pixels of the padded picture after both jitters have cropped it."""
+        """Return the side in pixels of the padded picture after both jitters have cropped it."""
         return size + 2 * self.pad - self.jitter - self.last_jitter
 
     def draw(self, steps: int, generator: torch.Generator) -> Tensor:
-        """(step, 6): shift y, x in pixels; scale factor; angle in radians; last shift y, x; for one icon."""
+        """Draw (step, 6) for one icon: shift y, x in pixels; scale factor; angle in radians; last shift y, x."""
         import torch
 
         u = torch.rand(steps, 6, generator=generator, dtype=torch.float64)
@@ -50,7 +50,7 @@ class Transforms:
 
 
 def affine(draws: Tensor, size: int, view: int) -> Tensor:
-    """(batch, 2, 3) maps for `torch.nn.functional.affine_grid` from draws (batch, 6).
+    """Return (batch, 2, 3) maps for `torch.nn.functional.affine_grid` from draws (batch, 6).
 
     A pixel of the view, relative to the centre, is shifted by the last shift, rotated by the angle, divided by the
     factor and shifted by the first shift: there the picture of ``size`` pixels is sampled.
@@ -65,7 +65,8 @@ def affine(draws: Tensor, size: int, view: int) -> Tensor:
 
 
 def resample(pictures: Tensor, maps: Tensor, out: int, reflect: bool = False) -> Tensor:
-    """Pictures (batch, channel, y, x) in [0, 1] read through maps (batch, 2, 3), bilinear: (batch, channel, out, out).
+    """Resample pictures (batch, channel, y, x) in [0, 1] bilinearly through maps (batch, 2, 3): (batch, channel, out,
+    out).
 
     The picture is continued with grey, or by reflection.
     """

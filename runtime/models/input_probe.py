@@ -159,7 +159,7 @@ def _channels(module: nn.Module, first: nn.Module | None, reads: str) -> int:
 
 
 class _Unfit(Exception):
-    pass
+    """An input form does not fit the module."""
 
 
 def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:

@@ -85,7 +85,8 @@ class Reduction(Operation):
         return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
 
     def written(self, node: Node, writer: Writer) -> Written | None:
-        """Of an axis that every atom has; one of the atoms themselves is no question of a single one."""
+        """Write the stage if its axis belongs to every atom; a reduction of the atoms themselves does not apply to a
+        single one."""
         return (f"{self.name}({node['axis']})",) if node["axis"] in CONTENT_AXES else None
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

@@ -65,8 +65,8 @@ class Link(Operation):
         return with_linked(type, to.type)
 
     def written(self, node: Node, writer: Writer) -> Written | None:
-        """Linked to a selection it names the atom that the reader chose; of a list, each member has a stage of its own
-        (view/pipes.py)."""
+        """Write the stage for the atom that the reader chose, if linked to a selection; each member of a list has a
+        stage of its own (view/pipes.py)."""
         to: Node | None = node["to"]
         if to is None or to.type.content != "selection":
             return None

@@ -31,6 +31,8 @@ DAMAGED = (
 
 
 class _Writer:
+    """Collects arrays as bytes, and describes each as JSON."""
+
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self.size = 0

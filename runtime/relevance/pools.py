@@ -62,12 +62,16 @@ def _geometry(
 
 
 class _PoolSaved(Saved, Protocol):
+    """What a pooling layer's forward saves for its backward."""
+
     kind: str
     checkerboard: bool
     geometry: Geometry
 
 
 class _Pool(torch.autograd.Function):
+    """Max pooling with one of two smoother backwards, `_smooth` or `_relaxed`."""
+
     @staticmethod
     def forward(context: _PoolSaved, x: Tensor, kind: str, checkerboard: bool, geometry: Geometry) -> Tensor:
         context.save_for_backward(x)

@@ -122,6 +122,8 @@ def _unreplaced(node: Node) -> str | None:
 
 
 class _Rectify(torch.autograd.Function):
+    """ReLU or ReLU6 whose backward is that of a method."""
+
     @staticmethod
     def forward(context: Saved, x: Tensor, kind: str, high: Bound) -> Tensor:
         context.save_for_backward(*([(x > 0) & (x < high)] if kind == "guided_backprop" else []))

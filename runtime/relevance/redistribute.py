@@ -58,6 +58,8 @@ class _Context(Protocol):
 
 
 class _Redistribute(torch.autograd.Function):
+    """A step of the network whose backward distributes relevance to its sources."""
+
     @staticmethod
     def forward(context: _Context, step: Step, *sources: Tensor) -> Tensor:
         context.step = step

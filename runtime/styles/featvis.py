@@ -178,7 +178,7 @@ class Featvis(Style):
 
 
 def _dreams(drawing: Drawing) -> list[Icon]:
-    """The element's dreams by octaves, which are as large as their photos; none where it has other icons."""
+    """Return the element's dreams by octaves, which are as large as their photos; none if it has other icons."""
     if octaves_of(drawing.node, drawing.results.program) == 1:
         return []
     numbers = drawing.results.icon_sets[drawing.element.id].index.data

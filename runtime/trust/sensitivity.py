@@ -134,6 +134,8 @@ def shifted(adapter: Adapter, shift: float) -> Adapter:
     """Make an adapter of the same network for images that are brighter by a constant."""
 
     class Shifted(type(adapter)):  # type: ignore[misc]  # the adapter's class is known at run time only
+        """The adapter's class, with the constant subtracted before its normalization."""
+
         def normalize(self, images: Tensor) -> Tensor:
             return super().normalize(images - shift)
 

@@ -53,6 +53,8 @@ MOST_ROWS = 5_000_000  # of a table: some 300 MB
 
 
 class _Builder:
+    """Builds a view from results, and holds what its elements share: pictures, selections, scales."""
+
     def __init__(self, results: Results, registry: Registry, whole: bool):
         self.results, self.registry, self.program, self.whole = results, registry, results.program, whole
         self.pictures: list[vm.Picture] = []

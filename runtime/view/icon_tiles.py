@@ -36,7 +36,7 @@ def icon_picture(drawing: Drawing, number: int) -> int:
 
 
 def guide_picture(drawing: Drawing) -> int:
-    """The index of the picture that guides the element's dreams in the page's pictures, -1 for none."""
+    """Return the index, in the page's pictures, of the picture that guides the element's dreams; -1 for none."""
     from bbilang.runtime.view.image_bytes import jpeg
 
     model = drawing.results.adapter

@@ -23,6 +23,8 @@ EVERY = Atom("every", "all of them")  # of a flow: nothing is selected
 
 @dataclass(frozen=True)
 class Pointing:
+    """Elements with the selections that the page adds to them."""
+
     elements: dict[str, Element]
     selections: tuple[Selection, ...]
 

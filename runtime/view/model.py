@@ -150,6 +150,8 @@ class Legend:
 
 @frozen
 class Element:
+    """One figure of the page: atoms and panels, with everything that is written around them."""
+
     id: str  # the binding's name or "element-2"; unique in the View
     style: str
     title: str
@@ -190,6 +192,8 @@ Layout: TypeAlias = "str | tuple[str, tuple[Layout, ...]]"  # element id, or ("r
 
 @frozen
 class Interface:
+    """A titled part of the page: a layout of elements."""
+
     title: str
     layout: Layout  # element ids in rows and columns
     elements: tuple[Element, ...]
@@ -240,6 +244,8 @@ class Provenance:
 
 @frozen
 class View:
+    """Everything that a page shows, as plain numbers, words and pictures."""
+
     title: str
     interfaces: tuple[Interface, ...]
     selections: tuple[Selection, ...]

@@ -56,7 +56,7 @@ class PipeWriter:
         return quoted(name) if own else str(index)
 
     def field_text(self, node: Node) -> Written | None:
-        """A pipe that gives the same atoms as a node."""
+        """Write a pipe that results in the same atoms as a node."""
         operation = self.registry.operations.get(node.op)
         if operation is None or operation.head:
             return operation.written(node, self) if operation is not None else None
@@ -66,7 +66,7 @@ class PipeWriter:
         return (*before, " | ", *words) if words else before
 
     def stage_text(self, node: Node) -> Written | None:
-        """The last stage of such a pipe, with its name."""
+        """Write the last stage of that pipe, with its name."""
         words = self.registry.operations[node.op].written(node, self)
         return (node.op,) if words == () else words
 
@@ -106,7 +106,7 @@ class PipeWriter:
         return replace(element, pipe=plain, class_pipe=self._class_pipe(node), group_pipe=grouped)
 
     def _flowing(self, member: Node, after: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """(what the keys of its groups begin with, the pipe from a group of a flow to what it leads to)."""
+        """Yield (prefix of the keys of its groups, the pipe from a group of a flow to what it leads to)."""
         to, groups = target_text(after, self), self.field_text(member)
         if to is not None and groups is not None:
             end = self._present(self.portrait if after.type.content == "score" and self.portrait else self.table)
@@ -124,7 +124,8 @@ class PipeWriter:
         return (f"{layer_text(known.name)}.channel | attribute(", "", end)
 
     def _between(self, node: Node, source: Node | None) -> list[str | Node] | None:
-        """What the pipe does with every atom by itself, from the last content on; None where that has no words."""
+        """Write the stages that apply to a single atom, from the last content on; None if a text has no words for that
+        content."""
         words: list[str | Node] = []
         while len(node.inputs) == 1 and node.inputs[0] is not source:
             node = node.inputs[0]
@@ -139,7 +140,7 @@ class PipeWriter:
         return words
 
     def _end(self, type: FieldType) -> str:
-        """The stage that draws one atom of a field."""
+        """Write the stage that draws one atom of a field."""
         linked = [axis.name for axis in type.axes if axis.name.startswith("to.")]
         if linked:
             return self._present(self.table) if linked == ["to.group"] else ""
@@ -156,7 +157,7 @@ _ONE_GROUP = (" | filter(group == ", None, ")")
 
 
 def _members(node: Node) -> tuple[Node, ...]:
-    """The linked fields of a flow."""
+    """Return the linked fields of a flow."""
     while node.type.atom == "list" and len(node.inputs) == 1:
         node = node.inputs[0]
     return node.inputs if node.type.atom == "list" else ()

@@ -13,8 +13,8 @@ SAMPLE = "sample:"
 
 
 def read(name: str, parameter: str, context: FileContext) -> tuple[str, str]:
-    """(the name as the text has it, the digest of its bytes): the program changes with the picture. A sample's name is
-    all that is known of it. Raises `Fail` E411, and what expanding the name raises."""
+    """Return (the name as written in the text, the digest of its bytes), so that the program changes with the picture.
+    Of a sample only the name is known. Raises `Fail` E411, and the errors of expanding the name."""
     sample = name.startswith(SAMPLE)
     try:
         path = beside(context.folder, name)

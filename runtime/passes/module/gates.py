@@ -83,6 +83,8 @@ class Cell:
 
 
 class _GateSaved(Saved, Protocol):
+    """What a gate's forward saves for its backward."""
+
     gate: Gate
     rows: Tensor | bool
     cell: Cell

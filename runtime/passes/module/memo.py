@@ -20,6 +20,8 @@ from bbilang.runtime.passes.module.digest import Live, live
 
 @dataclass
 class _Memory:
+    """The memoized results of one module."""
+
     when: Live | None
     entries: dict[Hashable, Any] = field(default_factory=dict)
 
