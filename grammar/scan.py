@@ -61,8 +61,6 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The result of scanning a text."""
-
     pieces: tuple[Piece, ...]
     comments: tuple[Comment, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -73,8 +71,6 @@ def scan(text: str) -> Scan:
 
 
 class _Scanner:
-    """Scans one text from start to end."""
-
     def __init__(self, text: str):
         self.text = text
         self.position = 0
