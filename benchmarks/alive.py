@@ -1,36 +1,34 @@
 """Every channel of a layer gets an icon: how many are grey, and how the others stand to photographs. Appends a line of
 JSON to results/alive.jsonl.
 
-python benchmarks/alive.py [--layer head] [--size 48] [--steps 24] [--first 0] [--count 1280] [--photographs 100]
+python -m benchmarks.alive [--layer head] [--size 48] [--steps 24] [--first 0] [--count 1280] [--photographs 100]
 
-Photographs: `shared/data/imagenet-sample`, each of another class, prepared as the model's own; a channel's number is
-the largest value over all photographs and positions. An icon's is that of its mean response, as it is optimized.
+Photographs: `shared/data/imagenet-sample`, each of another class, prepared as the model's own. A channel is active on
+some where its largest value over all photographs and positions exceeds 0. An icon that is not grey need not excite its
+channel, so its mean response is compared with the 99th percentile of the photographs': both are means over positions.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, make
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.passes import Passes, forward
+from benchmarks.surroundings import surroundings
 
 ROOT = Path(__file__).parent
 PHOTOGRAPHS = next(
-    (found for up in (ROOT.parent, ROOT.parent.parent) if (found := up / "shared/data/imagenet-sample").is_dir()), None
+    (found for up in ROOT.resolve().parents if (found := up / "shared/data/imagenet-sample").is_dir()), None
 )
 
 
@@ -40,19 +38,20 @@ def photographs(count: int) -> list[Path]:
     return files[:: max(1, len(files) // count)][:count]
 
 
-def largest(adapter: Any, layer: str, files: list[Path]) -> np.ndarray:
-    """(channel,): the largest value over photographs and positions."""
-    rows = []
+def on_photographs(adapter: Any, layer: str, files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """(channel,) each: the largest value over photographs and positions; the 99th percentile of the mean response."""
+    rows, means = [], []
     for file in files:
         with Image.open(file) as opened:
             picture, _ = adapter.prepare(opened.convert("RGB"))
         seen = forward(adapter, picture[None], [layer], want_output=False)[layer]
         rows.append(seen[0].flatten(1).amax(1).numpy())
-    return np.max(rows, 0)
+        means.append(seen[0].flatten(1).mean(1).numpy())
+    return np.max(rows, 0), np.quantile(means, 0.99, 0)
 
 
 def main(layer: str, size: int, steps: int, first: int, count: int, photos: int) -> dict[str, Any]:
-    adapter = load("efficientnet_lite0")
+    adapter, where = load("efficientnet_lite0"), surroundings()
     channels = list(range(adapter.description.by_name[layer].shape[0]))[first : first + count]
     icons: dict[int, Icon] = {}
     counter, began = Passes(), time.perf_counter()
@@ -80,23 +79,19 @@ def main(layer: str, size: int, steps: int, first: int, count: int, photos: int)
     }
     files = photographs(photos) if photos else []
     if files:
-        highest = largest(adapter, layer, files)[channels]
+        highest, usual = (values[channels] for values in on_photographs(adapter, layer, files))
         alive = highest > 0
         own = np.array([icons[c].objective for c in channels])
         result |= {
             "photographs": len(files),
             "active_on_some": int(alive.sum()),
             "active_and_grey": [c for c, yes in zip(channels, alive, strict=True) if yes and c in grey],
+            "above_the_99th_percentile": int((own > usual).sum()),
+            "not_above_it": [c for c, yes in zip(channels, own > usual, strict=True) if not yes],
+            "smallest_multiple_of_it": round(float((own / np.maximum(usual, 1e-9)).min()), 2),
             "mean_above_half_of_the_largest": int((own >= highest / 2)[alive].sum()),
         }
-    return {
-        **result,
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        "load": [round(x, 1) for x in os.getloadavg()],
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("bbilang", "torch", "numpy")},
-    }
+    return {**result, **where}
 
 
 if __name__ == "__main__":

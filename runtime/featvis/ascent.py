@@ -77,6 +77,7 @@ class Ascent:
             raise error("E510", text, "ask for fewer pictures, or for a larger batch")
         self.device = torch.device(adapter.device)
         self.schedule = schedule_of(recipe)
+        self.transforms = recipe.transforms.within(recipe.size, adapter.description.input_size)
         self.grey = getattr(adapter.description, "channels", 3) == 1
         self.picture_of = parametrization(recipe, self.device, self.grey)
         self.view = recipe.transforms.view_size(recipe.size) if recipe.plain else recipe.size
@@ -172,7 +173,7 @@ class Ascent:
             start = F.interpolate(start, (recipe.size,) * 2, mode="bicubic", antialias=True, align_corners=False)
             start = start.clamp(0, 1).to(self.device)
             first = self.picture_of.inverse(start[0])
-        draws = recipe.transforms.draw(self.schedule.steps, source)
+        draws = self.transforms.draw(self.schedule.steps, source, self.schedule.widening)
         maps = affine(draws, recipe.size, self.view)
         self._running[slot] = _RunningIcon(objective, maps, source, self.schedule.steps, number, before=before)
         for state in (self.mean, self.square, self.total, self.shut):

@@ -83,7 +83,7 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
     common = torch.Generator().manual_seed(recipe.seed)
     group = torch.stack([ascent.picture_of.initial(common) for _ in range(share.shape[1])]).to(device)
     share = share.to(device)
-    draws = torch.stack([recipe.transforms.draw(schedule.steps, s) for s in sources], 1)
+    draws = torch.stack([ascent.transforms.draw(schedule.steps, s, schedule.widening) for s in sources], 1)
     state = [
         (own, torch.zeros_like(own), torch.zeros_like(own)),
         (group, torch.zeros_like(group), torch.zeros_like(group)),

@@ -8,25 +8,29 @@ the icon, not on its index in a batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
 GREY = 0.5
+BEYOND = 1.1  # times the network's input size that the largest copies have at most
 
 
 @dataclass(frozen=True)
 class Transforms:
     """Pixels of padding and jitter, range of scale factors, degrees of rotation in either direction: Lucid's values
-    except for the scale (see `Recipe`).
+    except for the scale (see `Recipe`). ``largest``: the largest factor once the range has widened (see `Schedule`).
     """
 
     pad: int = 12
     jitter: int = 8
     scale: tuple[float, float] = (0.8, 1.2)
+    largest: float = 1.9
     rotate: float = 10.0
     last_jitter: int = 4
 
@@ -34,17 +38,25 @@ class Transforms:
         """Return the side in pixels of the padded picture after both jitters have cropped it."""
         return size + 2 * self.pad - self.jitter - self.last_jitter
 
-    def draw(self, steps: int, generator: torch.Generator) -> Tensor:
-        """Draw (step, 6) for one icon: shift y, x in pixels; scale factor; angle in radians; last shift y, x."""
+    def within(self, size: int, input_size: Sequence[int]) -> Transforms:
+        """Return these with copies at most a tenth larger than the input that the network was made for."""
+        limit = BEYOND * min(input_size) / size
+        return replace(self, largest=max(self.scale[1], min(self.largest, limit)))
+
+    def draw(self, steps: int, generator: torch.Generator, widening: int = 0) -> Tensor:
+        """Draw (step, 6) for one icon: shift y, x in pixels; scale factor; angle in radians; last shift y, x. Over the
+        first ``widening`` steps the upper end of the factors rises to `largest`; 0: it stays."""
         import torch
 
         u = torch.rand(steps, 6, generator=generator, dtype=torch.float64)
         low, high = self.scale
+        share = (torch.arange(steps, dtype=torch.float64)[:, None] / widening).clamp(max=1) if widening else 0.0
+        end = high + (self.largest - high) * share
 
         def shift(values: Tensor, amount: int) -> Tensor:
             return torch.floor(values * (amount + 1)) - amount / 2
 
-        factor = low + (high - low) * u[:, 2:3]
+        factor = low + (end - low) * u[:, 2:3]
         angle = torch.deg2rad((2 * u[:, 3:4] - 1) * self.rotate)
         return torch.cat([shift(u[:, :2], self.jitter), factor, angle, shift(u[:, 4:], self.last_jitter)], 1)
 

@@ -33,11 +33,12 @@ def equal(a, b):
     return np.array_equal(a.picture, b.picture) and (a.objective, a.dead, a.reason) == (b.objective, b.dead, b.reason)
 
 
-def slow(adapter, objective, recipe, steps, rates, moments, view, outside):
+def slow(adapter, objective, recipe, steps, rates, moments, view, outside, widening=0):
     """One icon, one at a time: the network as it comes, whole, with torch's own layers and textbook Adam."""
     source = torch.Generator().manual_seed(seed_of(recipe, objective))
     spectrum = initial_spectrum(recipe.size, recipe.deviation, source)[None].double()
-    maps = affine(recipe.transforms.draw(steps, source), recipe.size, view)
+    draws = recipe.transforms.within(recipe.size, (32, 32)).draw(steps, source, widening)
+    maps = affine(draws, recipe.size, view)
     fourier = Fourier(recipe.size, decay=recipe.decay)
     fourier.scale, fourier.colour = fourier.scale.double(), fourier.colour.double()
     network = nn.Sequential(*(m for name, m in adapter.module.named_children() if name != "never")).double().eval()
@@ -66,7 +67,7 @@ def test_the_plain_ascent_equals_a_slow_twin(adapter):
 def test_the_schedule_equals_a_slow_twin(adapter):
     icon = visualize(adapter, channels(1), RECIPE)[0]
     rates = [0.1] * 8 + [0.1, 0.05]
-    want = slow(adapter, *channels(1), RECIPE, 10, rates, (0.9, 0.98), 24, "reflection")
+    want = slow(adapter, *channels(1), RECIPE, 10, rates, (0.9, 0.98), 24, "reflection", widening=128)
     assert np.abs(icon.picture - want).mean() < 1.5
 
 

@@ -153,7 +153,7 @@ def test_a_transformers_neurons_and_classes():
         vit.blocks[1].mlp.fc1.bias[:8] = -4.0  # shut on noise; the largest that a normalized token can add is 12
         vit.head.weight.normal_(0, 0.2)
     adapter = adapt(vit, (32, 32))
-    still = Transforms(pad=0, jitter=0, scale=(1.0, 1.0), rotate=0.0, last_jitter=0)
+    still = Transforms(pad=0, jitter=0, scale=(1.0, 1.0), largest=1.0, rotate=0.0, last_jitter=0)
     recipe = Recipe(size=32, steps=64, batch=4, transforms=still)
     neurons = visualize(adapter, [Objective("blocks.1.mlp.act", c) for c in (0, 3, 7, 50)], recipe)
     classes = visualize(adapter, [Objective("output", c) for c in (0, 5, 999)], recipe)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from closeness import close_to
 
@@ -44,6 +45,20 @@ def test_draws_are_within_their_amounts_and_reach_them():
     assert set(draws[:, 0].tolist()) == set(range(-4, 5)) and set(draws[:, 4].tolist()) == set(range(-2, 3))
     assert 0.8 <= draws[:, 2].min() < 0.81 and 1.19 < draws[:, 2].max() <= 1.2
     assert 9.9 < torch.rad2deg(draws[:, 3].abs().max()) <= 10
+
+
+def test_the_range_of_sizes_widens_and_draws_nothing_else_anew():
+    transforms = Transforms(scale=(0.8, 1.2), largest=2.0)
+    usual, wide = (transforms.draw(4000, torch.Generator().manual_seed(0), n) for n in (0, 2000))
+    assert torch.equal(wide[:, [0, 1, 3, 4, 5]], usual[:, [0, 1, 3, 4, 5]])
+    share = (usual[:, 2] - 0.8) / 0.4
+    for step in (0, 500, 1000, 2000, 3999):
+        end = 1.2 + 0.8 * min(step / 2000, 1)
+        assert wide[step, 2].item() == pytest.approx(0.8 + share[step].item() * (end - 0.8))
+    assert transforms.within(16, (40, 32)).largest == 2.0, "a tenth above 32 px is more"
+    assert transforms.within(22, (40, 32)).largest == pytest.approx(1.6)
+    assert transforms.within(48, (40, 32)).largest == 1.2
+    assert 1.98 < wide[2000:, 2].max() <= 2.0 and wide[:, 2].min() >= 0.8
 
 
 def test_the_identity_shows_the_picture_and_grey_around_it():
