@@ -6,10 +6,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bbilang.runtime.vega.colours import series_colour
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "plugins"
@@ -150,28 +154,58 @@ def test_style(site: Path, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.browser
-def test_style_in_a_browser(site: Path, tmp_path: Path, chromium: Any) -> None:
-    """The menu changes the dots; pointing at an atom changes the map of the other element; nothing is reported."""
-    page(site, "style", tmp_path)
+@contextmanager
+def opened(chromium: Any, file: Path) -> Iterator[Any]:
+    """A page in the browser. Fails if it reports an error."""
     reports: list[str] = []
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     try:
         tab = context.new_page()
         tab.on("console", lambda message: reports.append(message.text))
         tab.on("pageerror", lambda error: reports.append(str(error)))
-        tab.goto((tmp_path / "page.html").as_uri())
+        tab.goto(file.as_uri())
         tab.wait_for_selector("html[data-ready]")
+        yield tab
+    finally:
+        context.close()
+    assert reports == []
+
+
+@pytest.mark.browser
+def test_style_in_a_browser(site: Path, tmp_path: Path, chromium: Any) -> None:
+    """The menu changes the dots; pointing at an atom changes the map of the other element; nothing is reported."""
+    page(site, "style", tmp_path)
+    with opened(chromium, tmp_path / "page.html") as tab:
         dots, now = tab.locator("[data-chart=dots]"), tab.locator("[data-now=where]")
         assert "tiger cat" in dots.inner_text() and dots.inner_text().count("channel ") == 6
+        fills = dots.locator("path[fill]").evaluate_all("marks => marks.map((mark) => mark.getAttribute('fill'))")
+        assert {series_colour(0), series_colour(1)} <= set(fills), "a colour for each class, those of every style"
         tab.locator("select").first.select_option(index=1)
         tab.wait_for_function("document.querySelector('[data-chart=dots]').innerText.includes('Egyptian cat')")
         tab.locator("[data-chart=dots] [class*=front_hit_] path").nth(4).hover()
         fifth = [line for line in dots.inner_text().splitlines() if line.startswith("channel ")][4]
         assert now.inner_text() == fifth
-    finally:
-        context.close()
-    assert reports == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [("operation", "signed logarithm"), ("method", "contributions for and against"), ("model", "")],
+)
+def test_others_in_a_browser(site: Path, tmp_path: Path, chromium: Any, kind: str, note: str) -> None:
+    """Every element is drawn, with its legend; the menu changes the numbers; nothing is reported."""
+    view, _ = page(site, kind, tmp_path)
+    with opened(chromium, tmp_path / "page.html") as tab:
+        for element in view["interfaces"][0]["elements"]:
+            if element["style"] == "bars":
+                bars = tab.locator(f"[data-chart={element['id']}]")
+                assert bars.locator("path").count() >= len(element["panels"][0]["frames"][0]["values"]) > 0
+                assert note in tab.locator(f"#element-{element['id']}").text_content()
+        before = bars.inner_text()
+        if kind != "model":  # its page has no menu
+            tab.locator("select").first.select_option(index=1)
+            tab.wait_for_function("([id, old]) => document.querySelector(`[data-chart=${id}]`).innerText !== old",
+                                  arg=[bars.get_attribute("data-chart"), before])  # fmt: skip
 
 
 def test_model(site: Path, tmp_path: Path) -> None:
