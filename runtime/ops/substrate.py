@@ -17,9 +17,9 @@ class Substrate(Operation):
     head = True
 
     def written(self, node: Node, writer: Writer) -> Written | None:
-        if len(node["layers"]) != 1 or node["model"]:
+        if len(node.type.layers) != 1 or node.type.model:
             return None
-        layer, atom = node["layers"][0], node["atom"]
+        layer, atom = node.type.layers[0], node.type.atom
         name = layer if layer == "input" else layer_text(layer)
         return (name if atom == "whole" else f"{name}.{atom}",)
 

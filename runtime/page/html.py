@@ -174,7 +174,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
 def _unit(element: Element) -> str:
     """Return the unit in the head of a table, or the quantity if there is no unit."""
     legend = element.legend
-    return "" if legend is None else legend.unit or legend.quantity
+    return "" if legend is None else legend.table_unit or legend.quantity
 
 
 @lru_cache(maxsize=1)

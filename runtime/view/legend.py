@@ -81,12 +81,15 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     if type.unit == "probability" and not type.signed:
         ends = (0.0, 1.0)
     unit = f"units {BETWEEN}" if type.unit == BETWEEN else type.unit
-    own = style.scale(drawing)
+    own, of_numbers = style.scale(drawing), None
     if own is not None:
-        ends, unit = own[0], unit if own[1] == type.unit else own[1]
+        ends = own[0]
+        if own[1] != type.unit:
+            unit, of_numbers = own[1], unit
     own_words = style.quantity(drawing)
     unit = "" if own_words else unit
-    return vm.Legend(own_words or quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
+    quantity = own_words or quantity_of(drawing)
+    return vm.Legend(quantity, unit, scope, ends, type.signed, tuple(notes), own_unit=of_numbers)
 
 
 def _differences(drawing: Drawing) -> dict[str, Named]:

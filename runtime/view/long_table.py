@@ -12,7 +12,7 @@ from bbilang.runtime.view.states import elements
 
 
 def long_table(view: View) -> str:
-    """Write the view as CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, note.
+    """Write the view as CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, unit, note.
 
     A selection's column is empty where the element does not depend on it. A link of a flow is a row of its own, after
     those of the nodes: from `atom` to `series`, with the note `link`. Texts are quoted, so that no other separator
@@ -22,7 +22,7 @@ def long_table(view: View) -> str:
     states = [selection for selection in view.selections if selection.id in used]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
-    header = ["element", *(s.title or s.id for s in states), "facet", "slot", "atom", "series", "value", "note"]
+    header = ["element", *(s.title or s.id for s in states), "facet", "slot", "atom", "series", "value", "unit", "note"]
     writer.writerow(map(_cell, header))
     for element in elements(view):
         for row in _rows(element, states):
@@ -32,6 +32,7 @@ def long_table(view: View) -> str:
 
 def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
     atoms = {selection.id: selection.atoms for selection in states}
+    unit = element.legend.table_unit if element.legend is not None else ""
     for panel in element.panels:
         for state, frame in enumerate(panel.frames):
             choice, rest = {}, state
@@ -46,10 +47,10 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
                 for series, value in zip(frame.series, values, strict=False):
                     if value is not None or atom >= 0:
                         name = element.atoms[atom].label if atom >= 0 else ""
-                        yield [element.id, *chosen, label, slot, name, series, value, note]
+                        yield [element.id, *chosen, label, slot, name, series, value, unit, note]
             for start, end, value in frame.links:
                 ends = [element.atoms[frame.atoms[slot]].label for slot in (start, end)]
-                yield [element.id, *chosen, label, start, *ends, value, "link"]
+                yield [element.id, *chosen, label, start, *ends, value, unit, "link"]
 
 
 # A sign that begins a formula in some spreadsheet, also a full-width one, wherever a separator puts it first.

@@ -138,6 +138,12 @@ class Legend:
     notes: tuple[str, ...] = ()  # "dots: channels between are left out"
     trust: tuple[Trusted, ...] = ()  # how far the numbers can be believed
     warnings: tuple[str, ...] = ()  # what a reader must not miss: shown above the picture
+    own_unit: str | None = None  # of the numbers themselves, where the scale has another
+
+    @property
+    def table_unit(self) -> str:
+        """The unit of the numbers in tables."""
+        return self.unit if self.own_unit is None else self.own_unit
 
     @property
     def measured(self) -> str:

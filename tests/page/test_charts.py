@@ -19,6 +19,7 @@ from bbilang.runtime.vega.colours import colour_map_png
 from bbilang.runtime.vega.specification import charts, layouts
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element, Frame, Interface, Panel, Selection
+from bbilang.runtime.view.states import elements
 
 
 def test_specifications_are_valid_vega_lite():
@@ -112,8 +113,10 @@ def test_a_large_page_as_pdf(tmp_path):
 def test_long_table(tmp_path):
     path = export(views.hostile(), tmp_path / "numbers.csv", "csv", registry().styles)
     rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
-    assert rows[0] == ["element", "a", "b", "channel", "facet", "slot", "atom", "series", "value", "note"]
+    assert rows[0] == ["element", "a", "b", "channel", "facet", "slot", "atom", "series", "value", "unit", "note"]
     assert sum(row[0] == "blocks" for row in rows) == 9 * 6 * 2
+    units = {e.id: e.legend.unit if e.legend else "" for e in elements(views.hostile())}
+    assert all(row[-2] == units[row[0]] for row in rows[1:]) and any(units.values())
     assert sum(row[0] == "where" for row in rows) == 12 * 196
 
 

@@ -118,6 +118,7 @@ def test_the_legend_says_where_colours_are_clipped():
     _, two = element_of(text.format(", method=[gradient, occlusion]", ", facet=method"), "map")
     assert "clipped at the 99th percentile of each panel" in " ".join(two.legend.notes)
     assert two.legend.domain == (-1, 1) and two.legend.unit == "share of the upper end of each panel's scale"
+    assert two.legend.table_unit == "share of the method's maximum", "of the numbers, which tables hold"
     _, cells = element_of("map = c.spatial | attribute(output) | present(heatmap)", "map")
     assert "clipped" not in " ".join(cells.legend.notes), "a map of cells shows its largest"
 

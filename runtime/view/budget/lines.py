@@ -34,7 +34,7 @@ def with_budgets(
     """Return the panels with the budget line of each state, and warnings where a method violates its completeness.
     ``lines``: the element's own; a flow has others."""
     flow = flow_lines(drawing, registry) if isinstance(drawing.field, Linked) else None
-    if flow is None and lines is None:
+    if of_probability(drawing.node, registry) or (flow is None and lines is None):
         return _offering_log_odds(drawing, panels, registry), ()
     by_state = []
     for number, state in enumerate(drawing.each_state()):
