@@ -81,7 +81,7 @@ class Factorize(Operation):
     )
 
     def written(self, node: Node, writer: Writer) -> Written | None:
-        n, of, compatible = node["n"], node["of"], node["compatible"]
+        n, of, compatible, balance, align = (node.get(name) for name in ("n", "of", "compatible", "balance", "align"))
         contents = [writer.stage_text(content) for content in _contents(of)]
         later = writer.field_text(compatible["to"]) if compatible is not None else ()
         if later is None or None in contents:
@@ -91,13 +91,13 @@ class Factorize(Operation):
             several = isinstance(of, tuple)
             listed = [word for i, content in enumerate(contents) for word in (", " if i else "", *(content or ()))]
             words += [", of=", *(["["] if several else []), *listed, *(["]"] if several else [])]
-        if node["balance"] is not None:
-            words += [f", balance=[{', '.join(f'{weight:g}' for weight in node['balance'])}]"]
+        if balance is not None:
+            words += [f", balance=[{', '.join(f'{weight:g}' for weight in balance)}]"]
         if later:
             words += [", compatible=(", *later, ")"]
-        if node["align"] is not None:
-            words += [", align=", node["align"] if isinstance(node["align"], Node) else str(node["align"])]
-        return (*words, ", along=input)" if node["along"] else ")")
+        if align is not None:
+            words += [", align=", align if isinstance(align, Node) else str(align)]
+        return (*words, ", along=input)" if node.get("along") else ")")
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])
