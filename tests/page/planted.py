@@ -33,6 +33,7 @@ class Icon:
     objective: float = 1.0
     dead: bool = False
     reason: str = ""
+    check: None = None
 
 
 def texture(seed: int, size: int = 32) -> np.ndarray:
