@@ -38,7 +38,7 @@ class Activation(Operation):
 
     name = "activation"
     content = True
-    example = "block5c.expand.channel | activation(reduce=max) | top(8) | present(featvis)"
+    example = "block6a.expand.channel | activation(reduce=max) | top(8) | present(featvis)"
     parameters = (
         Parameter(
             "reduce",

@@ -40,7 +40,7 @@ class Abs(Elementwise):
     name = "abs"
     words = "magnitude"
     function = staticmethod(lambda data: np.abs(data))
-    example = "block5c.expand.spatial | attribute(output) | abs | present(heatmap)"
+    example = "block6a.expand.spatial | attribute(output) | abs | present(heatmap)"
 
 
 class Relu(Elementwise):
@@ -49,7 +49,7 @@ class Relu(Elementwise):
     name = "relu"
     words = "positive part"
     function = staticmethod(lambda data: np.asarray(np.where(np.isnan(data), data, np.maximum(data, 0))))
-    example = "block5c.expand.spatial | attribute(output) | relu | present(heatmap)"
+    example = "block6a.expand.spatial | attribute(output) | relu | present(heatmap)"
 
 
 def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
@@ -112,7 +112,7 @@ class Sum(Reduction):
     adds_up = True
     words = "sum"
     function = staticmethod(lambda data, axis: np.nansum(data, axis))
-    example = "block5c.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
+    example = "block6a.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
 
 
 class Mean(Reduction):
@@ -121,7 +121,7 @@ class Mean(Reduction):
     name = "mean"
     words = "mean"
     function = staticmethod(lambda data, axis: np.nansum(data, axis) / np.maximum((~np.isnan(data)).sum(axis), 1))
-    example = "block5c.expand.neuron | activation | mean(channel) | present(heatmap)"
+    example = "block6a.expand.neuron | activation | mean(channel) | present(heatmap)"
 
 
 class Norm(Reduction):
@@ -131,7 +131,7 @@ class Norm(Reduction):
     words = "L2 norm"
     keeps_sign = False
     function = staticmethod(lambda data, axis: np.sqrt(np.nansum(np.square(data), axis)))
-    example = "block5c.expand.neuron | attribute(output) | norm(channel) | present(heatmap)"
+    example = "block6a.expand.neuron | attribute(output) | norm(channel) | present(heatmap)"
 
 
 class Difference(Operation):
@@ -140,7 +140,7 @@ class Difference(Operation):
     name = "difference"
     parameters = (AXIS,)
     example = (
-        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | difference(class) | both(4) | present(bars)"
     )
 

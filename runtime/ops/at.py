@@ -26,7 +26,7 @@ class At(Operation):
     )
     example = (
         "photo = input | present(image)\n"
-        "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)"
+        "block6a.expand.neuron | activation | at(hover(block6a.expand.spatial)) | top(4) | present(featvis)"
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

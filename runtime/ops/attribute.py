@@ -52,7 +52,7 @@ class Attribute(Operation):
     name = "attribute"
     content = True
     merges_classes = True
-    example = 'block5c.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
+    example = 'block6a.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
     parameters = (
         Parameter(
             "to",

@@ -18,7 +18,7 @@ class Across(Operation):
     plan = "takes a field for every example of a dataset"
     parameters = (DATASET,)
     example = (
-        'dataset photos = "photos/"\nblock5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)'
+        'dataset photos = "photos/"\nblock6a.expand.channel | across(photos) | mean(example) | top(8) | present(bars)'
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
@@ -36,7 +36,7 @@ class Examples(Operation):
     parameters = (DATASET, Parameter("k", "integer", "how many examples for each atom", minimum=1, maximum=1000))
     example = (
         'dataset photos = "photos/"\n'
-        "block5c.expand.channel | attribute(output) | top(8) | examples(photos, 9) | present(image, facet=channel)"
+        "block6a.expand.channel | attribute(output) | top(8) | examples(photos, 9) | present(image, facet=channel)"
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
@@ -53,7 +53,7 @@ class Spectrum(Operation):
     parameters = (DATASET, Parameter("n", "integer", "how many examples over the range", 9, minimum=2, maximum=100))
     example = (
         'dataset photos = "photos/"\n'
-        "block5c.expand.channel | attribute(output) | top(3) | spectrum(photos) | present(image, facet=channel)"
+        "block6a.expand.channel | attribute(output) | top(3) | spectrum(photos) | present(image, facet=channel)"
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

@@ -56,7 +56,7 @@ class Factorize(Operation):
     decomposable = False
     factors = ("spatial", "channel")
     example = (
-        "groups = block5c.expand | factorize(nmf, 6)\n"
+        "groups = block6a.expand | factorize(nmf, 6)\n"
         "groups | present(featvis)\n"
         "groups | attribute(output[top(5)]) | present(matrix)"
     )

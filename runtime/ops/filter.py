@@ -32,7 +32,7 @@ class Filter(Operation):
     name = "filter"
     adds_up = True
     parameters = (Parameter("condition", "condition", "comparisons joined by `and`, `or`, `not`"),)
-    example = "block5c.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
+    example = "block6a.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         own = field.atom_axes

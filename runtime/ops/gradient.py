@@ -43,7 +43,7 @@ class Gradient(Operation):
 
     name = "gradient"
     content = True
-    example = "block5c.expand.channel | gradient(output) | both(4) | present(bars)"
+    example = "block6a.expand.channel | gradient(output) | both(4) | present(bars)"
     parameters = (Parameter("of", "target", "the target of the derivative: a score, or the atoms of a later layer"),)
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

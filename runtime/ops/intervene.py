@@ -15,7 +15,7 @@ class Ablate(Operation):
     available = False
     plan = "sets atoms to a value and runs the network again"
     parameters = (Parameter("value", "word", "what replaces the part", "zero", choices=("zero", "mean", "noise")),)
-    example = "block5c.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return intervention(field, self.name)
@@ -37,7 +37,7 @@ class Steer(Operation):
             maximum=100,
         ),
     )
-    example = "block5c.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return intervention(field, self.name)
@@ -58,7 +58,7 @@ class Effect(Operation):
     plan = "shows what a change did"
     parameters = (Parameter("on", "target", "the target whose change is shown"),)
     example = (
-        "block5c.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
+        "block6a.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
         "    | effect(output.class) | top(5, along=class) | present(bars)"
     )
 

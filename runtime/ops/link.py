@@ -29,7 +29,7 @@ class Link(Operation):
     content = True
     decomposable = False
     example = (
-        "layers = [block4c.expand, block5c.expand]\n"
+        "layers = [block4c.expand, block6a.expand]\n"
         "known  = layers.channel | attribute(output) | top(40, per=layer) | present(featvis, facet=layer)\n"
         "layers.channel | link(click(known)) | top(3, per=layer) | present(bars, facet=layer)"
     )

@@ -23,7 +23,7 @@ class Match(Operation):
             "by", "word", "the measure of similarity", "correlation", choices=("correlation", "cka", "direction")
         ),
     )
-    example = "block5c.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"
+    example = "block6a.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         other: FieldType = arguments["other"].type

@@ -32,8 +32,8 @@ class Normalize(Operation):
         ),
     )
     example = (
-        "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
-        "block5c.expand.neuron | at(hover(icons)) | normalize(scope=channel) | present(heatmap)"
+        "icons = block6a.expand.channel | attribute(output) | top(8) | present(featvis)\n"
+        "block6a.expand.neuron | at(hover(icons)) | normalize(scope=channel) | present(heatmap)"
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

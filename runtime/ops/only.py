@@ -18,8 +18,8 @@ class Only(Operation):
     adds_up = True
     parameters = (Parameter("field", "atoms", "the field or element whose atoms are kept"),)
     example = (
-        "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
-        "block5c.expand.neuron | attribute(output) | only(icons) | present(heatmap, facet=channel)"
+        "icons = block6a.expand.channel | attribute(output) | top(8) | present(featvis)\n"
+        "block6a.expand.neuron | attribute(output) | only(icons) | present(heatmap, facet=channel)"
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

@@ -17,7 +17,7 @@ class Present(Operation):
     name = "present"
     adds_up = True
     parameters = PARAMETERS
-    example = 'block5c.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
+    example = 'block6a.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if isinstance(inputs[0], Linked):  # several fields, each with axes of its own

@@ -40,7 +40,7 @@ class Project(Operation):
     """
 
     name = "project"
-    example = "photo = input | present(image)\nblock5c.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
+    example = "photo = input | present(image)\nblock6a.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
     parameters = (
         Parameter("method", "word", "the projection", choices=("pca", "nmf", "tsne", "umap")),
         Parameter("n", "integer", "number of components", minimum=1, maximum=64),

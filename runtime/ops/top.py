@@ -80,7 +80,7 @@ class Top(Keep):
     """
 
     name = "top"
-    example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | present(featvis)"
 
 
 class Bottom(Keep):
@@ -92,7 +92,7 @@ class Bottom(Keep):
 
     name = "bottom"
     ascending = True
-    example = "block5c.expand.channel | attribute(output) | bottom(8) | present(featvis)"
+    example = "block6a.expand.channel | attribute(output) | bottom(8) | present(featvis)"
 
 
 class Both(Keep):
@@ -106,7 +106,7 @@ class Both(Keep):
     name = "both"
     one_end = False
     example = (
-        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | both(3, by=difference) | present(featvis)"
     )
 

@@ -52,7 +52,7 @@ class Trust(Operation):
         Parameter("boxes", "boxes", "a JSON file of bounding boxes, in COCO or VOC format, for "
                                     "`pointing_game` and `localization`", None),
     )  # fmt: skip
-    example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         names = arguments["measure"]

@@ -16,7 +16,7 @@ class Atlas(Style):
     parameters = (Parameter("bins", "integer", "bins along each side", 20, minimum=2, maximum=200),)
     example = (
         'dataset photos = "photos/"\n'
-        "block5c.expand.spatial | across(photos) | project(umap, 2) | present(atlas, bins=20)"
+        "block6a.expand.spatial | across(photos) | project(umap, 2) | present(atlas, bins=20)"
     )
 
     def spend(self, field: FieldType) -> Drawn:

@@ -48,7 +48,7 @@ class Bars(Style):
     spends = "one axis of atoms, or `class`"
     takes = ("class", "measure")
     coloured = True  # `color=` is for its bars
-    example = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | present(bars)"
 
     def spend(self, field: FieldType) -> Drawn:
         return row_of(field, self.name)

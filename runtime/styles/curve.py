@@ -29,7 +29,7 @@ class Curve(Style):
     name = "curve"
     spends = "one ordered axis: `layer`, `step`, `component` or `token`; or what `trust` measured along one"
     takes = ("class", "measure")
-    example = "[block3b.expand, block4c.expand, block5c.expand].whole | activation | present(curve)"
+    example = "[block3b.expand, block4c.expand, block6a.expand].whole | activation | present(curve)"
 
     def spend(self, field: FieldType) -> Drawn:
         if field.curves:

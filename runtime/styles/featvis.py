@@ -50,7 +50,7 @@ class Featvis(Style):
     parameters = (*OBJECTIVE, GUIDE)
     selects_positions = True  # where it draws every position, as `grid` does
     enlarges_cells = True
-    example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
+    example = "block6a.expand.channel | attribute(output) | top(8) | present(featvis)"
 
     def spend(self, field: FieldType) -> Drawn:
         if field.atom == "whole" and field.content == "activation" and field.layers != ("input",):

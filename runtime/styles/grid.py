@@ -31,7 +31,7 @@ class Grid(Style):
     carries = True
     selects_positions = True
     enlarges_cells = True
-    example = "[block4c.expand, block5c.expand].spatial | activation | present(grid, size=norm, facet=layer)"
+    example = "[block4c.expand, block6a.expand].spatial | activation | present(grid, size=norm, facet=layer)"
 
     def spend(self, field: FieldType) -> Drawn:
         return spend(field, self.name)

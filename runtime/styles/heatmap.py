@@ -33,7 +33,7 @@ class Heatmap(Style):
     carries = True
     zero_centred = True
     example = (
-        "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)"
+        "photo = input | present(image)\nblock6a.expand.spatial | attribute(output) | present(heatmap, over=photo)"
     )
 
     def spend(self, field: FieldType) -> Drawn:

@@ -34,7 +34,7 @@ class Masks(Style):
     fades_groups = True
     example = (
         "photo  = input | present(image)\n"
-        "groups = block5c.expand | factorize(nmf, 6)\n"
+        "groups = block6a.expand | factorize(nmf, 6)\n"
         "groups.spatial | present(masks, over=photo)"
     )
 

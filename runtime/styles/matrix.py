@@ -28,7 +28,7 @@ class Matrix(Style):
     spends = "two axes, of which one may be the inputs, or one of pairs"
     takes = ("class",)
     zero_centred = True
-    example = "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)"
+    example = "block6a.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)"
 
     def spend(self, field: FieldType) -> Drawn:
         rows, columns = two_axes(field, self.name)

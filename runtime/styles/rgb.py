@@ -32,7 +32,7 @@ class Rgb(Style):
     spends = "`y`, `x` and `component` of at most 3"
     overlays = True
     carries = True
-    example = "photo = input | present(image)\nblock5c.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
+    example = "photo = input | present(image)\nblock6a.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
 
     def spend(self, field: FieldType) -> Drawn:
         y, x, component = (field.axis(name) for name in ("y", "x", "component"))

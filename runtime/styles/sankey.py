@@ -33,7 +33,7 @@ class Sankey(Style):
     selects_marks = True
     follows_links = True
     example = (
-        "late  = block5c.expand | factorize(nmf, 6)\n"
+        "late  = block6a.expand | factorize(nmf, 6)\n"
         "early = block4c.expand | factorize(nmf, 8, compatible=late)\n"
         "[early, late, output[top(5)]] | link() | present(sankey)"
     )

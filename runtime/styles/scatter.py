@@ -33,7 +33,7 @@ class Scatter(Style):
     zero_centred = True
     selects_marks = True
     example = (
-        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | top(50, by=magnitude) | present(scatter)"
     )
 

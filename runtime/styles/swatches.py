@@ -35,7 +35,7 @@ class Swatches(Style):
     spends = "one axis of atoms, or `class`"
     takes = ("class",)
     example = (
-        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | both(3, by=difference) | present(swatches)"
     )
 

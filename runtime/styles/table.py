@@ -22,7 +22,7 @@ class Table(Style):
     name = "table"
     spends = "one axis or two"
     takes = ("class",)
-    example = "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(table)"
+    example = "block6a.expand.channel | attribute(output[top(5)]) | top(12) | present(table)"
 
     def spend(self, field: FieldType) -> Drawn:
         axes = [axis for axis in field.axes if axis.name != "input"]

@@ -15,7 +15,7 @@ from bbilang.runtime.vega.selection_params import interact
 from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
 from bbilang.runtime.vega.theme import BLANK, FONT, TEXT, Theme
 from bbilang.runtime.view.model import Element, Layout, View
-from bbilang.runtime.view.states import answer_of, budget_of, layered
+from bbilang.runtime.view.states import answer_of, budget_of, layered, start_choices
 from bbilang.runtime.view.styles import Styles, style_of
 
 WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of a chip and its word
@@ -41,7 +41,7 @@ def specification(view: View, pictures: Sequence[str], styles: Styles, live: boo
         def part(node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed) -> JsonObject:
             if isinstance(node, str):
                 placed.add(node)
-                return _element(view, by_id[node], int(room), styles, params, datasets)
+                return _element(view, by_id[node], int(room), styles, params, datasets, live)
             kind, inner = node
             if kind == "column":
                 return {"vconcat": [part(child, room) for child in inner], "spacing": GAP}
@@ -85,6 +85,7 @@ def _element(
     styles: Styles,
     params: dict[str, JsonObject],
     datasets: JsonObject,
+    live: bool,
 ) -> JsonObject:
     """Return an element's layers under its title, with its parameters and data moved up to the whole."""
     one = layout(view, element, styles, Theme(room=room, standalone=True))
@@ -100,12 +101,13 @@ def _element(
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
-    lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
+    chosen = {part.id: "" if live else _chosen(view, part) for part in layered(element)}
+    lines = [line for part in layered(element) for line in _words(part, room, part is not element, chosen[part.id])]
     scales = [(part, _scale_of(part, styles, over=part is not element)) for part in layered(element)]
     keys = [words for words in told if words]
     keys += [_scale(part, scale) for part, scale in scales if scale]
     keys += [_chips(part, room) for part in layered(element) if chipped(part)]
-    chart |= _title(element.title, lines, 16, room)
+    chart |= _title(_named(element.title, chosen[element.id]), lines, 16, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
 
@@ -115,20 +117,43 @@ def _clipped(frames: list[list[JsonObject]]) -> list[list[JsonObject]]:
     return frames
 
 
-def _words(element: Element, room: int, named: bool) -> list[str]:
-    words = [element.title] if named and element.title else []
+def _chosen(view: View, element: Element) -> str:
+    """Return what the element shows of, as beside its title on a page: the atoms pointed at or clicked at first."""
+    now = start_choices(view)
+    places = [(s, now[s.id]) for s in view.selections if s.id in element.states and s.kind in ("hover", "click")]
+    atoms = [selection.atoms[place].label for selection, place in places if place is not None]
+    return ", ".join(filter(None, map(clipped, atoms)))
+
+
+def _named(title: str, chosen: str) -> str:
+    """ "What contributes to channel 3" where the title leads up to it, else "Where it is active (channel 3)"."""
+    if not chosen or not title:
+        return title or chosen
+    return f"{title} {chosen}" if title.endswith((" to", " of", " for", " at", " in")) else f"{title} ({chosen})"
+
+
+def _words(element: Element, room: int, named: bool, chosen: str) -> list[str]:
+    words = []
+    name = _named(element.title, chosen) if named and element.title else ""
     if element.caption:
         words.append(REFERENCE.sub(r"\1", element.caption))
     if element.legend:
         it = element.legend
+        start = f"{name}: {it.quantity}" if name else it.quantity[:1].upper() + it.quantity[1:]
         words.append(
-            f"{it.quantity}{it.measured}, {it.domain[0]:g} to {it.domain[1]:g}"
+            f"{start}{it.measured}, {_number(it.domain[0])} to {_number(it.domain[1])}"
             + "".join(f"; {part}" for part in (it.scope, *it.notes) if part)
             + "."
         )
         words = [*(f"\u26a0 {warning}" for warning in it.warnings), *words]
         words += [f"{one.title} ({one.source}): {one.words}. {one.means.capitalize()}." for one in it.trust]
+    elif name:
+        words.insert(0, f"{name}.")
     return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 6.4)))]
+
+
+def _number(value: float) -> str:
+    return f"{value:g}".replace("-", "\u2212")
 
 
 def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
@@ -150,8 +175,8 @@ def _scale(element: Element, scale: ColourScale) -> JsonObject:
         "height": 12,
         "layer": [
             {"mark": {**image, "url": url}, "encoding": corner},
-            {"mark": {**text, "text": f"{low:g}", "align": "right"}, "encoding": {**corner, "x": {"value": 34}}},
-            {"mark": {**text, "text": f"{high:g}", "align": "left"}, "encoding": {**corner, "x": {"value": 166}}},
+            {"mark": {**text, "text": _number(low), "align": "right"}, "encoding": {**corner, "x": {"value": 34}}},
+            {"mark": {**text, "text": _number(high), "align": "left"}, "encoding": {**corner, "x": {"value": 166}}},
         ],
     }
 

@@ -12,7 +12,9 @@ from bbilang.runtime.view.states import elements
 
 
 def long_table(view: View) -> str:
-    """Write the view as CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, unit, note.
+    """Write the view as CSV (RFC 4180).
+
+    Columns: element, one for each selection, facet, slot, atom, series, value, unit, note.
 
     A selection's column is empty where the element does not depend on it. A link of a flow is a row of its own, after
     those of the nodes: from `atom` to `series`, with the note `link`. Texts are quoted, so that no other separator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 import altair
@@ -17,6 +18,7 @@ from bbilang.registry import registry
 from bbilang.runtime.page.export import export
 from bbilang.runtime.vega.colours import colour_map_png
 from bbilang.runtime.vega.specification import charts, layouts
+from bbilang.runtime.vega.standalone import specification
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element, Frame, Interface, Panel, Selection
 from bbilang.runtime.view.states import elements
@@ -104,6 +106,17 @@ def test_exports(format, begins, tmp_path):
     path = export(views.teaser(), tmp_path / f"page.{format}", format, registry().styles)
     assert path.read_bytes().startswith(begins)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_static_picture_names_what_it_shows(tmp_path):
+    """Beside titles that follow the reader on a page; a live specification has none, since it would not follow."""
+    static = specification(views.teaser(), [], registry().styles, live=False)
+    words = json.dumps(static, ensure_ascii=False)
+    where = next(e for e in elements(views.teaser()) if e.id == "where")
+    first = next(s for s in views.teaser().selections if s.id in where.states and s.kind == "hover").atoms
+    assert any(f"{where.title} ({atom.label}): " in words.replace('", "', " ") for atom in first)
+    assert f"{where.title} (" not in json.dumps(specification(views.teaser(), [], registry().styles))
+    assert ", -" not in " ".join(re.findall(r'"subtitle": \[[^]]*', words)), "a minus, not a hyphen"
 
 
 def test_a_large_page_as_pdf(tmp_path):
