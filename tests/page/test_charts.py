@@ -25,27 +25,27 @@ from bbilang.runtime.view.states import elements
 
 
 def test_specifications_are_valid_vega_lite():
-    for specification in [
+    for made in [
         layouts(views.teaser(), registry().styles)["photo"],
         *layouts(views.hostile(), registry().styles).values(),
     ]:
-        altair.LayerChart.from_dict(specification, validate=True)
+        altair.LayerChart.from_dict(made, validate=True)
 
 
 def test_every_state_is_in_the_specification():
     view = views.dictionary()
-    specification = charts(view, registry().styles)["neurons"]
-    frames = next(p["value"] for p in specification["params"] if p["name"] == "frames_neurons")
+    made = charts(view, registry().styles)["neurons"]
+    frames = next(p["value"] for p in made["params"] if p["name"] == "frames_neurons")
     assert len(frames[0]) == 14 * 14 + 1  # and one that draws nothing
-    assert next(p["value"] for p in specification["params"] if p["name"] == "state_neurons") == 6 * 14 + 6
+    assert next(p["value"] for p in made["params"] if p["name"] == "state_neurons") == 6 * 14 + 6
 
 
 def test_a_thousand_states_are_not_validated(monkeypatch):
     """State tables are attached after Altair's validation, which takes 1.9 s for 1,225 states: it sees none of them."""
     seen = []
     monkeypatch.setattr(altair.LayerChart, "to_dict", _noting(altair.LayerChart.to_dict, seen))
-    specification = json.dumps(charts(views.dictionary(35), registry().styles))
-    assert seen and max(seen) < 100_000 < len(specification)
+    made = json.dumps(charts(views.dictionary(35), registry().styles))
+    assert seen and max(seen) < 100_000 < len(made)
 
 
 def _noting(to_dict, seen):
