@@ -143,7 +143,7 @@ class Featvis(Style):
         coords = {
             c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token", "class")
         }
-        layers, dreamed = drawing.layer_grid(), bool(_dreams(drawing))
+        layers = drawing.layer_grid()
 
         def frame(index: Index) -> Frame:
             components = {component: int(numbers[index]) for component, numbers in coords.items()}
@@ -151,7 +151,7 @@ class Featvis(Style):
             atom = drawing.named_atom(components, drawing.field.type.layers[int(layers[index])], words)
             icon = int(icons[index])
             note = remark_of(drawing, icon)
-            numbers = () if dreamed else (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
+            numbers = (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
             return Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
 
         first = (0,) * len(drawing.states)  # a panel is named as in the first state

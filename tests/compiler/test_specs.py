@@ -30,6 +30,7 @@ OTHERWISE = {"activation_grids_with_magnitude_and_coherence": (", coherence=6", 
 PASSES = {
     "activation_grids": (1, 0, 0),
     "activation_vector": (1, 0, 0),
+    "dreams": (1, 0, 0),
     "groups_across_layers": (1, 11, 0),
     "methods_side_by_side": (3, 10, 0),  # a forward for each rule of derivatives; steps of integrated gradients besides
     "neuron_groups": (1, 5, 0),

@@ -48,6 +48,21 @@ def test_the_pictures_of_classes(monkeypatch):
     assert [atom.label for atom in one.atoms] == ["goldfish"]
 
 
+def test_a_class_beside_those_of_the_highest_scores_on_several_photographs():
+    text = """
+input "sample:chelsea", "sample:coffee"
+own = output["tabby"] | present(featvis)
+others = output.class | top(4, joint=input) | present(featvis)
+every = output.class | present(bars)
+"""
+    page = bbilang.run(text, settings=TINY)
+    scores = page.data("every").values  # (input, class)
+    assert scores.shape == (2, 1000)
+    expected = np.argsort(-scores.max(0))[:4].tolist()
+    assert set(page.data("others").coords["class"][1].ravel().tolist()) == set(expected)
+    assert len(page.results.icons) == len({*expected, 281}), "one picture a class, whatever the input"
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

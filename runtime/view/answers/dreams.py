@@ -13,6 +13,8 @@ def raised(shown: Shown, guide: str) -> Answer:
     photo, layers = pictures[0].name if len(pictures) == 1 else "the photo", shown.type.layers
     if guide:
         where = "each layer" if len(layers) > 1 else layers[0]
-        return sentence(f"{photo}, changed so that its features at {where} come closer to those of {guide}")
+        return sentence(
+            f"{photo}, changed so that {where} responds more strongly along features that it finds in {guide}"
+        )
     subject = "each layer responds" if len(layers) > 1 else f"{layers[0]} responds"
     return sentence(f"{photo}, changed so that {subject} more strongly to all that it detects in it")
