@@ -65,10 +65,11 @@ def test_the_plain_ascent_equals_a_slow_twin(adapter):
 
 
 def test_the_schedule_equals_a_slow_twin(adapter):
-    icon = visualize(adapter, channels(1), RECIPE)[0]
-    rates = [0.1] * 8 + [0.1, 0.05]
-    want = slow(adapter, *channels(1), RECIPE, 10, rates, (0.9, 0.98), 24, "reflection", widening=128)
-    assert np.abs(icon.picture - want).mean() < 1.5
+    recipe = replace(RECIPE, rate=0.02, seed=1)  # others magnify the last bits at the limits of ReLU6
+    icon = visualize(adapter, channels(1), recipe)[0]
+    rates = [0.06] * 6 + [0.048, 0.036, 0.024, 0.012]
+    want = slow(adapter, *channels(1), recipe, 10, rates, (0.5, 0.9), 24, "reflection", widening=72)
+    assert np.abs(icon.picture - want).mean() < 0.4, "a second moment of .98 makes it .56, a first of .6 .66"
 
 
 def test_adam_is_torchs():
@@ -88,13 +89,13 @@ def test_adam_is_torchs():
 
 
 def test_schedules():
-    assert schedule_of(Recipe(steps=512)).steps == 272 and schedule_of(Recipe(steps=20)).steps == 20
+    assert schedule_of(Recipe(steps=512)).steps == 152 and schedule_of(Recipe(steps=20)).steps == 20
     plain = schedule_of(Recipe(steps=77, plain=True))
     assert (plain.steps, plain.rate, plain.tail, plain.patient) == (77, 0.05, 0, True)
     course = schedule_of(Recipe(steps=512))
-    late = [course.size(step, 224) for step in range(218, 272)]
+    late = [course.size(step, 152) for step in range(76, 152)]
     assert late == sorted(late, reverse=True) and late[-1] < late[0] / 40
-    assert course.size(100, 110) < course.size(100, 272), "an end that is moved up brings the rate down sooner"
+    assert course.size(100, 110) < course.size(100, 152), "an end that is moved up brings the rate down sooner"
     assert converged([0.9, 0.999, 1.0, 1.001]) and not converged([0.9, 0.999, 1.0]) and not converged([1.0, 1.0])
     assert converged([-1.0, -1.5, -2.0])
 
@@ -114,7 +115,7 @@ def test_slots_are_refilled_and_an_icon_does_not_see_it(adapter, monkeypatch):
     """Icons that end at different steps; the dead channel 5 ends after 20."""
     monkeypatch.setattr(schedule, "GAIN", 0.3)
     adapter.module.norm2.bias.data[5] = -3.0
-    recipe = Recipe(size=16, steps=200, batch=2, redirect=4)
+    recipe = Recipe(size=16, steps=1200, batch=2, redirect=4)
     alone = {c: visualize(adapter, channels(c), recipe) for c in (0, 2, 5, 7)}
     counter = passes.Passes()
     together = visualize(adapter, channels(5, 7, 2, 0), recipe, counter=counter)
