@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Accumulator(Protocol):
-    """Takes every visit of a method in order, and returns the contributions (target, input, *layer axes)."""
+    """What takes every visit of a method in order and returns the contributions (target, input, *layer axes)."""
 
     def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
-        """point (input, *layer axes): the activation visited; gradient (target, input, *layer axes)."""
+        """Add one visit. point (input, *layer axes): the activation visited; gradient (target, input, *layer axes)."""
 
     def result(self) -> Tensor: ...
 
@@ -53,8 +53,8 @@ class WeightedSum:
 
 
 class SampleStatistics:
-    """The mean, or the variance, of a method's contributions over samples. ``start(sample)`` makes what accumulates
-    one, from ``each`` visits."""
+    """The mean, or the variance, of a method's contributions over samples. ``start(sample)`` returns the accumulator of
+    one sample, which takes ``each`` visits."""
 
     def __init__(self, start: Callable[[int], Accumulator], each: int, variance: bool):
         self.start, self.each, self.variance = start, each, variance

@@ -38,7 +38,7 @@ KINDS: dict[str, type[AnyMethod]] = {
 class Method(AnyMethod):
     """One attribution method of any kind: based on one gradient or, if it ``reruns``, on what it ``finds``.
 
-    It takes what it demands and runs from its kind, whose methods find those of the plug-in on ``self``.
+    Its demands and its rerun come from its kind, whose methods call those of the plug-in on ``self``.
     """
 
     linear: ClassVar[bool] = False
@@ -49,7 +49,7 @@ class Method(AnyMethod):
 
     @property
     def kind(self) -> type[AnyMethod]:
-        """Return the class that would be its base today."""
+        """The class that it would derive from today."""
         return KINDS[self.finds] if self.reruns else DerivativeMethod
 
     def explains_attributions(self) -> bool:

@@ -40,8 +40,8 @@ def tangents(run: Run, step: Tangents) -> None:
 
 
 def in_reverse(run: Run, step: Tangents) -> None:
-    """Compute the result of tangents by cotangents: the same numbers with more passes. The forward runs again, since it
-    recorded no graph."""
+    """Compute the result of `tangents` in reverse mode: the same numbers with more passes. The forward runs again,
+    since the first one recorded no graph."""
     layers = [step.layer, *([] if step.target_layer == OUTPUT else [step.target_layer])]
     again = passes.forward(
         run.adapter, run.images, layers, step.target_layer == OUTPUT, grad=True, counter=run.passes
@@ -87,15 +87,15 @@ def _push(run: Run, step: Tangents, requested: Requested, captured: Captured, up
 
 
 def _contract(cotangent: Tensor, out: Tensor) -> Tensor:
-    """(slot, input, *target axes) and (atom, input, *target axes) -> inner products (slot, input, atom)."""
+    """Return the inner products (slot, input, atom) of (slot, input, *target axes) and (atom, input, *target axes)."""
     import torch
 
     return torch.einsum("sip,kip->sik", cotangent.flatten(2), out.flatten(2))
 
 
 def _select(out: Tensor, classes: np.ndarray) -> Tensor:
-    """`_contract` with one-hot cotangents: (atom, input, class) -> (slot, input, atom). classes (slot, input): -1
-    for none."""
+    """Compute `_contract` for one-hot cotangents: (atom, input, class) -> (slot, input, atom). classes (slot, input):
+    -1 for none."""
     import torch
 
     index = torch.from_numpy(classes).to(out.device)
@@ -104,7 +104,7 @@ def _select(out: Tensor, classes: np.ndarray) -> Tensor:
 
 
 def requested_atoms(run: Run, requests: Sequence[DerivativeRequest], layer: str) -> tuple[np.ndarray, int]:
-    """(the numbers of the requested atoms, how many the layer has)."""
+    """Return (the numbers of the requested atoms, the layer's number of atoms)."""
     total = int(np.prod(run.kept_shape(requests[0].node, layer)))
     atoms: set[int] = set()
     for request in requests:

@@ -41,15 +41,15 @@ class DerivativeMethod(Method):
         raise NotImplementedError
 
     def maps(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        """Return one number a position, (target, input, y, x), for methods that are ``layered``.
+        """Return one number per position, (target, input, y, x), for methods that are ``layered``.
 
         activation (input, channel, y, x); gradient (target, input, channel, y, x).
         """
         raise NotImplementedError
 
     def around(self, parameters: Parameters) -> AbstractContextManager[object]:
-        """Make the context that the forward runs in, for methods with a ``rule``: such as a torch function mode that
-        gives operations another derivative."""
+        """Return the context that the forward runs in, for methods with a ``rule``: for instance a torch function mode
+        that replaces the derivatives of operations."""
         raise NotImplementedError
 
     def contributes(self, parameters: Parameters) -> bool:
@@ -67,7 +67,7 @@ class DerivativeMethod(Method):
         return Gradients(node["to"], layers, parts, call if self.rule else (), not self.additive(parameters))
 
     def as_path(self) -> PathMethod:
-        """Return the same as a path of one visit, for methods that are made of others."""
+        """Return the method as a path of one visit, for methods that are composed of others."""
         return SingleVisit(self)
 
 
@@ -75,16 +75,16 @@ class PathMethod(Method):
     """Contributions from gradients at activations that the method visits; only the network above the layer runs."""
 
     def visits(self, parameters: Parameters) -> int:
-        """Return how many activations are visited for each input; the most of them, where there are `attempts`."""
+        """Return the number of activations visited for each input; with `attempts`, the largest number."""
         return 1
 
     def visit(
         self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
     ) -> Tensor:
-        """Return the activations number start to stop that are visited, (visit, input, *layer axes).
+        """Return the visited activations number start to stop, (visit, input, *layer axes).
 
-        activation and baseline (input, *layer axes): the layer's for the input, and for the baseline's picture. What is
-        returned for a number must not depend on start and stop. By default, the layer's own activation.
+        activation and baseline (input, *layer axes): of the input and of the baseline picture. The activation of a
+        given number must not depend on start and stop. The default is the layer's own activation.
         """
         return activation[None].expand(stop - start, *activation.shape)
 
@@ -98,7 +98,7 @@ class PathMethod(Method):
         return (parameters,)
 
     def context(self, parameters: Parameters) -> Context | None:
-        """Return what makes the context that the network runs in (`DerivativeMethod.around`); None for plain
+        """Return a factory of the context that the network runs in (`DerivativeMethod.around`); None for plain
         derivatives."""
         return None
 
@@ -122,7 +122,7 @@ class PathMethod(Method):
         rerun(self, run, step)
 
     def as_path(self) -> PathMethod:
-        """Return itself: see `DerivativeMethod.as_path`."""
+        """Return the method itself (see `DerivativeMethod.as_path`)."""
         return self
 
 
@@ -130,7 +130,7 @@ class CompetitiveMethod(PathMethod):
     """A path method whose target competes with other classes, the ``rivals``, for every entry of the layer."""
 
     def rivals(self, parameters: Parameters, classes: int) -> int:
-        """Return how many classes, those with the highest scores, compete with the target."""
+        """Return how many of the classes with the highest scores compete with the target."""
         raise NotImplementedError
 
     def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
@@ -181,22 +181,22 @@ class PerturbationMethod(Method):
         raise NotImplementedError
 
     def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Tensor:
-        """Return masks number start to stop, (mask, y, x) in [0, 1], on the CPU: 1 keeps what the layer has at a
-        position, 0 puts the baseline's there. A mask must not depend on start and stop."""
+        """Return masks number start to stop, (mask, y, x) in [0, 1], on the CPU: 1 keeps the layer's value at a
+        position, 0 replaces it by the baseline's. A mask must not depend on start and stop."""
         raise NotImplementedError
 
     def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
         """Return the credit of the positions of each mask, (target, row).
 
-        values (target, row): the targets' for the masked layer; own (target, row): for the layer as it is.
+        values (target, row): of the targets for the masked layer; own (target, row): for the unmasked layer.
         """
         raise NotImplementedError
 
     def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
         """Return contributions (target, input, y, x) from the credits of all masks.
 
-        total (target, input, y, x): the sum of credits; hidden (y, x): of 1 - mask; mean (target, input): of the
-        credits of all masks.
+        total (target, input, y, x): the sum of credits; hidden (y, x): the sum of 1 - mask; mean (target, input): the
+        mean credit over all masks.
         """
         raise NotImplementedError
 
@@ -242,6 +242,6 @@ class LearnedMaskMethod(Method):
 
 
 def map_size(layer: LayerDescription) -> tuple[int, int]:
-    """(y, x) of a layer with positions."""
+    """Return the size (y, x) of a layer with positions."""
     sizes = layer.as_map.sizes
     return sizes["y"], sizes["x"]

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Task:
-    """What a method learns masks for. A row is one target for one picture; what is learned for it must not depend on
-    the other rows, since memory decides how many are learned together."""
+    """The targets and pictures that a method learns masks for. A row is one target for one picture; its mask must not
+    depend on the other rows, since memory decides how many are learned together."""
 
     pictures: Tensor  # (row, 3, y, x) in [0, 1]
     mean: Tensor  # (3, 1, 1): the mean colour of the model's training pictures
@@ -39,11 +39,11 @@ class Task:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(y, x) of the pictures."""
+        """The size (y, x) of the pictures."""
         return self.pictures.shape[2], self.pictures.shape[3]
 
     def tell(self, done: int) -> None:
-        """`report_step` by its former name, for plug-ins."""
+        """Call `report_step`; its former name, for plug-ins."""
         self.report_step(done)
 
 
@@ -90,7 +90,7 @@ GradientOf: TypeAlias = "Callable[[Tensor, list[int], list[Key]], Tensor]"
 
 @contextmanager
 def _gradients_above(run: Run, step: Rerun) -> Iterator[GradientOf]:
-    """Gradients from one batched pass for all rows, as many at once as memory allows."""
+    """Compute gradients for all rows in batched passes, with as many rows at once as memory allows."""
     import torch
 
     captured = run.forward(step.forward)
@@ -116,7 +116,7 @@ def _gradients_above(run: Run, step: Rerun) -> Iterator[GradientOf]:
 
 @contextmanager
 def _gradients_whole(run: Run, step: Rerun) -> Iterator[GradientOf]:
-    """Gradients row by row, with a separate call for each, as without an optimizer."""
+    """Compute gradients row by row, with a separate call for each, as without an optimizer."""
     import torch
 
     def gradient(pictures: Tensor, owners: list[int], keys: list[Key]) -> Tensor:
@@ -136,7 +136,7 @@ def _gradients_whole(run: Run, step: Rerun) -> Iterator[GradientOf]:
 
 
 def _cotangents(run: Run, target_layer: str, value: Tensor, owners: list[int], keys: list[Key]) -> Tensor:
-    """(1, row, *target axes): of each row's own target."""
+    """Return the cotangents (1, row, *target axes) of each row's own target."""
     import torch
 
     rows = [

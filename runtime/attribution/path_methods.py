@@ -45,7 +45,7 @@ class _Path:
 
 def rerun(method: PathMethod, run: Run, step: Rerun, compete: Compete | None = None) -> None:
     """Fill the tables of a step with a method's contributions, from the gradients at the activations it visits.
-    ``compete``: reduces them by those of rivals (`CompetitiveMethod.compete`)."""
+    ``compete``: let them compete with those of rivals (`CompetitiveMethod.compete`)."""
     seed = int(run.program.setting("seed", 0))
     _, parameters = bound(run.registry, step.method, seed=(seed,), at=run.layer(step.layer))
     captured = run.forward(step.forward)
@@ -99,7 +99,7 @@ def _put(
     run: Run, step: Rerun, requested: Requested, slots: Slots, start: int, contributions: Tensor,
     check: np.ndarray | None,
 ) -> None:  # fmt: skip
-    """Put contributions of some slots, (slot, input, *layer axes), into the tables of the requests."""
+    """Write the contributions of some slots, (slot, input, *layer axes), into the tables of the requests."""
     for request, table in requested:
         positions = within(slots.positions(table), start, start + len(contributions))
         if positions.size:
@@ -113,9 +113,9 @@ def _put(
 def _best_attempt(
     path: _Path, parameters: Parameters, keys: Keys, ends: _PathEnds | None
 ) -> tuple[Tensor, np.ndarray | None]:
-    """Contributions (slot, input, *layer axes), and where the scores at both ends are known (error, difference of the
-    scores, steps, tolerance), (4, slot, input). A slot of an input keeps the result of the first attempt that is below
-    the tolerance."""
+    """Return contributions (slot, input, *layer axes) and, where the scores at both ends are known, (error, difference
+    of the scores, steps, tolerance) as (4, slot, input). Each slot of an input keeps the result of the first attempt
+    whose error is below the tolerance."""
     attempts = path.method.attempts(parameters)
     best: Tensor | None = None
     check: np.ndarray | None = None
@@ -145,7 +145,7 @@ def _best_attempt(
 
 
 def _accumulate(path: _Path, parameters: Parameters, keys: Keys) -> Tensor:
-    """Contributions (slot, input, *layer axes) of one attempt."""
+    """Return the contributions (slot, input, *layer axes) of one attempt."""
     accumulator = path.method.accumulator(parameters, path.activation, path.baseline)
     pieces = (_gradients_above if path.step.above else _gradients_whole)(path, parameters, keys)
     for number, (point, gradient) in enumerate(_by_visit(pieces, len(path.activation))):
@@ -154,8 +154,8 @@ def _accumulate(path: _Path, parameters: Parameters, keys: Keys) -> Tensor:
 
 
 def _by_visit(pieces: Iterable[tuple[Tensor, Tensor]], inputs: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(activation (row, *layer axes), gradient (slot, row, *layer axes)) of any rows in order, as whole visits of
-    ``inputs`` rows: what is accumulated does not depend on the chunks."""
+    """Regroup chunks of consecutive rows (activation (row, *layer axes), gradient (slot, row, *layer axes)) into whole
+    visits of ``inputs`` rows, so that the accumulated result does not depend on the chunks."""
     import torch
 
     points: Tensor | None = None
@@ -171,7 +171,7 @@ def _by_visit(pieces: Iterable[tuple[Tensor, Tensor]], inputs: int) -> Iterator[
 
 
 def _gradients_above(path: _Path, parameters: Parameters, keys: Keys) -> Iterator[tuple[Tensor, Tensor]]:
-    """(activation, gradient) of rows in order from the network above the layer, many visits at a time."""
+    """Yield (activation, gradient) of consecutive rows from the network above the layer, many visits at a time."""
     import torch
 
     run, step, method, target_layer = path.run, path.step, path.method, path.step.target_layer
@@ -193,7 +193,8 @@ def _gradients_above(path: _Path, parameters: Parameters, keys: Keys) -> Iterato
 
 
 def _gradients_whole(path: _Path, parameters: Parameters, keys: Keys) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same from the whole network, one visit and one target at a time: as a call without an optimizer runs."""
+    """Yield the same from the whole network, one visit and one target at a time, as a call without an optimizer
+    runs."""
     run, step, method = path.run, path.step, path.method
     reach = ["input", step.layer]
     layers = reach if step.target_layer == OUTPUT else [*reach, step.target_layer]
@@ -213,7 +214,7 @@ def _gradients_whole(path: _Path, parameters: Parameters, keys: Keys) -> Iterato
 
 
 class _PathEnds:
-    """The targets' values at the picture and at the baseline: contributions should add up to their difference."""
+    """The targets' values at the picture and at the baseline; contributions should add up to their difference."""
 
     def __init__(self, path: _Path):
         self.path = path
@@ -221,7 +222,7 @@ class _PathEnds:
         self.there: Tensor | None = None
 
     def difference(self, keys: Keys) -> np.ndarray:
-        """(slot, input)."""
+        """Return the difference of the values, (slot, input)."""
         run, target_layer = self.path.run, self.path.step.target_layer
         if self.there is None or not self.path.step.above:
             self.there = self._at_baseline()

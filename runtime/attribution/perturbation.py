@@ -32,7 +32,8 @@ Chunk: TypeAlias = "tuple[Sequence[int], int, Tensor, Tensor]"
 
 
 def rerun(method: PerturbationMethod, run: Run, step: Rerun) -> None:
-    """Fill the tables of a step: run the network on every mask, and credit positions with what targets make of it."""
+    """Fill the tables of a step: run the network with every mask applied, and credit positions by the targets'
+    values."""
     assert step.baseline >= 0, "a masked layer needs a baseline"
     captured = run.forward(step.forward)
     requested = tables_of(run, step)
@@ -49,7 +50,7 @@ def rerun(method: PerturbationMethod, run: Run, step: Rerun) -> None:
 
 
 def _rows_above(run: Run, step: Rerun, captured: Captured, credits: _Credits) -> Iterator[Chunk]:
-    """Rows, input by input of each mask, through the network above the layer; for all slots at once."""
+    """Run rows, input by input for each mask, through the network above the layer, for all slots at once."""
     inputs, every = len(run.images), list(range(len(credits.own)))
     total = step.visits * inputs
     for start, value, owners in passes.score_chunks(
@@ -60,8 +61,8 @@ def _rows_above(run: Run, step: Rerun, captured: Captured, credits: _Credits) ->
 
 
 def rows_of(changed: Callable[[int, int], Tensor], inputs: int) -> Callable[[int, int], tuple[Tensor, Tensor]]:
-    """Rows number start to stop, (activations, inputs), from ``changed(start, stop)`` that gives whole changes,
-    (visit, input, *layer axes). Rows are counted input by input of each change."""
+    """Return the function that makes rows number start to stop, (activations, inputs). ``changed(start, stop)``
+    returns whole changes, (visit, input, *layer axes); rows are counted input by input within each change."""
     import torch
 
     def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -73,7 +74,7 @@ def rows_of(changed: Callable[[int, int], Tensor], inputs: int) -> Callable[[int
 
 
 def _whole_network(run: Run, step: Rerun, captured: Captured, credits: _Credits) -> Iterator[Chunk]:
-    """The same from the whole network, one mask and one target at a time: as a call without an optimizer runs."""
+    """Run the whole network, one mask and one target at a time, as a call without an optimizer runs."""
     import torch
 
     inputs = len(run.images)
@@ -87,7 +88,7 @@ def _whole_network(run: Run, step: Rerun, captured: Captured, credits: _Credits)
 
 @dataclass
 class _Credits:
-    """What positions get from all masks of a method, as maps (slot, input, y, x)."""
+    """The credits of positions from all masks of a method, as maps (slot, input, y, x)."""
 
     method: PerturbationMethod
     run: Run
@@ -107,7 +108,7 @@ class _Credits:
         self.mean = self.activation.new_zeros(self.own.shape)
 
     def masks(self, start: int, stop: int) -> Tensor:
-        """Masks number start to stop, (mask, y, x), on the layer's device. The last ones are kept."""
+        """Return masks number start to stop, (mask, y, x), on the layer's device; the last ones are cached."""
         if self._last_masks is None or self._last_masks[:2] != (start, stop):
             seed = int(self.run.program.setting("seed", 0))
             masks = self.method.mask(self.parameters, start, stop, self.size, seed).to(self.activation)
@@ -115,12 +116,12 @@ class _Credits:
         return self._last_masks[2]
 
     def masked(self, start: int, stop: int) -> Tensor:
-        """The layer under masks number start to stop, (mask, input, *layer axes)."""
+        """Return the layer under masks number start to stop, (mask, input, *layer axes)."""
         masks = over_axes(self.masks(start, stop), self.layer).unsqueeze(1)
         return masks * self.activation + (1 - masks) * self.baseline
 
     def add(self, slots: Sequence[int], start: int, scores: Tensor, owners: Tensor) -> None:
-        """Credit positions with scores (slot, row), of the rows from number start; owners (row,): their inputs."""
+        """Credit positions with scores (slot, row) of the rows from number start on; owners (row,): their inputs."""
         import torch
 
         inputs, owners = self.own.shape[1], owners.to(self.activation.device)
@@ -139,12 +140,13 @@ class _Credits:
                     self.hidden += (1 - own).sum(0)
 
     def result(self) -> np.ndarray:
-        """The contributions, (slot, input, y, x)."""
+        """Return the contributions, (slot, input, y, x)."""
         return numpy_of(self.method.settle(self.parameters, self.total, self.hidden, self.mean))
 
 
 def over_axes(masks: Tensor, layer: LayerDescription) -> Tensor:
-    """(mask, y, x) -> (mask, *layer axes) with size 1 along channels; tokens that stand for no position are kept."""
+    """Reshape (mask, y, x) to (mask, *layer axes) with size 1 along channels; tokens without a position are not
+    masked."""
     import torch
 
     if layer.grid:

@@ -21,7 +21,7 @@ logger = logging.getLogger("bbilang")
 
 def removal(run: Run, step: Rerun) -> None:
     """Fill ``run.removed`` with the scores (input, class) of the network with the layer's activation at zero; None
-    where the network does not run on that, as where it divides by the layer's norm."""
+    where the network cannot run on it, for instance because it divides by the layer's norm."""
     run.passes.removals += len(run.images)
     try:
         scores = _above(run, step) if step.above else _whole(run, step.layer)
@@ -57,7 +57,7 @@ def _above(run: Run, step: Rerun) -> Tensor:
 
 
 def removed(run: Run, layer: str) -> np.ndarray | None:
-    """The scores (input, class) without a layer; of texts of several lengths, those of their parts together."""
+    """Return the scores (input, class) without a layer, for texts of several lengths those of all parts joined."""
     import numpy as np
 
     if run.parts:

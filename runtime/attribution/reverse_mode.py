@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def backward(run: Run, step: Backward, captured: Captured | None = None) -> None:
-    """Fill the tables of a backward step. Each key is followed down to the earliest layer that requests it; each
+    """Fill the tables of a backward step. Each key is propagated down to the earliest layer that requests it; each
     gradient is reduced to atoms as it arrives.
 
-    captured: of another forward than the step's own.
+    captured: the result of a forward other than the step's own.
     """
     requested = tables_of(run, step)
     captured = run.forward(step.forward) if captured is None else captured
@@ -66,7 +66,7 @@ def backward(run: Run, step: Backward, captured: Captured | None = None) -> None
 
 
 class _GradientPaths:
-    """Checks once for each layer that a gradient of zeros is one, and not a path that the graph lost."""
+    """Checks, once per layer, that a zero gradient is genuine and not due to a path missing from the graph."""
 
     def __init__(self, run: Run, step: Backward):
         self.run, self.step = run, step
@@ -81,7 +81,7 @@ class _GradientPaths:
 
 
 def _by_lowest_layer(run: Run, step: Backward, requested: Requested) -> list[list[list[Key]]]:
-    """Groups of keys, input by input, that go down to the same layer: the earliest that requests them."""
+    """Group the keys of every input by the layer that they are propagated down to: the earliest that requests them."""
     order = {name: flops_upto(run.adapter.description, name) for name in step.layers}
     lowest: dict[tuple[int, Key], str] = {}
     for request, table in requested:
@@ -96,7 +96,7 @@ def _by_lowest_layer(run: Run, step: Backward, requested: Requested) -> list[lis
 
 @dataclass(eq=False)
 class _Share:
-    """What a request takes of a pass. ``positions`` (3, n): slot in its table, slot in the pass, input."""
+    """The part of a pass that a request takes. ``positions`` (3, n): slot in its table, slot in the pass, input."""
 
     request: DerivativeRequest
     table: DerivativeTable
@@ -104,7 +104,7 @@ class _Share:
 
 
 def _shares(slots: Slots, requested: Requested) -> list[_Share]:
-    """The share of every request; those with equal targets have the same positions."""
+    """Return the share of every request; requests with equal targets have the same positions."""
     positions: IdentityMap[Any, np.ndarray] = IdentityMap()
     for _, table in requested:
         if table.keyed not in positions:
@@ -113,8 +113,8 @@ def _shares(slots: Slots, requested: Requested) -> list[_Share]:
 
 
 def _as_laid_out(activation: Tensor, gradient: Tensor) -> Tensor:
-    """An activation (input, channel, y, x) in the memory order of its gradients (slot, input, channel, y, x), often
-    channels last: a product of unlike orders takes three times as long, and there is one for each chunk."""
+    """Return an activation (input, channel, y, x) in the memory format of its gradients (slot, input, channel, y, x),
+    often channels last: a product of different formats takes three times as long, and every chunk has one."""
     import torch
 
     if activation.dim() == 4 and gradient.dim() == 5 and gradient.stride(2) == 1:
@@ -126,7 +126,7 @@ def _reduce(
     run: Run, shares: list[_Share], activations: Mapping[str, Tensor], gradient: Mapping[str, Tensor], start: int
 ) -> None:
     """Reduce the gradients of some slots, (slot, input, *layer axes), into the tables of the requests. Requests with
-    equal parts are served by one product, with all slots that any of them requests."""
+    equal parts share one product, over all slots that any of them requests."""
     count = len(next(iter(gradient.values())))
     cut: IdentityMap[np.ndarray, tuple[np.ndarray, list[int]]] = (
         IdentityMap()
@@ -156,6 +156,6 @@ def _reduce(
 
 
 def _slice(slots: np.ndarray) -> slice | list[int]:
-    """Slots in order as a slice where they are neighbours, so that nothing is copied."""
+    """Return the slots as a slice where they are consecutive, so that nothing is copied."""
     first, last = int(slots[0]), int(slots[-1]) + 1
     return slice(first, last) if last - first == len(slots) else slots.tolist()

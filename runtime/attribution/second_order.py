@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def score(run: Run, captured: Captured, chain: Node) -> Tensor:
-    """<the atoms' part of a, d score / d a> with a the activation of their layer, attached to the graph: (input, term),
-    a term for each class that the chain's target is made of.
+    """Return <the atoms' part of a, d score / d a>, where a is the activation of their layer, attached to the graph:
+    (input, term), with one term for each class of the chain's target.
 
-    Its derivative has two ways down: through a, and through the slope of the score, which moves where the network above
-    is curved (Olah et al. 2018, "attribution to an attribution").
+    Its derivative has two paths: through a, and through the gradient of the score, which varies where the network above
+    has curvature (Olah et al. 2018, "attribution to an attribution").
     """
     atoms, to = chain.inputs
     (layer,) = atoms.type.layers

@@ -25,7 +25,7 @@ Keys: TypeAlias = list[list[Key | None]]  # slot -> input -> its key there, None
 class DerivativeTable:
     """One operation's numbers for one target.
 
-    ``maps``: layer -> (slot, input, *atom axes). ``checks``: layer -> (4, slot, input), of complete methods: the
+    ``maps``: layer -> (slot, input, *atom axes). ``checks``: layer -> (4, slot, input), for complete methods, the
     completeness error, the difference of the scores, steps, tolerance.
     """
 
@@ -35,7 +35,7 @@ class DerivativeTable:
 
     @classmethod
     def of(cls, run: Run, target: Node, target_layer: str, combined: bool = False) -> DerivativeTable:
-        """An empty table. Tables of equal targets share their `TargetKeys`."""
+        """Return an empty table. Tables of equal targets share their `TargetKeys`."""
         key = (target.digest, target_layer, combined)
         if key not in run.keyed:
             run.keyed[key] = keys_of(run, target, target_layer, combined)
@@ -43,12 +43,12 @@ class DerivativeTable:
 
     @property
     def slots(self) -> dict[tuple[int, Key], int]:
-        """(input, key) -> slot."""
+        """The slot of each (input, key)."""
         return self.keyed.slots
 
     @property
     def count(self) -> int:
-        """How many slots the table has."""
+        """The number of slots of the table."""
         return self.keyed.count
 
     def put(self, layer: str, positions: Iterable[np.ndarray], values: np.ndarray) -> None:
@@ -60,7 +60,7 @@ class DerivativeTable:
         self.maps[layer][here, inputs] = values[there, inputs]
 
     def put_check(self, layer: str, positions: np.ndarray, check: np.ndarray, inputs: int) -> None:
-        """Fill ``checks`` likewise, from (4, slot, input)."""
+        """Fill ``checks`` at one layer in the same way, from (4, slot, input)."""
         here, there, rows = positions
         table = self.checks.setdefault(layer, np.full((4, self.count, inputs), np.nan))
         table[:, here, rows] = check[:, there, rows]
@@ -68,7 +68,8 @@ class DerivativeTable:
 
 @dataclass
 class Slots:
-    """The slots of one pass: keys of every input, packed into as few slots as the input with the most has keys."""
+    """The slots of one pass: the keys of every input, packed into as many slots as the input with the most keys
+    needs."""
 
     keys: Keys
     slot_of: dict[tuple[int, Key], int]  # (input, key) -> slot
@@ -81,7 +82,7 @@ class Slots:
         return cls(keys, {(row, key): slot for row, own in enumerate(row_keys) for slot, key in enumerate(own)})
 
     def positions(self, table: DerivativeTable) -> np.ndarray:
-        """(3, n): slot in the table, slot here, input, of everything that both have."""
+        """Return (3, n): slot in the table, slot here, input, for every key that both have."""
         both = [(slot, self.slot_of[key], key[0]) for key, slot in table.slots.items() if key in self.slot_of]
         return np.array(both, np.int64).reshape(-1, 3).T
 
@@ -90,12 +91,12 @@ Requested: TypeAlias = list[tuple[DerivativeRequest, DerivativeTable]]
 
 
 def tables_of(run: Run, step: Backward | Tangents | Rerun) -> Requested:
-    """Every request of a step with the table that it fills."""
+    """Return every request of a step with the table that it fills."""
     return [(request, run.table(request.node, request.target, step.target_layer)) for request in step.requests]
 
 
 def requested_keys(tables: Iterable[DerivativeTable], inputs: int) -> list[list[Key]]:
-    """input -> every key that one of the tables has, once."""
+    """Return input -> every key of the tables, each once."""
     tables = list(tables)
     return [
         list(dict.fromkeys(key for t in tables for row, key in t.slots if row == number)) for number in range(inputs)
@@ -103,6 +104,6 @@ def requested_keys(tables: Iterable[DerivativeTable], inputs: int) -> list[list[
 
 
 def within(positions: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Those positions (3, n) whose slot in the pass is of start to stop, counted from start."""
+    """Return the positions (3, n) whose slot in the pass is from start to stop, with the slot counted from start."""
     own = positions[:, (positions[1] >= start) & (positions[1] < stop)]
     return own - np.array([[0], [start], [0]])

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def value_at(captured: Captured, target_layer: str) -> Tensor:
-    """What a forward gave there: scores (input, class), or a later layer's activation (input, *layer axes)."""
+    """Return the result of a forward at a target layer: scores (input, class), or activation (input, *layer axes)."""
     value = captured.scores if target_layer == OUTPUT else captured[target_layer]
     assert value is not None
     return value
 
 
 def graph_at(captured: Captured, target_layer: str) -> Tensor:
-    """The same, attached to the forward's graph."""
+    """Return the value of `value_at`, attached to the forward's graph."""
     value = captured.score_graph if target_layer == OUTPUT else captured.graph[target_layer]
     assert value is not None
     return value
 
 
 def scores_at(run: Run, target_layer: str, keys: Keys, value: Tensor, owners: Tensor | None = None) -> Tensor:
-    """The value of each target, (slot, row); 0 where a slot stands for nothing.
+    """Return the value of each target, (slot, row); 0 for empty slots.
 
     value: scores (row, class) or a later layer's activation (row, *layer axes). owners (row,): the input that each row
     belongs to; the row itself by default.
@@ -55,7 +55,7 @@ def scores_at(run: Run, target_layer: str, keys: Keys, value: Tensor, owners: Te
 def _scores_of_kind(
     run: Run, target_layer: str, kind: Kind, value: Tensor, numbers: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    """(slot, row), the scores of one kind; numbers (slot, row), negative for none."""
+    """Return the scores of one kind, (slot, row). numbers (slot, row): negative for none."""
     import torch
 
     from bbilang.runtime.models.score_output import probabilities
@@ -78,7 +78,7 @@ def _scores_of_kind(
 def _group_scores(
     run: Run, digest: str, layer: LayerDescription, value: Tensor, numbers: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    """Inner products of the activation with part / |part| (`target_slots.atom_cotangent`), (slot, row)."""
+    """Return the inner products of the activation with part / |part| (`target_slots.atom_cotangent`), (slot, row)."""
     import torch
 
     parts = run.group_parts(digest, layer)[:, rows].to(value).flatten(2)  # (group, row, entry)
@@ -89,7 +89,7 @@ def _group_scores(
 def _combined_scores(
     run: Run, target_layer: str, kind: tuple[str, ...], value: Tensor, numbers: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    """Sums and differences of classes as one score (`target_slots.keys_of`), (slot, row)."""
+    """Return sums and differences of classes as one score each (`target_slots.keys_of`), (slot, row)."""
     table, weights = run.combined[kind[1]]  # (input, sum, term)
     at = numbers.clamp_min(0).cpu().numpy()
     classes, factors = table[rows, at], weights[rows, at]  # (slot, row, term)

@@ -36,23 +36,23 @@ class TargetKeys:
 
     @property
     def combined(self) -> bool:
-        """True where numbers stand for sums and differences of classes, by their row in ``run.combined``."""
+        """Whether the numbers are rows of ``run.combined``: sums and differences of classes."""
         return not isinstance(self.kind, str) and self.kind[0] == "combined"
 
     def of(self, row: int) -> list[Key]:
-        """The keys of one input, each once, in order of appearance."""
+        """Return the keys of one input, each once, in order of appearance."""
         numbers = dict.fromkeys(self.numbers.data[row].ravel().tolist())
         return [(self.kind, number) for number in numbers if number >= 0]
 
     @cached_property
     def slots(self) -> dict[tuple[int, Key], int]:
-        """(input, key) -> its number among those of that input."""
+        """The number of each (input, key) among the keys of that input."""
         rows = range(len(self.numbers.data))
         return {(row, key): slot for row in rows for slot, key in enumerate(self.of(row))}
 
     @cached_property
     def slot_numbers(self) -> Named:
-        """(input, ..., term) -> the slot of each class or atom; -1 for none."""
+        """The slot of each class or atom, (input, ..., term); -1 for none."""
         slots = np.full(self.numbers.data.shape, -1, np.int64)
         for index in np.ndindex(slots.shape):
             slots[index] = self.slots.get((index[0], (self.kind, int(self.numbers.data[index]))), -1)
@@ -60,14 +60,14 @@ class TargetKeys:
 
     @cached_property
     def count(self) -> int:
-        """The slots of the input that has the most."""
+        """The number of slots of the input that has the most."""
         return max(self.slots.values(), default=-1) + 1
 
 
 def keys_of(run: Run, target: Node, target_layer: str, combined: bool = False) -> TargetKeys:
-    """The keys of a target at the output, or at one of the layers that its atoms are of.
+    """Return the keys of a target at the output or at one of the layers of its atoms.
 
-    combined: sums and differences of classes are scores of their own, with numbers of their own.
+    combined: treat sums and differences of classes as separate scores, with their own numbers.
     """
     if target_layer == OUTPUT or target_layer.startswith(CHAIN):
         keys = class_keys(run, target, target_layer)
@@ -83,7 +83,7 @@ def keys_of(run: Run, target: Node, target_layer: str, combined: bool = False) -
 
 
 def class_keys(run: KernelRun, target: Node, target_layer: str = OUTPUT) -> TargetKeys:
-    """The keys of a target that is made of classes."""
+    """Return the keys of a target that consists of classes."""
     field: Field = run.value(target)
     assert field.index is not None
     kind = target_layer if target_layer.startswith(CHAIN) else field.type.unit
@@ -91,7 +91,7 @@ def class_keys(run: KernelRun, target: Node, target_layer: str = OUTPUT) -> Targ
 
 
 def _over_inputs(array: Named, index: Named, inputs: int) -> Named:
-    """The array over the axes of a target's index, (input, ..., term)."""
+    """Return the array over the axes of a target's index, (input, ..., term)."""
     dims = tuple(d for d in index.dims if d not in ("input", TERM))
     full = ("input", *dims, TERM)
     shape = [inputs, *(index.sizes[d] for d in dims), index.sizes[TERM]]
@@ -99,8 +99,8 @@ def _over_inputs(array: Named, index: Named, inputs: int) -> Named:
 
 
 def _combined_keys(run: Run, target: Node, keys: TargetKeys) -> TargetKeys | None:
-    """One key for each sum or difference of classes, whose classes and weights go into ``run.combined``; None for a
-    target that is single classes."""
+    """Return one key for each sum or difference of classes, and add its classes and weights to ``run.combined``; None
+    for a target of single classes."""
     field = run.value(target)
     index, weight = field.index, field.weight
     assert index is not None
@@ -117,13 +117,13 @@ def _combined_keys(run: Run, target: Node, keys: TargetKeys) -> TargetKeys | Non
 
 
 def atom_kind(node: Node) -> tuple[str, ...]:
-    """Equal for atoms whose scores are the same function of the layer's activation."""
+    """Return the kind of an atom: equal for atoms whose scores are the same function of the layer's activation."""
     return ("atom", node.type.atom, *((node.digest,) if node.type.atom == "group" else ()))
 
 
 def atom_numbers(field: Field, layer: LayerDescription, name: str) -> Named:
-    """The number of each atom of a field among those of one layer, counted over the atom axes in order; -1 for atoms of
-    other layers and where there is none."""
+    """Return the number of each atom of a field among those of one layer, counted over the atom axes in order; -1 for
+    atoms of other layers and for missing atoms."""
     keep = ("group",) if field.type.atom == "group" else axes_of_atoms(field.type.atom, layer)
     arrays = [field.coords[axis] for axis in keep]
     owner = field.coords.get("layer")
@@ -148,11 +148,10 @@ def cotangents(
     value: Tensor,
     rows: Sequence[int] | Tensor | None = None,
 ) -> Tensor:
-    """d target / d (scores or activation), (slot, row, *target axes).
+    """Return d target / d (scores or activation), (slot, row, *target axes).
 
-    keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's
-    activation (row, *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row
-    itself by default.
+    keys: slot -> input -> the key of the slot. value: the scores (row, class) or the later layer's activation (row,
+    *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row itself by default.
     """
     import torch
 
@@ -188,8 +187,8 @@ def _set_cotangent(run: Run, target_layer: str, key: Key, value: Tensor, row: in
 
 
 def single_scores(target_layer: str, keys: Sequence[Sequence[Key | None]]) -> np.ndarray | None:
-    """(slot, input) -> the class, -1 for none, where every slot stands for the score of one class: its cotangent is 1
-    there and 0 elsewhere. None where some slot stands for anything else."""
+    """Return the class of each slot, (slot, input), -1 for none, if every slot is the score of one class, whose
+    cotangent is one-hot. None if some slot is anything else."""
     kinds = {key[0] for by_input in keys for key in by_input if key is not None}
     if target_layer != OUTPUT or any(not isinstance(kind, str) or kind == "probability" for kind in kinds):
         return None
@@ -199,7 +198,7 @@ def single_scores(target_layer: str, keys: Sequence[Sequence[Key | None]]) -> np
 def atom_cotangent(
     run: Run, target_layer: str, kind: tuple[str, ...], number: int, value: Tensor, owner: int
 ) -> Tensor:
-    """d score / d activation for one atom of a later layer, (1, *layer axes).
+    """Return d score / d activation for one atom of a later layer, (1, *layer axes).
 
     A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer
     is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is the inner

@@ -104,7 +104,7 @@ class Cache:
         return self.folder / "records" / key[:2] / key
 
     def get(self, key: str) -> tuple[bytes, JsonObject] | None:
-        """The bytes and the metadata of a record, or None."""
+        """Return the bytes and the metadata of a record, or None."""
         path = self._path(key)
         try:
             data = path.read_bytes()
@@ -129,14 +129,14 @@ class Cache:
         return record
 
     def imported(self, shared: str) -> tuple[bytes, JsonObject] | None:
-        """The record from another machine that a key for any machine leads to, or None."""
+        """Return the record from another machine that a machine-independent key refers to, or None."""
         pointer = self.get(shared)
         if pointer is None or not is_key(pointer[0].decode("ascii", "replace")):
             return None
         return self.get(pointer[0].decode())
 
     def put(self, key: str, data: bytes, metadata: JsonObject | None = None) -> bool:
-        """Store a record and return whether it was stored. Never raises for errors of the disk."""
+        """Store a record and return whether it was stored. Disk errors never raise."""
         return self.put_raw(key, pack(key, data, dict(metadata or {})))
 
     def put_raw(self, key: str, record: bytes) -> bool:
@@ -169,7 +169,7 @@ class Cache:
         _remove(self._path(key))
 
     def held(self) -> frozenset[str]:
-        """The keys that were read or stored inside `holding`, so far."""
+        """Return the keys that were read or stored inside `holding` so far."""
         return frozenset() if self._hold is None else frozenset(self._hold.keys)
 
     def keys(self) -> list[str]:
@@ -185,7 +185,7 @@ class Cache:
         return record if unpack(key, record) is not None else None
 
     def _records(self) -> list[tuple[float, int, Path]]:
-        """(time of last use, bytes, path) of every record, oldest first; unfinished files left long ago are removed."""
+        """Return (time of last use, bytes, path) of every record, oldest first; remove stale unfinished files."""
         records = []
         for path in (self.folder / "records").glob("*/*"):
             try:
@@ -203,8 +203,8 @@ class Cache:
         return sum(size for _, size, _ in self._records())
 
     def _shrink(self, target: float | None = None) -> int:
-        """Remove the oldest records that nobody holds down to ``target`` bytes; by default, nine tenths of the limit,
-        so that not every new one counts them all. Gives the number removed."""
+        """Remove the oldest records that nobody holds until at most ``target`` bytes remain, and return their number.
+        The default is nine tenths of the limit, so that not every new record triggers a scan."""
         target = self.limit * 0.9 if target is None else target
         records, holds = self._records(), self.folder / "holds"
         total, removed = sum(size for _, size, _ in records), 0
@@ -220,7 +220,8 @@ class Cache:
         return removed
 
     def stats(self) -> JsonObject:
-        """Folder, number and bytes of records, limit in bytes, and this process's hits, misses and damaged records."""
+        """Return folder, number and bytes of records, limit in bytes, and this process's hits, misses and damaged
+        records."""
         records = self._records()
         return {
             "folder": str(self.folder),
@@ -234,7 +235,7 @@ class Cache:
         }
 
     def kinds(self) -> dict[str, tuple[int, int]]:
-        """Kind of record ("icon", "element", "page" ...) -> (number, bytes)."""
+        """Return kind of record ("icon", "element", "page" ...) -> (number, bytes)."""
         count: Counter[str] = Counter()
         room: Counter[str] = Counter()
         for _, size, path in self._records():

@@ -83,7 +83,7 @@ def _lock_of(path: Path) -> Path:
 
 
 def _abandoned(path: Path) -> bool:
-    """Whether nobody holds the file's lock; then both are removed."""
+    """Return whether nobody holds the file's lock; if so, remove both files."""
     lock = Lock(_lock_of(path))
     try:
         if not lock.acquire(wait=False):

@@ -19,17 +19,19 @@ def canonical(description: object) -> bytes:
 
 
 def key_of(description: Mapping[str, object]) -> str:
-    """64 hexadecimal digits; the cache's own format version takes part. Raises TypeError, ValueError on other types."""
+    """Return the key of a description, 64 hexadecimal digits; the cache's format version is part of the hash. Raises
+    TypeError, ValueError on other types."""
     return hashlib.sha256(canonical({"format": FORMAT, "of": description})).hexdigest()
 
 
 def is_key(word: str) -> bool:
-    """Whether it is a sha256 in hexadecimal digits."""
+    """Return whether it is a sha256 in hexadecimal digits."""
     return len(word) == 64 and set(word) <= set("0123456789abcdef")
 
 
 def _checksum(key: str, head: bytes, data: bytes) -> str:
-    """Over key, metadata and bytes, each with its length: a record renamed to another key is damaged too."""
+    """Return a checksum over key, metadata and bytes, each with its length: a record renamed to another key is damaged
+    too."""
     digest = hashlib.sha256(f"{key} {len(head)} {len(data)}\n".encode())
     digest.update(head)
     digest.update(data)
@@ -42,7 +44,7 @@ def pack(key: str, data: bytes, metadata: JsonObject) -> bytes:
 
 
 def unpack(key: str, record: bytes) -> tuple[bytes, JsonObject] | None:
-    """(bytes, metadata) of a whole record; None where its checksum is not that of this key and these bytes."""
+    """Return (bytes, metadata) of a complete record; None if its checksum does not match the key and the bytes."""
     first, _, rest = record.partition(b"\n")
     head, separator, data = rest.partition(b"\n")
     if (

@@ -17,7 +17,7 @@ INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
 
 
 def version_of(package: str) -> str:
-    """The version of a distribution, as `importlib.metadata` says it; "unknown" where it is not installed."""
+    """Return the version of a distribution as `importlib.metadata` gives it; "unknown" if it is not installed."""
     name = _plain(package)
     if (version_here := _installed().get(name)) is not None:
         return version_here
@@ -31,7 +31,7 @@ def version_of(package: str) -> str:
 
 @cache
 def _installed() -> dict[str, str]:
-    """Distribution -> version, the first on the path of imports wins."""
+    """Return distribution -> version; the first on the import path wins."""
     versions: dict[str, str] = {}
     for folder in sys.path:
         try:
@@ -50,7 +50,7 @@ def _plain(name: str) -> str:
 
 @cache
 def code_digest() -> str:
-    """A sha256 over every file that this package is made of: what numbers and pages depend on besides their inputs."""
+    """Return a sha256 over every file of this package: what numbers and pages depend on besides their inputs."""
     import hashlib
 
     from bbilang import compiler, grammar, runtime
@@ -70,8 +70,8 @@ SOURCES = (".py", ".json", ".txt", ".html", ".css", ".js", ".lark")
 
 
 def _sources(root: str, folder: str, deep: bool) -> Iterator[str]:
-    """The files below a folder, relative to ``root``. Names are strings: every page from the cache waits for this, and
-    path objects took most of the time."""
+    """Return the files below a folder, relative to ``root``, as strings: every cached page waits for this, and path
+    objects took most of the time."""
     with os.scandir(os.path.join(root, folder)) as entries:
         for entry in entries:
             name = f"{folder}{entry.name}"
@@ -87,7 +87,8 @@ def _contents(path: str) -> bytes:
 
 
 def plugin_digest(registry: Registry) -> str | None:
-    """A digest of the files of the operations, styles and methods that are not built in; None where one has no file."""
+    """Return a digest of the files of the operations, styles and methods that are not built in; None if one has no
+    file."""
     import hashlib
 
     files = set()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def autocast_bfloat16(device: torch.device, enabled: bool) -> AbstractContextManager[None]:
-    """Autocast to bfloat16 on a device that computes in it, if ``enabled``; else nothing happens."""
+    """Autocast to bfloat16 on a device that computes in it, if ``enabled``; otherwise do nothing."""
     able = enabled and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=able, cache_enabled=False)
 
@@ -36,9 +36,9 @@ Step = Callable[..., None]
 
 
 def as_cuda_graph(step: Step, device: torch.device, *arguments: Tensor) -> Step:
-    """The step recorded as a CUDA graph, called with tensors of the arguments' shapes; on other devices, and where
-    recording fails, the step itself. It works in place on tensors that stay where they are, and never looks at values.
-    Recording runs it a few times: fill the tensors afterwards.
+    """Return the step recorded as a CUDA graph, called with tensors of the arguments' shapes; on other devices, and
+    where recording fails, the step itself. The step must work in place on tensors whose addresses stay fixed, and must
+    not read values on the host. Recording runs it a few times, so fill the tensors afterwards.
     """
     if device.type != "cuda":
         return step

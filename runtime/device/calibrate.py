@@ -40,7 +40,7 @@ def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
 
 
 def calibrated(cache: Cache | None, device: str = "cpu") -> Speeds:
-    """Return the speeds of a device; measures them if they are not cached, which takes about a second."""
+    """Return the speeds of a device; measure them if they are not cached, which takes about a second."""
     speeds = known(cache, device)
     if speeds is None:
         speeds = measure(device)
@@ -77,7 +77,7 @@ def measure(device: str = "cpu") -> Speeds:
 
 
 def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], object]]]:
-    """kind -> (FLOPs, bytes, what runs once)."""
+    """Return kind -> (FLOPs, bytes, a function that runs the work once)."""
     import torch
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode

@@ -49,7 +49,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def free_bytes(device: Device = "cpu") -> int:
     """Return the free memory of a device ("cpu", "cuda:0", "mps" or a torch.device) in bytes.
 
-    On the CPU the least of: what the system has available, what the control group allows, what is left of RLIMIT_AS.
+    On the CPU this is the minimum of the memory available on the system, what the control group still allows, and what
+    is left of RLIMIT_AS.
     """
     kind = getattr(device, "type", None) or str(device).partition(":")[0]
     if kind == "cuda":
@@ -105,7 +106,8 @@ def _group_left() -> Iterator[int]:
 
 
 def chunk_size(total: int, bytes_each: float, at_most: int | None = None, device: Device = "cpu") -> int:
-    """Rows of ``bytes_each`` that fit in `SHARE` of the free memory: at least 1, at most ``at_most`` and ``total``."""
+    """Return how many rows of ``bytes_each`` fit in `SHARE` of the free memory: at least 1, at most ``at_most`` and
+    ``total``."""
     fits = int(free_bytes(device) * SHARE / max(1.0, bytes_each))
     return max(1, min(total, fits, at_most or total))
 
@@ -118,7 +120,7 @@ def chunks(
     device: Device = "cpu",
     chunk: int | None = None,
 ) -> Iterator[tuple[int, T]]:
-    """``work(start, stop)`` over ``range(total)`` in chunks; yields (start, result) one after the other.
+    """Run ``work(start, stop)`` over ``range(total)`` in chunks, and yield (start, result) of each.
 
     ``bytes_each``: an estimate for one row; chunks are about equal. ``chunk`` sets the size instead. Running out of
     memory halves the chunk size for the rest, and continues at the same row. Raises BbiError E504 when one row does not
@@ -158,7 +160,7 @@ def in_chunks(
     device: Device = "cpu",
     chunk: int | None = None,
 ) -> list[T]:
-    """The results of `chunks`, in order."""
+    """Return the results of `chunks`, in order."""
     return [result for _, result in chunks(total, bytes_each, work, at_most, device, chunk)]
 
 
@@ -258,7 +260,7 @@ def _high_water() -> int:
 
 
 def _reset_high_water() -> bool:
-    """Linux: 5 in /proc/self/clear_refs sets the high-water mark to what is resident now."""
+    """Reset the high-water mark to the resident memory (on Linux: write 5 to /proc/self/clear_refs)."""
     try:
         mark = os.open("/proc/self/clear_refs", os.O_WRONLY)
     except OSError:

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class MemoryTraffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write; views move none. Works on meta tensors."""
+    """A counter of the bytes that operations read and write; views move none. Works on meta tensors."""
 
     def __init__(self) -> None:
         super().__init__()

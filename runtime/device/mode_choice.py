@@ -22,7 +22,7 @@ def plan_for_device(
     program: Program, cache: Cache | None = None, device: str = "auto", force: Force | None = None
 ) -> Plan:
     """Plan the optimized program with the cached speeds of this machine or, if there are none, with those of two CPU
-    cores. ``force``: the mode wherever both are possible. Imports no torch."""
+    cores. ``force``: the mode to use wherever both are possible. Imports no torch."""
     by_default = plan(optimize(program, force=force))
     if force is not None or cache is None or not is_close(by_default):
         return by_default

@@ -29,7 +29,7 @@ from bbilang.runtime.passes.replay_above import OUTPUT, Replay
 
 
 class Backend(Protocol):
-    """Runs the network above a layer: `GraphSection`, `Replay`, or one of them `RowByRow`."""
+    """What runs the network above a layer: `GraphSection`, `Replay`, or one of them `RowByRow`."""
 
     def __call__(self, activations: Tensor, rows: Tensor | None, /) -> dict[str, Tensor]:
         """Map activations (row, *layer shape), with rows (row,) the input of each, to target layer -> (row, *its
@@ -38,7 +38,8 @@ class Backend(Protocol):
 
 @dataclass
 class NetworkAbove:
-    """activations (row, *layer shape), rows (row,) -> target layer -> (row, *its shape), differentiable in activations.
+    """The network above a layer: activations (row, *layer shape), rows (row,) -> target layer -> (row, *its shape),
+    differentiable in activations.
 
     ``rows``: the input that each row belongs to, whose values are read where paths go around the layer; None where rows
     are the inputs. ``activations``: those of the layer as captured, (input, *layer shape).
@@ -63,7 +64,7 @@ class NetworkAbove:
         return len(self.activations)
 
     def check_gradient_path(self, target_layer: str) -> None:
-        """Check for a gradient path; to be called where a whole gradient is zero. Raises NoGradientPath, which is E505
+        """Check for a gradient path; call it where a whole gradient is zero. Raises NoGradientPath, which is E505
         outside of `above`, where no gradient leads to a target layer that depends on the layer, or to the scores."""
         if target_layer in self.connected:
             return
@@ -184,7 +185,8 @@ def _checked(
 
 
 class RowByRow:
-    """The network above a layer where rows depend on each other: each runs alone, with what its own input left."""
+    """The network above a layer where rows depend on each other: each runs alone, with the values recorded for its own
+    input."""
 
     def __init__(self, runs: Sequence[Replay | GraphSection], behaviour: Behaviour):
         self.runs, self.behaviour = runs, behaviour

@@ -30,7 +30,8 @@ CheckKey = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Cost:
-    """What the first run of the network above a layer took: the backend that is right, and bytes of one row."""
+    """The outcome of the first run of the network above a layer: the backend that is correct, and the bytes of one
+    row."""
 
     backend: str
     largest: int  # of its largest result
@@ -39,7 +40,7 @@ class Cost:
 
 @dataclass
 class Checks:
-    """Results of the checks of one module, for as long as it stays what it is."""
+    """Results of the checks of one module, valid until it changes."""
 
     costs: dict[CheckKey, Cost | None] = field(default_factory=dict)  # None where the check failed
     single_row: dict[CheckKey, bool] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class Checks:
 
 
 class BackendCheck:
-    """Checks that the network above reproduces the forward's results from rows of the captured activations."""
+    """A check that the network above reproduces the forward's results from rows of the captured activations."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class BackendCheck:
         return self.checks.costs.get(key)
 
     def single_row(self, backend: str) -> bool:
-        """Return whether rows must run one by one: what is saved of the network below has rows inside its other axes,
+        """Return whether rows must run one by one: values saved from the network below have rows inside other axes,
         such as the windows of all pictures in one axis, so that only one row can stand above it."""
         return self.checks.single_row.get((backend, *self.key), False)
 
@@ -130,7 +131,7 @@ class BackendCheck:
 
 
 class ResultSizes(TorchDispatchMode):
-    """Records the bytes of every new tensor."""
+    """A recorder of the bytes of every new tensor."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ class Adapter(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are."""
+        """The device of its parameters."""
 
     def normalize(self, images: Tensor, /) -> Tensor:
         """Normalize (input, channel, y, x) in [0, 1] as the module expects it. Differentiable."""

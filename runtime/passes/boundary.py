@@ -22,7 +22,7 @@ RERUN = object()  # in place of a result: the module changes its arguments in pl
 
 @dataclass
 class Record:
-    """The ``call``-th run of the module at ``path`` and what it gave, detached; or `RERUN`."""
+    """The ``call``-th run of the module at ``path`` and its result, detached; or `RERUN`."""
 
     path: str
     call: int
@@ -49,8 +49,8 @@ MUTATED = "mutated"
 
 
 class Recorder:
-    """Hooks for one forward. `register` them before any other; call `replaced` with what another hook puts in
-    place of a result."""
+    """Hooks for one forward. `register` them before any other; call `replaced` with any result that another hook
+    substitutes."""
 
     def __init__(self, module: nn.Module, layers: Mapping[str, nn.Module]):
         self.module = module

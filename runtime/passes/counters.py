@@ -11,10 +11,10 @@ class Passes:
 
     ``forwards`` whole or stopped ones; ``backwards`` one a cotangent; ``tangents`` one a tangent; ``reruns`` forwards
     of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.
-    ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: what is run once per model to learn
-    which of its modules run twice, and once per layer to see that the network above it, alone, gives the same.
-    ``removals``: inputs that ran with a layer at zero, for the budget line, apart from the others.
-    ``cached_icons``: icons that the cache held, which therefore no pass made.
+    ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: runs, once per model, that detect
+    modules that run twice, and, once per layer, that check that the network above it reproduces the forward.
+    ``removals``: inputs that ran with a layer at zero, for the budget line, apart from the others. ``cached_icons``:
+    icons taken from the cache without a pass.
     """
 
     forwards: int = 0

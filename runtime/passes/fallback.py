@@ -12,7 +12,7 @@ OPERATION_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, LookupE
 
 
 class NotTraceable(Exception):
-    """torch.fx cannot trace this model, or this layer of it."""
+    """Raised where torch.fx cannot trace this model, or this layer of it."""
 
 
 def log_fallback(what: str, instead: str, error: BaseException) -> None:

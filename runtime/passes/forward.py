@@ -39,7 +39,7 @@ OUTPUT = "output"
 
 
 class Seeding(Protocol):
-    """Determines where backward passes start."""
+    """What determines where backward passes start."""
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
         """Return (slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""

@@ -40,7 +40,8 @@ NodeTable: TypeAlias = dict[Node, Any]  # node -> its value: a tensor, or whatev
 
 
 class Tracer(fx.Tracer):
-    """Modules without submodules are single nodes; the result of every module is noted, by path and call."""
+    """A tracer in which modules without submodules are single nodes; it records the result of every module, by path and
+    call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,8 +128,8 @@ def _nodes(tree: object) -> Any:
 
 
 def traced(module: nn.Module) -> Traced:
-    """Return the model's graph, traced once in eval mode and valid until the model changes. Raises Uncut if torch.fx
-    cannot trace it, or would trace into a custom autograd function and lose its backward."""
+    """Return the model's graph, traced once in eval mode and valid until the model changes. Raises NotTraceable if
+    torch.fx cannot trace it, or would trace into a custom autograd function and lose its backward."""
     memo = memo_of(module)
     if memo.get(KEY, USUAL).opaque:
         raise NotTraceable("custom derivatives")
@@ -159,7 +160,8 @@ def out_of_place(module: nn.Module) -> Iterator[None]:
 
 
 class GraphSection:
-    """activations (row, *layer shape), rows (row,) or None -> target layer -> (row, *its shape), by the cut graph."""
+    """The network above a layer as the cut graph: activations (row, *layer shape), rows (row,) or None -> target layer
+    -> (row, *its shape)."""
 
     def __init__(self, adapter: Adapter, cut: Cut, target_layers: Sequence[str]):
         self.adapter, self.cut = adapter, cut

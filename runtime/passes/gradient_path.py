@@ -57,7 +57,8 @@ def other_values(values: Tensor) -> Iterator[Tensor]:
 
 
 def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) -> bool:
-    """Return whether a target layer depends on a layer at all: one beside it does not, and its zeros are right."""
+    """Return whether a target layer depends on a layer at all: a parallel one does not, and its gradient is rightly
+    zero."""
     own = forward(adapter, images, [layer, target_layer], False)
     return any(
         not torch.equal(
@@ -68,7 +69,7 @@ def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) ->
 
 
 class NoGradientPath(Exception):
-    """No gradient path leads to a target layer; raised inside `above`, which turns it into E505."""
+    """Raised inside `above`, which turns it into E505, where no gradient path leads to a target layer."""
 
     def __init__(self, target_layer: str):
         super().__init__(target_layer)
@@ -95,7 +96,7 @@ def all_zero(gradient: Tensor) -> bool:
 
 
 class _PathTracer:
-    """Follows what depends on the layer's result, module by module."""
+    """A tracer of what depends on the layer's result, module by module."""
 
     def __init__(self, adapter: Adapter, layer: str):
         self.layer = layer

@@ -18,7 +18,7 @@ INPUT = "input"
 
 
 class Stop(BaseException):
-    """Leaves a forward after its deepest requested layer; not an Exception, so that no model catches it."""
+    """Raised to leave a forward after its deepest requested layer; not an Exception, so that no model catches it."""
 
 
 @contextmanager

@@ -23,7 +23,8 @@ OUTPUT = "output"
 
 
 class Replay:
-    """activations (row, *layer shape), rows (row,) or None -> target layer -> (row, *its shape)."""
+    """The network above a layer by the model's own code: activations (row, *layer shape), rows (row,) or None -> target
+    layer -> (row, *its shape)."""
 
     def __init__(self, adapter: Adapter, cut: Cut, target_layers: Sequence[str]):
         self.adapter, self.cut = adapter, cut

@@ -38,7 +38,8 @@ class _Clamped(torch.autograd.Function):
 
 
 class Runner:
-    """Images in [0, 1] (batch, 3, y, x) -> the layer's activation, (batch, channel, y, x), attached to the graph.
+    """The network up to a layer: images in [0, 1] (batch, 3, y, x) -> its activation (batch, channel, y, x), attached
+    to the graph.
 
     While ``through_relu`` is true, gradients pass gates (`gates.py`) that are shut for a whole image; a boolean tensor
     (batch,) selects the images. While ``through_own`` is true they always pass the gate that gives the layer's result.
@@ -93,11 +94,12 @@ class Runner:
         return result
 
     def opened(self) -> Tensor | None:
-        """(batch,): whether the layer's own gate was open for the objective in the last backward; None without one."""
+        """Return whether the layer's own gate was open for the objective in the last backward, (batch,); None without
+        one."""
         return self._found("opened")
 
     def highest(self) -> Tensor | None:
-        """(batch,): how far above the own gate's floor the highest value was that is to be higher; None without one."""
+        """Return how far the highest value to be raised was above the own gate's floor, (batch,); None without one."""
         return self._found("highest")
 
     def _found(self, what: str) -> Tensor | None:

@@ -39,8 +39,8 @@ def tensors_in(value: object) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Call:
-    """``name``: `add` for `+`, `+=`, `torch.add` and `Tensor.add_`. ``inplace``: the result is written over the first
-    argument. ``run``: the function out of place, of ``arguments`` and ``named``."""
+    """A call of a function. ``name``: `add` for `+`, `+=`, `torch.add` and `Tensor.add_`. ``inplace``: the result is
+    written over the first argument. ``run``: the function out of place, of ``arguments`` and ``named``."""
 
     name: str
     inplace: bool
@@ -50,7 +50,7 @@ class Call:
 
     @property
     def sources(self) -> list[Tensor]:
-        """Its tensors of numbers, each once."""
+        """Its floating-point tensors, each once."""
         every = tensors_in((self.arguments, dict(self.named)))
         return list({id(x): x for x in every if x.is_floating_point()}.values())
 
@@ -84,7 +84,7 @@ class Call:
 
 @dataclass(frozen=True)
 class _Slot:
-    """Stands for an argument that is given later."""
+    """A placeholder for an argument that is given later."""
 
     index: int
 
@@ -100,7 +100,7 @@ class PartialCall:
 
     @property
     def unchanged(self) -> bool:
-        """Whether all constants are as they were: False if one was overwritten since."""
+        """Whether no constant has been overwritten since."""
         return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
 
     def __call__(self, *values: Tensor) -> Any:  # whatever the function gives

@@ -25,7 +25,7 @@ Handler = Callable[["Relevance", Call], Any]  # gives the call's result, or None
 
 
 class Relevance(TorchFunctionMode):
-    """Inside, backward passes give relevance.
+    """A mode in which backward passes compute relevance.
 
     ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``handlers``:
     operation -> what gives it its backward. ``excites``: relevance is a probability, and only non-negative activations

@@ -27,7 +27,7 @@ KEY = "bbilang"  # of a node's metadata: what computed it, in words
 
 
 def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
-    """Prepare every step below the target. Returns the layers with weights that come first in the backward.
+    """Prepare every step below the target, and return the layers with weights that come first in the backward.
 
     Raises BbiError E515 for an operation without a rule.
     """

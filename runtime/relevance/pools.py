@@ -19,7 +19,7 @@ BLEND = ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625))
 
 
 class Pools(TorchFunctionMode):
-    """Inside, every two-dimensional max pool without dilation has the backward of ``kind``.
+    """A mode in which every two-dimensional max pool without dilation has the backward of ``kind``.
 
     relaxed_pool: a window's gradient goes to its inputs in proportion to their activation, 0 where none is positive.
     smooth_pool: the gradient of avgpool(x^2) / (.01 + avgpool(|x|)). With ``checkerboard`` what comes out is blended

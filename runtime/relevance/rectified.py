@@ -30,12 +30,12 @@ _SQUASHES = frozenset("Sigmoid Hardsigmoid Tanh Erf Softplus _Rectify".split())
 
 
 class NoRule(Exception):
-    """A call that rectifies in a way for which the methods have no rule; its text says what it is."""
+    """Raised for a call that rectifies in a way for which the methods have no rule; its text names the call."""
 
 
 @dataclass(frozen=True)
 class Rectified:
-    """``source`` is rectified, up to ``high``."""
+    """A rectification of ``source``, up to ``high``."""
 
     source: Tensor
     high: Bound = math.inf
@@ -82,7 +82,7 @@ def follow_masks(name: str, args: tuple[object, ...], result: object) -> None:
 
 
 def rectified(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
-    """Return what a call rectifies; None where it does not. Raises Unruled."""
+    """Return what a call rectifies; None where it does not. Raises NoRule."""
 
     def given(position: int, key: str, default: Any = None) -> Any:
         return args[position] if len(args) > position else kwargs.get(key, default)

@@ -26,10 +26,10 @@ _BOUNDED = {"Hardtanh": "min_val", "Clamp": "min", "ClampMin": "min", "Hardtanh_
 
 
 class Rectifiers(TorchFunctionMode):
-    """Inside, every ReLU and ReLU6, however it is written, has the backward of ``kind``.
+    """A mode in which every ReLU and ReLU6, however it is written, has the backward of ``kind``.
 
     deconvnet: the signal where it is positive. guided_backprop: that, where the unit is active (and below its upper
-    bound). Any other rectifier raises BbiError E515, and so does what the mode cannot see into: custom autograd
+    bound). Any other rectifier raises BbiError E515, and so does code that the mode cannot inspect: custom autograd
     functions, and compiled parts.
     """
 

@@ -38,7 +38,7 @@ class Group:
 
 
 class Step:
-    """One operation. ``value`` gives its result, ``prepare`` makes what its backward needs, once; ``back`` takes
+    """One operation. ``value`` returns its result, ``prepare`` computes what its backward needs, once; ``back`` maps
     relevance of the result's shape to relevance of each source's shape."""
 
     def value(self, *sources: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class Step:
 
 
 class _Context(Protocol):
-    """What autograd hands from forward to backward."""
+    """The context that autograd passes from forward to backward."""
 
     step: Step
 
@@ -84,7 +84,7 @@ NODE = "_RedistributeBackward"  # what autograd calls such a node
 
 
 class PassThrough(Step):
-    """Relevance passes through unchanged: activations and other elementwise maps."""
+    """A step that passes relevance through unchanged: activations and other elementwise maps."""
 
     def __init__(self, call: Callable[[Tensor], Tensor]):
         self.call: Callable[[Tensor], Tensor] | None = call
@@ -103,7 +103,7 @@ Prepared = list[tuple[tuple[Tensor, ...], Tensor, Tensor]]
 
 
 class Redistribution(Step):
-    """Relevance is redistributed by groups of pieces, made from the sources when the backward begins."""
+    """A step that redistributes relevance by groups of pieces, made from the sources when the backward begins."""
 
     def __init__(self, call: Callable[..., Tensor], sources: Sequence[Tensor], overwritten: bool = False):
         self.call = call
@@ -162,8 +162,8 @@ def inverse(z: Tensor, epsilon: float) -> Tensor:
 
 
 class Proportional(Redistribution):
-    """Redistributes in proportion to what each source adds to the result: sums, means, average pools and other linear
-    maps without weights. ``positive``: to its positive part (excitation backprop)."""
+    """A step that redistributes relevance in proportion to what each source adds to the result: sums, means, average
+    pools and other linear maps without weights. ``positive``: to its positive part (excitation backprop)."""
 
     def __init__(
         self,

@@ -280,7 +280,8 @@ class ExplicitVjp:
         return rule
 
     def _by_autograd(self, node: Node, values: Values) -> Rule:
-        """Differentiate this operation alone by autograd, running it again: not for one that multiplies matrices."""
+        """Differentiate this operation alone by autograd, running it again; not used for operations that multiply
+        matrices."""
         network = self.network
         module = network.modules[str(node.target)] if node.op == "call_module" else None
         if is_heavy(node) or (module and any(p.dim() > 1 for p in module.parameters())):

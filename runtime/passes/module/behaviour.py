@@ -34,9 +34,9 @@ RANDOM = (
 
 @dataclass(frozen=True)
 class Behaviour:
-    """``row_by_row``: rows run one at a time. ``random``: another result each time, unless seeded with ``seed``.
-    ``opaque``: a custom autograd function is in it, or gradients are off in a part of it, so that only autograd knows
-    its derivative."""
+    """How a module behaves. ``row_by_row``: rows run one at a time. ``random``: another result each time, unless seeded
+    with ``seed``. ``opaque``: a custom autograd function is in it, or gradients are off in a part of it, so that only
+    autograd knows its derivative."""
 
     row_by_row: bool = False
     random: bool = False
@@ -120,7 +120,7 @@ def _module(adapter: Adapter) -> nn.Module:
 
 
 def _is_built_in(adapter: Adapter) -> bool:
-    """Return whether a network's code ships with this package, unchanged: its behaviour is tested."""
+    """Return whether a network's code ships with this package, unchanged, so that its behaviour is tested."""
     module = _module(adapter)
     if not str(getattr(adapter, "definition", "")).startswith("bbilang.runtime.models."):
         return False

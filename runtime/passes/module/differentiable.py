@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class _Once:
-    """Replaces `CheckpointFunction`."""
+    """A replacement of `CheckpointFunction` that does not run the block again."""
 
     @staticmethod
     def apply(function: Callable[..., object], preserve: bool, *arguments: object) -> object:

@@ -80,7 +80,7 @@ def _digest_of(module: nn.Module, alive: bool) -> _Digest | None:
 
 
 class _Digest:
-    """Collects the words of a digest. ``alive``: tensors by identity, for this process; else by their bytes."""
+    """A collector of the words of a digest. ``alive``: tensors by identity, for this process; else by their bytes."""
 
     def __init__(self, alive: bool):
         self.alive, self.depth = alive, 0

@@ -25,14 +25,14 @@ Function = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Gate:
-    """``function`` works out of place."""
+    """A gate: ``function`` works out of place."""
 
     function: Function
     floor: float
     ceiling: float = inf
 
     def gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """The plain one."""
+        """Return the plain gradient."""
         if self.function in (F.relu, F.relu6):
             return torch.ops.aten.hardtanh_backward(gradient, x, 0.0, self.ceiling)
         with torch.enable_grad():
@@ -62,7 +62,7 @@ def _named(name: str) -> Function:
 
 
 def gate_of(module: nn.Module) -> Gate | None:
-    """The gate that a module is; none for a subclass, whose forward may differ."""
+    """Return the gate that a module is; None for a subclass, whose forward may differ."""
     name = _MODULES.get(type(module))
     if name is None:
         return None
@@ -74,7 +74,7 @@ def gate_of(module: nn.Module) -> Gate | None:
 
 
 class Cell:
-    """What one gate's backward found, if it gives the layer's result. ``own``: it does."""
+    """What a gate's backward learned, for the gate that gives the layer's result. ``own``: it does."""
 
     def __init__(self) -> None:
         self.own = False
@@ -91,7 +91,8 @@ class _GateSaved(Saved, Protocol):
 
 
 class Redirected(torch.autograd.Function):
-    """A gate that, for an image in which no unit rises that the loss asks for, passes the gradient at shut units.
+    """A gate that passes the gradient at shut units for an image in which no unit that the loss wants higher would
+    rise.
 
     The gradient is that of a loss, so a positive one pushes a unit lower. Inside the network it passes where it would
     open a unit (Lucid's redirected gradient), for the images that ``rows`` (batch,) says, or all, or none. At the
@@ -132,7 +133,7 @@ class Redirected(torch.autograd.Function):
 
 
 def _nearest(x: Tensor, shut: Tensor) -> Tensor:
-    """Of the shut units of each image, those whose value is closer to the highest than to the mean."""
+    """Return the shut units of each image whose value is closer to the highest than to the mean."""
     count = shut.flatten(1).sum(1).clamp_min(1)
     mean = torch.where(shut, x, 0.0).flatten(1).sum(1) / count
     top = torch.where(shut, x, -inf).flatten(1).amax(1)
@@ -140,7 +141,7 @@ def _nearest(x: Tensor, shut: Tensor) -> Tensor:
 
 
 def looks(x: Tensor) -> bool:
-    """Whether values may be looked at: a GPU would have to be waited for, and no graph could be recorded."""
+    """Return whether values may be read: on a GPU this would synchronize, and no CUDA graph could be recorded."""
     return x.device.type != "cuda"
 
 
@@ -149,8 +150,8 @@ def _wide(rows: Tensor, x: Tensor) -> Tensor:
 
 
 class Gates(TorchFunctionMode):
-    """Inside, gates that a model calls as functions go through ``apply`` (x, gate). Those in place stay as they are,
-    and those inside of a module that is a gate itself, while it has ``paused`` this."""
+    """A mode in which gates that a model calls as functions go through ``apply`` (x, gate). In-place gates, and those
+    inside a module that is a gate itself and has ``paused`` the mode, are left alone."""
 
     def __init__(self, apply: Callable[[Tensor, Gate], Tensor]):
         super().__init__()
@@ -174,7 +175,7 @@ class Gates(TorchFunctionMode):
 
 
 def _called(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
-    """The gate that a call of a function is; none where it works in place."""
+    """Return the gate that a function call is; None if it is none or works in place."""
     if kwargs.get("inplace"):
         return None
     if name in ("clamp", "clip", "clamp_min", "hardtanh"):
@@ -186,7 +187,7 @@ def _called(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -
 
 
 def _clamp(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
-    """A clamp from 0 on, or between two numbers."""
+    """Return the gate of a clamp from below, or between two numbers; None for any other clamp."""
     low, high = ("min_val", "max_val") if name == "hardtanh" else ("min", "max")
     given = {**dict(zip((low, high), args[1:], strict=False)), **kwargs}
     floor = given.get(low, -1.0 if name == "hardtanh" else None)

@@ -28,8 +28,8 @@ NOISE_SEED = 52_061_993  # a seed that nobody gives for pictures
 
 @dataclass(frozen=True)
 class Repetition:
-    """What two runs on the same input show: ``random``: another result each time, unless seeded; ``opaque``: a custom
-    autograd function is in it, or gradients are off in a part of it."""
+    """The result of two runs on the same input. ``random``: another result each time, unless seeded; ``opaque``: a
+    custom autograd function is in it, or gradients are off in a part of it."""
 
     random: bool
     opaque: bool
@@ -155,7 +155,8 @@ def _nearly_equal(a: Tensor, b: Tensor) -> bool:
 
 
 class _GradientsOff(TorchFunctionMode):
-    """Notices calls on what requires a gradient while gradients are off, which forward mode would not know of."""
+    """A mode that detects calls on tensors that require a gradient while gradients are off, which forward mode
+    ignores."""
 
     seen = False
 
