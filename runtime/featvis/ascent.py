@@ -42,9 +42,9 @@ Take = Callable[[Objective, Icon], None]
 
 @dataclass
 class _RunningIcon:
-    """An icon that is being made: its transforms (step, 2, 3), its own source of noise, its step and its last one; how
-    often it began before, how often it repeated its first steps since, and the highest value before the nonlinearity,
-    in this start and in those before."""
+    """An icon in progress: its transforms (step, 2, 3), its own noise generator, its current and its last step; the
+    number of earlier starts, of repetitions of its first steps since, and the highest value before the nonlinearity, in
+    this start and in earlier ones."""
 
     objective: Objective
     maps: Tensor
@@ -60,7 +60,7 @@ class _RunningIcon:
 
 
 class Ascent:
-    """Icons of one family at one layer. Hooks and the folded copy live as long as it does, between with and end."""
+    """Gradient ascent for icons of one family at one layer. Hooks and the folded copy live inside its `with` block."""
 
     def __init__(
         self,
@@ -120,25 +120,26 @@ class Ascent:
         return self._stack.__exit__(kind, error, traceback)
 
     def fit(self, pictures: Tensor) -> Tensor:
-        """Pictures (batch, 3, y, x) at the size that the network is shown."""
+        """Resize pictures (batch, 3, y, x) to the input size of the network."""
         if pictures.shape[2:] == self.shape:
             return pictures
         return F.interpolate(pictures, self.shape, mode="bilinear", antialias=True, align_corners=False)
 
     def given(self, pictures: Tensor) -> Tensor:
-        """Pictures (batch, 3, y, x) with the channels that the network takes: grey is one of three that are equal."""
+        """Return pictures (batch, 3, y, x) with the channels that the network takes: one of the three equal ones for
+        grey."""
         return pictures[:, :1] if self.grey else pictures
 
     def excite(self, pictures: Tensor) -> Tensor:
-        """(batch, 3, y, x) -> the layer's activation."""
+        """Return the layer's activation of pictures (batch, 3, y, x)."""
         pictures = self.given(pictures)
         with autocast_bfloat16(self.device, not self.recipe.plain):
             return self.runner(pictures.contiguous(memory_format=self.layout)).float()
 
     def run(self, objectives: Sequence[Objective], take: Take, step: Callable[[int], None] | None = None) -> None:
-        """Make every objective's icon and hand it to ``take`` as soon as it is finished. The pictures of one diverse
-        direction follow each other and start together. ``step(left)`` is called after each: how many are left
-        at most."""
+        """Make every objective's icon and pass it to ``take`` as soon as it is finished. The pictures of one diverse
+        direction are consecutive and start together. ``step(left)`` is called after each step, with the largest number
+        of steps left."""
         together = objectives[0].pictures if objectives else 1
         for objective in objectives:
             self.response.check(objective)
@@ -190,7 +191,7 @@ class Ascent:
         self.response.put(slot, objective, target)
 
     def _advance(self) -> None:
-        """One step of all slots."""
+        """Advance all slots by one step."""
         courses = self._running
         maps = torch.stack([c.maps[min(c.step, len(c.maps) - 1)] if c else torch.zeros(2, 3) for c in courses])
         sizes = torch.tensor([self.schedule.size(c.step, c.end) if c and c.step < c.end else 0.0 for c in courses])
@@ -210,7 +211,8 @@ class Ascent:
                 course.step += 1
 
     def _step(self, maps: Tensor, sizes: Tensor, judged: Tensor, backgrounds: Tensor | None = None) -> None:
-        """All slots: see, score, differentiate, move. Works in place and looks at no value."""
+        """Update all slots: render, forward, backward, optimizer step. Works in place and reads no value on the
+        host."""
         values, gradient = self.ascend(self.coefficients, maps, backgrounds)
         self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
         reached = (gradient != 0).flatten(1).any(1)
@@ -227,7 +229,7 @@ class Ascent:
         self.shut.add_(1.0).mul_(~reached)
 
     def ascend(self, coefficients: Tensor, maps: Tensor, backgrounds: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(objective of each picture (batch,), gradient of what is to be lowered (batch, *coefficients))."""
+        """Return (objective of each picture (batch,), gradient of the loss (batch, *coefficients))."""
         coefficients = coefficients.detach().requires_grad_()
         pictures = self.picture_of(coefficients)
         view = resample(pictures, maps, self._side, not self.recipe.plain)
@@ -255,7 +257,8 @@ class Ascent:
         self._graph(*given)
 
     def _backgrounds(self) -> Tensor:
-        """(batch, 3, side, side) of coarse noise, each from its icon's own source: nothing can hide in them."""
+        """Draw backgrounds (batch, 3, side, side) of coarse noise, each from its icon's own generator: transparent
+        parts cannot rely on any one background."""
         rows = []
         for course in self._running:
             source = course.source if course else torch.Generator().manual_seed(0)
@@ -264,8 +267,8 @@ class Ascent:
         return torch.stack(rows)
 
     def _at_end(self, slot: int, course: _RunningIcon) -> bool:
-        """Whether an icon is done: at its last step, or dead. Where it has converged, its last step comes earlier;
-        while its unit is shut, it comes later."""
+        """Return whether an icon is done: at its last step, or dead. The last step moves forward once the icon has
+        converged, and back while its unit is shut."""
         course.done = course.done or self._judged(slot, course)
         return course.done
 
@@ -289,7 +292,8 @@ class Ascent:
         return False
 
     def _again(self, slot: int, course: _RunningIcon) -> bool:
-        """Repeat an icon's first steps, from where it is or from another start; False where all of that was tried."""
+        """Repeat an icon's first steps, from its present state or from another start; return False when every option
+        was tried."""
         if not bool(self.sound[slot]):
             return False
         highest = float(self.highest[slot])
@@ -304,7 +308,7 @@ class Ascent:
         return False
 
     def _icons(self, slots: list[int]) -> Iterator[Icon]:
-        """The slots' pictures as they are now, each with its objective, measured without transforms."""
+        """Return the current icons of the slots, each with its objective measured without transforms."""
         with torch.no_grad():
             self.runner.through_relu = False
             pictures = self.picture_of(self.coefficients)
@@ -331,7 +335,8 @@ class Ascent:
 def move(
     coefficients: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, sizes: Tensor, moments: tuple[float, float]
 ) -> None:
-    """Adam (Kingma and Ba, ICLR 2015), in place, with a step size (batch,) for each picture, corrections included."""
+    """Take a step of Adam (Kingma and Ba, ICLR 2015), in place, with a step size (batch,) for each picture that
+    includes the bias corrections."""
     first, second = moments
     mean.mul_(first).add_(gradient, alpha=1 - first)
     square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
@@ -340,13 +345,13 @@ def move(
 
 
 def layer_description(adapter: Adapter, layer: str) -> LayerDescription | None:
-    """What the model's description says of a layer, by name or alias; None for a path of its modules."""
+    """Return the model's description of a layer, by name or alias; None for a module path."""
     known: Mapping[str, LayerDescription] = getattr(adapter.description, "by_name", {})
     return known.get(layer)
 
 
 def _channel_axis(adapter: Adapter, layer: str, activation: Tensor) -> int:
-    """Axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
+    """Return the axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
     description = layer_description(adapter, layer)
     return 1 + description.axes.index("channel") if description is not None and layer != OUTPUT else 1
 
@@ -354,8 +359,8 @@ def _channel_axis(adapter: Adapter, layer: str, activation: Tensor) -> int:
 def _network_size(
     adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes
 ) -> tuple[tuple[int, int], Tensor, Tensor]:
-    """(size (y, x) of the network's input, an example of it, the layer's activation of one): the view's size, else the
-    only one that the network takes."""
+    """Return (size (y, x) of the network's input, an example input, the layer's activation of it): the size of the
+    view, else the only one that the network takes."""
     try:
         return (example.shape[2], example.shape[3]), example, activation_of(adapter, layer, example[:1], counter)
     except BbiError:

@@ -36,8 +36,8 @@ def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
     groups = min(groups, *positive.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not to the last digit: shares need none
-        found = NMF(groups, init="nndsvd").fit_transform(positive) if positive.any() else positive[:, :groups]
-    return found / np.maximum(found.max(0, keepdims=True), 1e-12)
+        weights = NMF(groups, init="nndsvd").fit_transform(positive) if positive.any() else positive[:, :groups]
+    return weights / np.maximum(weights.max(0, keepdims=True), 1e-12)
 
 
 def coherent(
@@ -100,11 +100,11 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
             values, gradient = ascent.ascend(mixed(own[cells], group, share[cells]), maps)
             fresh = torch.tensor([n == 0 or cells[n] > cells[n - 1] for n in range(len(cells))], device=device)
             gradient = gradient * fresh.view(-1, *[1] * (gradient.dim() - 1))  # a filled-up batch counts a cell once
-            kept = [cell for cell, new in zip(cells, fresh.tolist(), strict=True) if new]
-            own_gradient[kept] = OWN * gradient[: len(kept)]
+            distinct = [cell for cell, new in zip(cells, fresh.tolist(), strict=True) if new]
+            own_gradient[distinct] = OWN * gradient[: len(distinct)]
             group_gradient += SHARED * torch.einsum("bg,b...->g...", share[cells], gradient)
-            sound[kept] &= torch.isfinite(values[: len(kept)])
-            alive[kept] |= (gradient[: len(kept)] != 0).flatten(1).any(1)
+            sound[distinct] &= torch.isfinite(values[: len(distinct)])
+            alive[distinct] |= (gradient[: len(distinct)] != 0).flatten(1).any(1)
         for (tensor, mean, square), gradient in zip(state, (own_gradient, group_gradient), strict=True):
             move(tensor, mean, square, gradient, torch.full((len(tensor),), size, device=device), schedule.moments)
     return _finished(ascent, objectives, mixed(own, group, share), sound & alive)

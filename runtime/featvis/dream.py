@@ -33,7 +33,8 @@ LEAST = 64  # pixels of the shorter side below which there is no octave
 
 
 def photo_start(photo: np.ndarray, most: int = DREAM_MOST) -> Start:
-    """A photo (y, x, rgb) as the start of a dream: at its own size, the longer side at most ``most`` pixels."""
+    """Make the start of a dream from a photo (y, x, rgb): at its own size, with the longer side at most ``most``
+    pixels."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(photo, np.uint8)).convert("RGB")
@@ -42,7 +43,8 @@ def photo_start(photo: np.ndarray, most: int = DREAM_MOST) -> Start:
 
 
 def octave_sizes(shape: tuple[int, int], octaves: int) -> list[tuple[int, int]]:
-    """(y, x) of each octave, the coarsest first; those whose shorter side would be below `LEAST` are left out."""
+    """Return the size (y, x) of each octave, coarsest first, without those whose shorter side would be below
+    `LEAST`."""
     sizes = [(round(shape[0] / DREAM_SCALE**n), round(shape[1] / DREAM_SCALE**n)) for n in range(octaves)]
     return [size for n, size in enumerate(sizes) if n == 0 or min(size) >= LEAST][::-1]
 
@@ -55,8 +57,8 @@ def dreams(
     cache: Cache | None,
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:
-    """Each dream as it is finished. ``step(left)``: how many steps are left, if each cost what those so far cost in the
-    mean. Raises BbiError E504 (memory), E510 (a network that takes one size alone)."""
+    """Yield each dream as it is finished. ``step(left)``: the number of steps left, each at the mean cost of the steps
+    so far. Raises BbiError E504 (memory), E510 (a network that takes one size alone)."""
     plans = [_steps(objective, recipe) for objective in objectives]
     count, done, total = 0, 0, sum(map(sum, plans))
 
@@ -74,7 +76,8 @@ _speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], float]] =
 
 
 def dream_seconds(adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
-    """How long dreams take, by the time of a step on the coarsest octave, measured once per layer in this process."""
+    """Estimate the seconds that dreams take from the time of a step on the coarsest octave, measured once per layer in
+    this process."""
     known, seconds = _speeds.setdefault(adapter.module, {}), 0.0
     for objective in objectives:
         key = (objective.layer, objective.guide, recipe.plain, str(adapter.device))
@@ -108,13 +111,13 @@ def _start(objective: Objective, recipe: Recipe) -> Start:
 
 
 def _steps(objective: Objective, recipe: Recipe) -> list[int]:
-    """The pixels of each step of a dream."""
+    """Return the number of pixels of each step of a dream."""
     sizes = octave_sizes(_start(objective, recipe).shape, objective.octaves)
     return [y * x for y, x in sizes for _ in range(min(DREAM_STEPS, recipe.steps))]
 
 
 def _pixels(start: Start, ascent: Ascent) -> Tensor:
-    """(1, rgb, y, x) in [0, 1]."""
+    """Return the pixels (1, rgb, y, x) in [0, 1]."""
     return torch.tensor(start.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
 
 
@@ -125,7 +128,7 @@ def _guide(ascent: Ascent, objective: Objective) -> None:
 
 
 def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[[int], None]) -> Icon:
-    """``told(pixels)`` is called after each step."""
+    """Make one dream. ``told(pixels)`` is called after each step."""
     start = _start(objective, recipe)
     photo, steps = _pixels(start, ascent), min(DREAM_STEPS, recipe.steps)
     _guide(ascent, objective)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def require_dream(node: Node, program: Program) -> None:
-    """Raise BbiError E510 where the pictures of whole layers have octaves or a guide and are no dreams."""
+    """Raise BbiError E510 for pictures of whole layers that have octaves or a guide but are not dreams."""
     octaves, guide = octaves_of(node, program), node.get("guide")
     if octaves > 1 and (node.get("objective") or program.setting("featvis.objective")) != "dream":
         raise error("E510", "only a dream has octaves", "add `objective=dream`")
@@ -33,13 +33,13 @@ def require_dream(node: Node, program: Program) -> None:
 
 
 def as_dream(objective: Objective, node: Node, run: Run) -> Objective:
-    """The objective with what the element asks of its dreams."""
+    """Return the objective with the dream options of the element."""
     octaves = octaves_of(node, run.program)
     return replace(objective, octaves=octaves, guide=_guide(node, run)) if octaves > 1 else objective
 
 
 def start_of(octaves: int, number: int, run: Run) -> Start:
-    """The input as the network sees it; as it was before it was resized and cropped, for a dream by octaves."""
+    """Return the input as the network sees it; for a dream by octaves, as it was before resizing and cropping."""
     from bbilang.runtime.featvis.icon import Start
 
     photo = run.photos[number] if octaves > 1 and number < len(run.photos) else None
@@ -58,8 +58,8 @@ def _guide(node: Node, run: Run) -> Start | None:
 
 
 def guide_of(node: Node, program: Program, model: ImageReader) -> np.ndarray | None:
-    """The picture that guides an element's dreams as the network sees it, uint8 (y, x, rgb); None for no guide. Raises
-    BbiError E411 to E416."""
+    """Return the picture that guides an element's dreams as the network sees it, uint8 (y, x, rgb); None for no guide.
+    Raises BbiError E411 to E416."""
     from bbilang.runtime.inputs.images import PREFIX, read
 
     given = node.get("guide")
@@ -71,12 +71,12 @@ def guide_of(node: Node, program: Program, model: ImageReader) -> np.ndarray | N
 
 
 def guide_name(node: Node) -> str:
-    """The guide's name for readers; empty where there is none."""
+    """Return the guide's name for readers; empty if there is none."""
     return Path(str(node["guide"][0])).name.removeprefix("sample:") if node.get("guide") is not None else ""
 
 
 def dream_notes(node: Node, program: Program, icons: Sequence[Icon]) -> tuple[str, ...]:
-    """What the legend says of an element's dreams: how large they are, what guides them."""
+    """Return the legend's notes on an element's dreams: their size and their guide."""
     octaves = octaves_of(node, program)
     if octaves == 1:
         return ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _HasRecipe(Protocol):
-    """Results, as far as notes on icons need them."""
+    """The part of the results that notes on icons need."""
 
     @property
     def program(self) -> Program: ...
@@ -238,8 +238,8 @@ def _absent(field: Field, dims: tuple[str, ...], sizes: dict[str, int]) -> np.nd
     """Return the mask of atoms all of whose values are missing."""
     missing = Named(field.values.dims, np.isnan(field.values.data))
     others = tuple(i for i, d in enumerate(missing.dims) if d not in dims)
-    kept = Named(
+    over_dims = Named(
         tuple(d for d in missing.dims if d in dims), np.asarray(missing.data.all(others)) if others else missing.data
     )
-    whole = combine(lambda a, b: a | b, Named(dims, np.zeros([sizes[d] for d in dims], bool)), kept)
+    whole = combine(lambda a, b: a | b, Named(dims, np.zeros([sizes[d] for d in dims], bool)), over_dims)
     return whole.ordered(dims).data

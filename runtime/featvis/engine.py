@@ -45,13 +45,13 @@ def visualize(
     announce: Announce | None = None,
     take: Take | None = None,
 ) -> list[Icon]:
-    """One icon per objective, in their order; equal objectives are made once, cached ones not at all.
+    """Return one icon per objective, in order; make equal objectives once and cached ones not at all.
 
-    ``progress(done icons, all icons, seconds left)`` counts canonicals icons and is called about every second.
-    ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives, and
-    ``take(objective, icon)`` for each of the objectives as soon as its icon is there. Finished
-    icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses those in the slots at
-    most. Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
+    ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
+    ``announce(icons to make, seconds)`` is called once before the first is made, with the result of `estimate`, and
+    ``take(objective, icon)`` for each objective as soon as its icon is finished. Finished icons are cached at once, so
+    an interruption (KeyboardInterrupt passes through) loses at most those in the slots. Out-of-memory halves the batch.
+    Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
     """
     icons: dict[Objective, Icon] = {}
     canonicals = [_canonical(adapter, objective) for objective in objectives]
@@ -80,8 +80,8 @@ def make(
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
 ) -> None:
-    """`visualize` for more icons than fit in memory: each is handed to ``take(objective, icon)`` once, in the order in
-    which it is read from the cache or finished, and not kept."""
+    """Run `visualize` for more icons than fit in memory: each is passed to ``take(objective, icon)`` once, as it is
+    read from the cache or finished, and then released."""
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
     model = model_key(adapter) if cache is not None else None
@@ -90,7 +90,7 @@ def make(
     clock = _Clock(progress, total)
 
     def look_up(among: Iterable[Objective]) -> list[Objective]:
-        """Hand over the icons that the cache holds for this batch size; gives the other objectives."""
+        """Pass on the icons that the cache holds for this batch size, and return the other objectives."""
         rest = []
         for objective in among:
             record = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
@@ -101,7 +101,7 @@ def make(
         return rest
 
     def store(size: int) -> Take:
-        """A callback that stores an icon made in batches of a size."""
+        """Return a callback that stores an icon made in batches of this size."""
         return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
 
     missing = look_up(missing)
@@ -134,7 +134,7 @@ def make(
 def _grids(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None
 ) -> Iterator[tuple[Objective, Icon]]:
-    """All cells of each coherent grid with a missing cell: they are made together."""
+    """Return all cells of each coherent grid with a missing cell: they are made together."""
     from bbilang.runtime.featvis.coherent_grid import coherent
 
     for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
@@ -148,7 +148,7 @@ def _on_pixels(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None,
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
-    """Icons by gradient steps on pixels, with those that a search chooses from."""
+    """Make icons by gradient steps on pixels, including the candidates of a search."""
     from bbilang.runtime.featvis.dream import dreams
     from bbilang.runtime.featvis.toolbox import regularized
 
@@ -173,8 +173,8 @@ def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Obj
 def estimate(
     adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
 ) -> tuple[int, float]:
-    """(icons to make, seconds at most): what is not in the cache, at a speed measured on this machine: three steps per
-    layer after a warm-up, once per process. Padded batches are counted whole, early ends are not foreseen."""
+    """Return (icons to make, seconds at most) for what is not in the cache, at a speed measured on this machine: three
+    steps per layer after a warm-up, once per process. Padded batches count as full, and early stopping is ignored."""
     recipe = recipe or Recipe()
     distinct = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
     if cache is not None:
@@ -199,7 +199,8 @@ _speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], tuple[int
 
 
 def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective], cache: Cache | None) -> tuple[int, float]:
-    """(batch that fits in memory, seconds a step), measured once per model, family and recipe in this process."""
+    """Return (batch that fits in memory, seconds per step), measured once per model, family and recipe in this
+    process."""
     known = _speeds.setdefault(adapter.module, {})
     short = replace(recipe, steps=3, redirect=0)
     key = (family(group[0]), short, str(adapter.device))
@@ -224,7 +225,7 @@ def _ignore(objective: Objective, icon: Icon) -> None:
 
 
 class _Clock:
-    """Reports progress to the caller, about once a second."""
+    """A clock that reports progress to the caller, about once a second."""
 
     def __init__(self, progress: Progress | None, total: int):
         self.progress, self.total = progress, total
@@ -236,7 +237,7 @@ class _Clock:
         take(objective, icon)
 
     def step(self, later: int, left: int) -> None:
-        """One step is done; ``left`` steps of this batch and ``later`` steps of others remain."""
+        """Count one step; ``left`` steps of this batch and ``later`` steps of others remain."""
         self.stepped += 1
         now = time.perf_counter()
         if self.progress and now - self.reported >= 1.0:
@@ -256,12 +257,12 @@ def _by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
 
 
 def _together(objectives: Iterable[Objective]) -> list[Objective]:
-    """With their companions: all pictures of a diverse direction, one after the other."""
+    """Return the objectives with their companions: all pictures of a diverse direction, consecutively."""
     return list(dict.fromkeys(replace(o, number=n) for o in objectives for n in range(o.pictures)))
 
 
 def _canonical(adapter: Adapter, objective: Objective) -> Objective:
-    """The objective under the layer's first name, so that an alias asks for no second icon."""
+    """Return the objective under the layer's first name, so that an alias does not make a second icon."""
     if objective.pictures > 1 and objective.kind != "direction":
         text = f"`{objective.kind}` makes one picture, not {objective.pictures}"
         raise error("E510", text, "several pictures that differ are made of a direction")

@@ -40,9 +40,10 @@ class FusedAdapter:
 
 
 def fused(adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes | None = None) -> Adapter:
-    """The adapter over a copy of its module with fused batch norms, or itself where that fails or differs at `layer`.
+    """Return the adapter over a copy of its module with fused batch norms, or itself if that fails or differs at
+    `layer`.
 
-    ``example`` (batch, 3, y, x) in [0, 1] is what equality is measured on; at most two pictures of it are used.
+    ``example`` (batch, 3, y, x) in [0, 1] is what equality is measured on; at most two of its pictures are used.
     """
     traced = passes.trace(adapter, example, counter)
     try:
@@ -64,7 +65,7 @@ def fused(adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes 
 
 
 def activation_of(adapter: Adapter, layer: str, images: Tensor, counter: passes.Passes | None = None) -> Tensor:
-    """The layer's activations (input, *layer shape), or the scores (input, class) where it is "output"."""
+    """Return the layer's activations (input, *layer shape), or the scores (input, class) where it is "output"."""
     if layer == OUTPUT:
         scores = passes.forward(adapter, images, [], counter=counter).scores
         assert scores is not None

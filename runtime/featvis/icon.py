@@ -179,7 +179,7 @@ class Objective:
 
     @property
     def on_pixels(self) -> bool:
-        """Whether the pixels themselves are optimized (`toolbox.py`), one or several settings."""
+        """Whether the pixels themselves are optimized (`toolbox.py`), with one or several settings."""
         return self.regularization is not None or self.search > 0
 
     def vector(self, channels: int) -> Tensor:
@@ -217,8 +217,8 @@ class Objective:
 
 @frozen
 class Check:
-    """Whether an icon may mislead (`dissociation/`): what was found against so many ``photographs``. ``words``: why it
-    may mislead, or why it could not be checked; empty where nothing speaks against it."""
+    """Whether an icon may mislead (`dissociation/`), as checked against that many ``photographs``. ``words``: why it
+    may mislead, or why it could not be checked; empty if nothing speaks against it."""
 
     photographs: int
     misleads: bool = False
@@ -279,8 +279,8 @@ def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int
 
 
 def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
-    """Return the key of an icon whoever makes it, on any device, in any batch and version of torch; imported icons have
-    this key."""
+    """Return the key of an icon independent of maker, device, batch and version of torch; imported icons have this
+    key."""
     return key_of({**_description(model, objective, recipe), "shared": True})
 
 
@@ -293,7 +293,7 @@ def _description(model: str | None, objective: Objective, recipe: Recipe) -> Jso
 def keep(
     cache: Cache, icon: Icon, model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter
 ) -> None:
-    """Put an icon into the cache, with what lets another machine find it and say who made it."""
+    """Store an icon in the cache, with what another machine needs to look it up and to name its maker."""
     data, metadata = pack(icon)
     made = {"device": device_type(adapter), "torch": version_of("torch")}
     metadata |= {"kind": "icon", "shared": shared_key(model, objective, recipe), "made": made}

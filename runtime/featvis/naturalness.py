@@ -12,16 +12,17 @@ ALIVE = 0.5  # share of the largest objective of a search below which a picture 
 
 
 def most_natural(pictures: Sequence[np.ndarray], objectives: Sequence[float], show: int) -> list[int]:
-    """The numbers of the ``show`` most natural pictures by `unnaturalness`, best first, among those with at least half
-    of the largest objective: noise can have the spectrum of a photograph and show nothing. Others only fill up."""
+    """Return the numbers of the ``show`` most natural pictures by `unnaturalness`, best first, among those with at
+    least half of the largest objective: noise can have the spectrum of a photograph and show nothing. Others are used
+    only if these are too few."""
     least = ALIVE * max(max(objectives), 0.0)
     order = sorted(range(len(pictures)), key=lambda n: (objectives[n] < least, unnaturalness(pictures[n]), n))
     return order[:show]
 
 
 def unnaturalness(picture: np.ndarray) -> float:
-    """How far a picture's (y, x, rgb) uint8 spectrum is from that of photographs: the root mean square, over rings of
-    equal frequency and three decorrelated colours, of ln(amplitude / mean amplitude of 800 photographs)."""
+    """Measure how far a picture's (y, x, rgb) uint8 spectrum is from that of photographs: the root mean square, over
+    rings of equal frequency and three decorrelated colours, of ln(amplitude / mean amplitude of 800 photographs)."""
     values = np.clip(picture[..., :3].astype(np.float64) / 255, 0.01, 0.99)
     values = np.log(values / (1 - values))
     root = np.array(COLOUR_CORRELATION_ROOT)

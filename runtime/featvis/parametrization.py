@@ -22,7 +22,8 @@ COLOUR_CORRELATION_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09
 
 
 def spectrum_shape(size: int) -> tuple[int, int, int, int]:
-    """Shape of one picture's parameters: (channel 3, y, x of the real transform, real and imaginary part)."""
+    """Return the shape of one picture's parameters: (channel 3, y, x of the real transform, real and imaginary
+    part)."""
     return 3, size, size // 2 + 1, 2
 
 
@@ -33,8 +34,8 @@ def frequency_scale(size: int, decay: float = 1.0) -> Tensor:
     """Return sqrt(w h) / f ** decay, over (y, x of the real transform), where f = max(frequency, 1 / max(w, h)) in
     cycles per pixel.
 
-    With decay 1, Lucid's, every frequency of a natural picture, whose amplitude falls with 1/f, has the same say in a
-    gradient step. A higher decay, pivoted at 16 pixels a cycle, gives coarse shapes more and fine noise less.
+    With decay 1, Lucid's, every frequency of a natural picture, whose amplitude falls with 1/f, has the same weight in
+    a gradient step. A higher decay, pivoted at 16 pixels a cycle, gives coarse shapes more and fine noise less.
     """
     y = torch.fft.fftfreq(size)[:, None]
     x = torch.fft.rfftfreq(size)[None, :]
@@ -54,7 +55,8 @@ def initial_spectrum(size: int, deviation: float, generator: torch.Generator) ->
 
 
 class Fourier:
-    """Parameters (batch, 3, y, x of the real transform, 2) -> pictures (batch, 3, y, x) in [0, 1].
+    """Fourier coefficients: parameters (batch, 3, y, x of the real transform, 2) -> pictures (batch, 3, y, x) in [0,
+    1].
 
     With ``transparent`` a fourth channel of parameters gives the fourth channel of the picture, alpha.
     """
@@ -105,7 +107,7 @@ MAGNITUDES = ((0.4559, 1.193), (0.4125, 1.236), (0.3705, 1.14))
 
 
 class Maco:
-    """Only phases are optimized; the magnitude of every frequency stays that of an average photograph.
+    """Optimized phases; the magnitude of every frequency stays that of an average photograph.
 
     Fel, Boissin, Boutin, Picard, Novello, Colin, Linsley, Rousseau, Cadene, Gardes, Serre, "Unlocking Feature
     Visualization for Deeper Networks with MAgnitude Constrained Optimization", NeurIPS 2023, equation 3. There the
@@ -141,7 +143,8 @@ class Maco:
 
 
 class Grey:
-    """Another parametrization's pictures (batch, 3, y, x, perhaps with alpha) without colour: the mean of theirs."""
+    """Another parametrization's pictures (batch, 3, y, x, perhaps with alpha) without colour: the mean over
+    channels."""
 
     def __init__(self, inner: Fourier | Maco):
         self.inner = inner
@@ -163,8 +166,8 @@ class Grey:
 def parametrization(recipe: Recipe, device: torch.device | str, grey: bool = False) -> Fourier | Maco | Grey:
     """Return the parametrization of a recipe, `fourier` or `maco`. ``grey``: without colours, for networks of one
     channel. Raises BbiError E510 for another, and for a transparent "maco"."""
-    found = _parametrization(recipe, device)
-    return Grey(found) if grey else found
+    coloured = _parametrization(recipe, device)
+    return Grey(coloured) if grey else coloured
 
 
 def _parametrization(recipe: Recipe, device: torch.device | str) -> Fourier | Maco:

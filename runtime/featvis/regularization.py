@@ -18,10 +18,10 @@ WIDTH, EVERY = 1.0, 4  # of a blur that is given only one of the two: the paper'
 
 @frozen
 class Regularization:
-    """``l2_decay``: share of the picture that a step takes away. A Gaussian blur of standard deviation ``blur_width``
-    pixels follows every ``blur_every``-th step. ``clip_norm``, ``clip_contribution``: per cent of the pixels that a
-    step sets to the mean colour, those of the smallest norm over the colours, and of the smallest magnitude of
-    sum over colours (picture x gradient)."""
+    """Regularizers of steps on pixels. ``l2_decay``: share of the picture that a step removes. A Gaussian blur of
+    standard deviation ``blur_width`` pixels follows every ``blur_every``-th step. ``clip_norm``, ``clip_contribution``:
+    per cent of the pixels that a step sets to the mean colour, those of the smallest norm over the colours, and of the
+    smallest magnitude of sum over colours (picture x gradient)."""
 
     l2_decay: float = 0.0
     blur_every: int = 0
@@ -39,7 +39,8 @@ class Regularization:
 
     @classmethod
     def of(cls, given: dict[str, float | None]) -> Regularization | None:
-        """From the options of the language, None where none is given; half of a blur is completed."""
+        """Make the regularizers from the options of the language, None if none is given; complete a half-specified
+        blur."""
         chosen = {name: value for name, value in given.items() if value is not None}
         if not chosen:
             return None
@@ -55,8 +56,8 @@ NAMES = tuple(field.name for field in fields(Regularization))  # type: ignore[ar
 
 
 def random_settings(count: int, seed: int) -> list[Regularization]:
-    """The settings of a search, the same for every unit. Each regularizer is on in half of them: a decay log-uniform
-    from 1e-4 to .3, a blur of .3 to 1.5 px every 1 to 8 steps, either clipping of 10 to 90 per cent."""
+    """Draw the settings of a search, the same for every unit. Each regularizer is on in half of them: a decay
+    log-uniform from 1e-4 to .3, a blur of .3 to 1.5 px every 1 to 8 steps, either clipping of 10 to 90 per cent."""
     source = random.Random(seed)
     settings = []
     for _ in range(count):

@@ -72,14 +72,14 @@ class Schedule:
     widening: int = 0
 
     def size(self, step: int, end: int) -> float:
-        """Adam's step size, with bias correction; ``end``: the last step of this icon."""
+        """Return Adam's step size, with bias correction; ``end``: the last step of this icon."""
         first, second = self.moments
         falling = min(1.0, (end - step) / self.tail) if self.tail else 1.0
         return self.rate * falling * (1 - second ** (step + 1)) ** 0.5 / (1 - first ** (step + 1))
 
 
 def schedule_of(recipe: Recipe) -> Schedule:
-    """Exactly ``recipe.steps`` steps for a plain recipe, else as many as reach the same objective."""
+    """Return exactly ``recipe.steps`` steps for a plain recipe, else as many as reach the same objective."""
     if recipe.plain:
         return Schedule(recipe.steps, recipe.rate, (0.9, 0.999), 0, True)
     steps = min(recipe.steps, FIRST + math.ceil(recipe.steps * SHARE))
@@ -87,5 +87,5 @@ def schedule_of(recipe: Recipe) -> Schedule:
 
 
 def converged(windows: Sequence[float]) -> bool:
-    """Whether the mean objective of the last window hardly exceeds that of two windows before."""
+    """Return whether the mean objective of the last window hardly exceeds that of two windows before."""
     return len(windows) >= 3 and windows[-1] - windows[-3] < GAIN * abs(windows[-1])

@@ -24,12 +24,12 @@ STARTS = 4  # noise, other noise, and two pictures of natural amplitudes
 
 
 def starts_of(objective: Objective) -> int:
-    """How often an icon may begin; one that was given its start, or has companions, keeps it."""
+    """Return how many starts an icon may use; one with a given start, or with companions, has a single one."""
     return STARTS if objective.start is None and objective.pictures == 1 else 1
 
 
 def begin(picture_of: Fourier | Maco | Grey, source: torch.Generator, number: int) -> Tensor:
-    """The parameters that the ``number``-th start begins with."""
+    """Return the parameters of the ``number``-th start."""
     if number < STARTS // 2 or picture_of.natural:
         return picture_of.initial(source)
     other = Maco(picture_of.size)
@@ -37,13 +37,13 @@ def begin(picture_of: Fourier | Maco | Grey, source: torch.Generator, number: in
 
 
 def worth_repeating(repeats: int, highest: float, before: float) -> bool:
-    """Whether a unit whose value is at ``highest`` (0: it opens), and was at ``before`` one repetition ago, would open
-    within those that are left, at this rate."""
+    """Return whether a unit whose value is at ``highest`` (0: it opens), and was at ``before`` one repetition ago,
+    would open within the repetitions left, at this rate."""
     return repeats < REPEATS and (highest - before) * (REPEATS - repeats) >= -highest
 
 
 def reason(alive: bool, highest: float, starts: int) -> str:
-    """Why there is no picture."""
+    """Explain why there is no picture."""
     tried = f"from {starts} starts" if starts > 1 else "from its start"
     if not alive:
         return f"no gradient reached the picture, {tried}: the value does not depend on it there"

@@ -36,7 +36,7 @@ Find = Callable[[Objective], Icon | None]
 
 
 def candidates(objective: Objective, recipe: Recipe) -> list[Objective]:
-    """The pictures that an objective is chosen from: one for each setting of its search, else itself."""
+    """Return the candidate pictures of an objective: one for each setting of its search, else itself."""
     if objective.search == 0:
         return [objective]
     alone = replace(objective, search=0, number=0, pictures=1)
@@ -52,14 +52,14 @@ def regularized(
     find: Find,
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:
-    """Each icon as it is finished: those of a search first, then what is chosen among them. ``find`` looks an icon up
-    that was made before; ``step(left)`` is called after each step. Raises BbiError E504 (memory), E510."""
+    """Yield each icon as it is finished: the candidates of a search first, then those chosen among them. ``find`` looks
+    up an icon that was made before; ``step(left)`` is called after each step. Raises BbiError E504 (memory), E510."""
     _check(recipe)
     chosen = {o: candidates(o, recipe) for o in objectives}
-    wanted = list(dict.fromkeys(candidate for own in chosen.values() for candidate in own))
-    icons = {o: icon for o in wanted if (icon := find(o)) is not None}
+    every_candidate = list(dict.fromkeys(candidate for own in chosen.values() for candidate in own))
+    icons = {o: icon for o in every_candidate if (icon := find(o)) is not None}
     groups: dict[tuple[object, ...], list[Objective]] = {}
-    for objective in wanted:
+    for objective in every_candidate:
         if objective not in icons:
             groups.setdefault(family(objective), []).append(objective)
     left = sum(-(-len(group) // recipe.batch) for group in groups.values()) * recipe.steps
@@ -101,7 +101,7 @@ def _check(recipe: Recipe) -> None:
 def _climb(
     ascent: Ascent, normalize: Callable[[Tensor], Tensor], objectives: Sequence[Objective], step: Callable[[int], None]
 ) -> Iterator[tuple[Objective, Icon]]:
-    """A batch of icons, all of its steps; free slots repeat the last one, so that every batch is alike."""
+    """Run all steps of a batch of icons; unused slots repeat the last one, so that every batch has the same size."""
     recipe, device = ascent.recipe, ascent.device
     slots = [objectives[min(n, len(objectives) - 1)] for n in range(ascent.batch)]
     for slot, objective in enumerate(slots):
@@ -134,14 +134,15 @@ def _climb(
 
 
 def mean_colour(normalize: Callable[[Tensor], Tensor], channels: int, device: torch.device) -> Tensor:
-    """(channel, 1, 1) in grey levels: what a network's normalization takes to zero."""
+    """Return the colour (channel, 1, 1), in grey levels, that a network's normalization maps to zero."""
     black, white = (normalize(torch.full((1, channels, 4, 4), value, device=device)) for value in (0.0, 1.0))
     mean = (-black / (white - black)).mean((2, 3), keepdim=True)[0]
     return mean.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1) * LEVELS
 
 
 def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
-    """(channel, y, x) from the mean colour, in grey levels: the start picture, else noise."""
+    """Return the initial picture (channel, y, x), in grey levels from the mean colour: the start picture, else
+    noise."""
     size = (len(mean), recipe.size, recipe.size)
     if objective.start is None:
         return torch.randn(size, generator=torch.Generator().manual_seed(seed_of(recipe, objective))) * NOISE
@@ -151,12 +152,12 @@ def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
 
 
 def shown(x: Tensor, mean: Tensor) -> Tensor:
-    """Grey levels from the mean colour -> grey levels that can be shown, 0 to 255."""
+    """Convert grey levels from the mean colour to grey levels that can be shown, 0 to 255."""
     return (x + mean).clamp(0, LEVELS)
 
 
 def _gradient(ascent: Ascent, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """(objectives (batch,), their gradients by x (batch, channel, y, x))."""
+    """Return (objectives (batch,), their gradients by x (batch, channel, y, x))."""
     x = x.detach().requires_grad_()
     pictures = ((x + mean) / LEVELS).expand(-1, 3, -1, -1)
     values = ascent.response.ascended(_excited(ascent, pictures))
@@ -165,12 +166,12 @@ def _gradient(ascent: Ascent, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _excited(ascent: Ascent, pictures: Tensor) -> Tensor:
-    """The layer's activation of pictures as they are, at the network's own size only where it takes no other."""
+    """Return the layer's activation of unresized pictures, or at the network's own size if it takes no other."""
     return ascent.excite(ascent.fit(pictures) if ascent.fixed else pictures)
 
 
 def after(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) -> Tensor:
-    """x (channel, y, x) after step ``number`` and its regularizers, in the order of the authors' code."""
+    """Return x (channel, y, x) after step ``number`` and its regularizers, in the order of the authors' code."""
     how = how or Regularization()
     length = gradient.square().mean().sqrt()
     x = x + (STEP / length.clamp_min(1e-30)) * gradient if bool(length > 0) else x
@@ -185,12 +186,13 @@ def after(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) 
 
 
 def _clip(x: Tensor, measure: Tensor, percent: float) -> Tensor:
-    """Zero where the measure (y, x) is below its percentile."""
+    """Set to zero where the measure (y, x) is below its percentile."""
     return x * (measure >= torch.quantile(measure.flatten(), percent / 100))
 
 
 def blurred(x: Tensor, width: float) -> Tensor:
-    """A Gaussian of standard deviation ``width``, cut at four of them, over the mirrored picture (as SciPy's)."""
+    """Blur by a Gaussian of standard deviation ``width``, truncated at four of them, with mirrored borders (as in
+    SciPy)."""
     radius = int(4 * width + 0.5)
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device) / width) ** 2)
     kernel = kernel / kernel.sum()
@@ -201,6 +203,6 @@ def blurred(x: Tensor, width: float) -> Tensor:
 
 
 def mirrored(size: int, radius: int) -> Tensor:
-    """Positions -radius .. size + radius - 1, mirrored at the edges of the first and last pixel."""
+    """Return positions -radius .. size + radius - 1, mirrored at the edges of the first and last pixel."""
     at = torch.arange(-radius, size + radius) % (2 * size)
     return torch.where(at < size, at, 2 * size - 1 - at)

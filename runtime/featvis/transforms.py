@@ -23,8 +23,9 @@ BEYOND = 1.1  # times the network's input size that the largest copies have at m
 
 @dataclass(frozen=True)
 class Transforms:
-    """Pixels of padding and jitter, range of scale factors, degrees of rotation in either direction: Lucid's values
-    except for the scale (see `Recipe`). ``largest``: the largest factor once the range has widened (see `Schedule`).
+    """Random transforms: pixels of padding and jitter, range of scale factors, degrees of rotation in either direction:
+    Lucid's values except for the scale (see `Recipe`). ``largest``: the largest factor once the range has widened (see
+    `Schedule`).
     """
 
     pad: int = 12
@@ -39,7 +40,7 @@ class Transforms:
         return size + 2 * self.pad - self.jitter - self.last_jitter
 
     def within(self, size: int, input_size: Sequence[int]) -> Transforms:
-        """Return these with copies at most a tenth larger than the input that the network was made for."""
+        """Return the transforms with `largest` limited to a tenth above the size that the network was made for."""
         limit = BEYOND * min(input_size) / size
         return replace(self, largest=max(self.scale[1], min(self.largest, limit)))
 

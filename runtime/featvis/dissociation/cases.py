@@ -26,7 +26,8 @@ TINY = 1e-6  # of the largest response: less is none
 
 @dataclass(frozen=True)
 class _Driven:
-    """Pictures at one cut: what drives each one's response (picture, channel), the response and its base (picture,)."""
+    """Pictures at one cut: the contributions to each one's response (picture, channel), the response and its base
+    (picture,)."""
 
     contributions: np.ndarray
     responses: np.ndarray
@@ -39,12 +40,13 @@ class _Driven:
 
     @property
     def raised(self) -> np.ndarray:
-        """(picture,): the response above its base."""
+        """The response above its base, (picture,)."""
         difference: np.ndarray = self.responses - self.bases
         return difference
 
     def left(self, section: Section, numbers: np.ndarray, ablated: np.ndarray) -> np.ndarray:
-        """The shares (row,) of the responses of pictures ``numbers`` that remain without channels (row, channel)."""
+        """Return the shares (row,) of the responses of pictures ``numbers`` that remain without channels (row,
+        channel)."""
         remaining = section.responses(numbers, ablated) - self.bases[numbers]
         share: np.ndarray = np.clip(remaining / self.raised[numbers], 0.0, None)
         return share
@@ -58,7 +60,8 @@ def verdicts(
     scanned: Scan,
     cut: str,
 ) -> list[Verdict | str]:
-    """The verdict of each unit at a cut, or why there is none. ``pictures``: the icons, uint8 (y, x, rgb or rgba)."""
+    """Return the verdict of each unit at a cut, or the reason why there is none. ``pictures``: the icons, uint8 (y, x,
+    rgb or rgba)."""
     channels = scanned.means[layer].shape[1]
     directions = torch.stack([objective.vector(channels) for objective in objectives])
     chosen = [scanned.strongest(layer, row.numpy(), TOP) for row in directions]
@@ -73,7 +76,7 @@ def verdicts(
 
 
 class _Pictures:
-    """Pictures (row, 3, y, x), each with the direction of its unit, in front of the network above a cut."""
+    """Pictures (row, 3, y, x), each with the direction of its unit, as inputs of the network above a cut."""
 
     def __init__(self, adapter: Adapter, cut: str, layer: str, images: Tensor, directions: Tensor, mean: np.ndarray):
         self.adapter, self.cut, self.layer, self.directions, self.mean = adapter, cut, layer, directions, mean
@@ -86,7 +89,8 @@ class _Pictures:
 
 
 def _at_cut(cut: str, icon_side: _Pictures, photo_side: _Pictures, owners: np.ndarray) -> list[Verdict | None]:
-    """The verdict of each unit at one cut; None where its icon or its photographs do not excite it above the base."""
+    """Return the verdict of each unit at one cut; None where its icon or its photographs do not excite it above the
+    base."""
     with icon_side.section() as section:
         icons = _Driven.of(section)
     units = np.arange(len(icons.responses))
@@ -119,7 +123,7 @@ def _at_cut(cut: str, icon_side: _Pictures, photo_side: _Pictures, owners: np.nd
 
 
 def _carriers_of(photos: _Driven, rows: np.ndarray) -> np.ndarray:
-    """What drives a cluster of photographs, on average; nothing for an empty one."""
+    """Return the channels that carry the mean response of a cluster of photographs; none for an empty cluster."""
     if not len(rows):
         return np.zeros(photos.contributions.shape[1], bool)
     return carriers(photos.contributions[rows].mean(0), float(photos.raised[rows].mean()))
@@ -133,7 +137,7 @@ def _read(adapter: Adapter, file: str) -> Tensor:
 
 
 def _as_seen(adapter: Adapter, picture: np.ndarray) -> Tensor:
-    """An icon (3, y, x) in [0, 1] at the size of the photographs, transparency on grey."""
+    """Return an icon (3, y, x) in [0, 1] at the size of the photographs, with transparent parts on grey."""
     pixels = torch.tensor(picture).permute(2, 0, 1).float() / 255
     if len(pixels) == 4:
         pixels = pixels[:3] * pixels[3:] + 0.5 * (1 - pixels[3:])

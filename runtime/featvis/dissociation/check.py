@@ -24,20 +24,20 @@ def known(
     recipe: Recipe,
     photographs: Photographs,
 ) -> dict[Objective, Check]:
-    """The checks that the cache holds. Imports no torch."""
+    """Return the checks that the cache holds. Imports no torch."""
     if cache is None:
         return {}
-    found = {}
+    checks = {}
     for objective in objectives:
         key = _key(model, objective, recipe, photographs)
         record = cache.get(key)
         if record is not None:
             data = record[1]
             try:
-                found[objective] = Check(int(data["photographs"]), bool(data["misleads"]), str(data["words"]))
+                checks[objective] = Check(int(data["photographs"]), bool(data["misleads"]), str(data["words"]))
             except (KeyError, TypeError, ValueError):
                 cache.drop(key)
-    return found
+    return checks
 
 
 def _key(model: str, objective: Objective, recipe: Recipe, photographs: Photographs) -> str:
@@ -53,7 +53,7 @@ def check(
     cache: Cache | None = None,
     report: Report | None = None,
 ) -> dict[Objective, Check]:
-    """Check icons, those of one layer together. ``report(done, all)`` counts icons. What is finished is in the cache at
+    """Check icons, those of one layer together. ``report(done, all)`` counts icons. Each finished check is cached at
     once. Raises BbiError E447 where too few photographs can be read, E501 to E504."""
     model = model_key(adapter)
     done = known(cache, model, icons, recipe, photographs)
@@ -62,10 +62,10 @@ def check(
         if objective not in done:
             layers.setdefault(objective.layer, []).append(objective)
     for layer, objectives in layers.items():
-        for objective, found in _checked(adapter, model, layer, objectives, icons, photographs, cache):
-            done[objective] = found
+        for objective, outcome in _checked(adapter, model, layer, objectives, icons, photographs, cache):
+            done[objective] = outcome
             if cache is not None:
-                data = {"photographs": found.photographs, "misleads": found.misleads, "words": found.words}
+                data = {"photographs": outcome.photographs, "misleads": outcome.misleads, "words": outcome.words}
                 key = _key(model, objective, recipe, photographs)
                 cache.put(key, b"", {"kind": "icon check", **data})
             if report is not None:

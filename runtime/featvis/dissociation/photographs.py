@@ -20,7 +20,7 @@ LEAST, MOST = 24, 5000
 
 @frozen
 class Photographs:
-    """``name``: as the text gives it. ``digest``: of the names and bytes of all files."""
+    """Photographs in a folder. ``name``: as the text gives it. ``digest``: of the names and bytes of all files."""
 
     name: str
     files: tuple[str, ...]
@@ -28,8 +28,8 @@ class Photographs:
 
 
 def photographs_of(program: Program) -> Photographs | None:
-    """The photographs that a program's icons are checked against, None where it asks for no check. Relative names start
-    in the folder of the text, as those of inputs do.
+    """Return the photographs that a program's icons are checked against, None if it requests no check. Names are
+    relative to the folder of the text, like those of inputs.
 
     Raises BbiError E411, E415, E417 (no such pictures), E418 (a network that takes no pictures), E447 (their number).
     """
@@ -53,7 +53,7 @@ def _read(name: str, program: Program) -> Photographs:
 
 
 def read_photographs(name: str, folder: Path) -> Photographs:
-    """The photographs of a name that starts in a folder. Raises BbiError E411, E415, E417, E447."""
+    """Return the photographs of a name relative to a folder. Raises BbiError E411, E415, E417, E447."""
     files = tuple(expand(name, folder))
     if not LEAST <= len(files) <= MOST:
         text = f"{name} holds {len(files):,} pictures"
@@ -70,7 +70,7 @@ def read_photographs(name: str, folder: Path) -> Photographs:
 
 
 def _span(program: Program, name: str) -> Span | None:
-    """Where the text names them; None where the command line did."""
+    """Return the span that names the photographs in the text; None if the command line named them."""
     if program.source is None:
         return None
     for statement in parse(program.source).statements:

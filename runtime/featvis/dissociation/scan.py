@@ -26,19 +26,19 @@ TOGETHER = 8  # photographs in one forward
 
 @dataclass(frozen=True)
 class Scan:
-    """``means``: layer -> (photograph, channel), each channel's mean over positions; NaN where a photograph cannot be
-    read."""
+    """The responses of layers to photographs. ``means``: layer -> (photograph, channel), each channel's mean over
+    positions; NaN where a photograph cannot be read."""
 
     photographs: Photographs
     means: dict[str, np.ndarray]
 
     def mean(self, layer: str) -> np.ndarray:
-        """(channel,): the mean over photographs and positions."""
+        """Return the mean over photographs and positions, (channel,)."""
         average: np.ndarray = np.nanmean(self.means[layer], axis=0)
         return average
 
     def strongest(self, layer: str, direction: np.ndarray, count: int) -> list[int]:
-        """The numbers of the photographs with the largest mean response along a direction (channel,), the first
+        """Return the numbers of the photographs with the largest mean response along a direction (channel,), largest
         first."""
         values = np.nan_to_num(self.means[layer] @ direction, nan=-np.inf)
         return [int(number) for number in np.argsort(-values, kind="stable")[:count]]
@@ -53,13 +53,14 @@ def scan(
     counter: passes.Passes,
     step: Callable[[int, int], None] | None = None,
 ) -> Scan:
-    """The means of some layers, from the cache or by one forward a photograph. ``model``: its key. ``step(done, all)``
-    is called after each batch. Raises BbiError E447 where too few photographs can be read, E501 to E504."""
+    """Return the means of some layers, from the cache or from one forward per photograph. ``model``: its key.
+    ``step(done, all)`` is called after each batch. Raises BbiError E447 where too few photographs can be read, E501 to
+    E504."""
     means: dict[str, np.ndarray] = {}
     for layer in layers:
-        found = _recalled(cache, _key(model, photographs, layer)) if cache is not None else None
-        if found is not None and len(found) == len(photographs.files):
-            means[layer] = found
+        cached = _recalled(cache, _key(model, photographs, layer)) if cache is not None else None
+        if cached is not None and len(cached) == len(photographs.files):
+            means[layer] = cached
     missing = [layer for layer in layers if layer not in means]
     if missing:
         means |= _scanned(adapter, photographs, missing, counter, step)
@@ -127,7 +128,8 @@ def _scanned(
 
 
 def image_of(adapter: Adapter, file: str) -> Tensor | None:
-    """(3, y, x) in [0, 1], as the network sees it; None for a file that cannot be read, which the log names."""
+    """Read an image (3, y, x) in [0, 1], as the network sees it; return None for an unreadable file, which is
+    logged."""
     try:
         return picture_of(file, file, adapter).image
     except BbiError as e:
@@ -136,11 +138,11 @@ def image_of(adapter: Adapter, file: str) -> Tensor | None:
 
 
 def channel_axis(adapter: Adapter, layer: str) -> int:
-    """The axis of channels in the layer's result, counting the batch; the classes of the output."""
+    """Return the axis of channels in the layer's result, counting the batch; of classes for the output."""
     known = adapter.description.by_name.get(layer)
     return 1 if known is None else 1 + known.axes.index("channel")
 
 
 def channel_means(activation: Tensor, axis: int) -> Tensor:
-    """(row, *layer shape) -> (row, channel): the mean over positions."""
+    """Average over positions: (row, *layer shape) -> (row, channel)."""
     return activation.movedim(axis, 1).flatten(2).mean(2) if activation.dim() > 2 else activation

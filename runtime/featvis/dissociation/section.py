@@ -19,8 +19,9 @@ STEPS = 4  # of the path integral from the mean activation
 
 @dataclass
 class Section:
-    """``upper``: the network above the cut, of rows that are pictures. ``directions`` (row, channel of the layer): each
-    row's unit. ``mean`` (channel of the cut,): what an ablated channel is set to, at every position."""
+    """The network between a cut and a layer. ``upper``: the network above the cut; its rows are pictures.
+    ``directions`` (row, channel of the layer): each row's unit. ``mean`` (channel of the cut,): the value that an
+    ablated channel is set to, at every position."""
 
     adapter: Adapter
     upper: NetworkAbove
@@ -38,8 +39,8 @@ class Section:
         self._others = [n for n in range(1, activations.dim()) if n != axis]
 
     def responses(self, numbers: np.ndarray, ablated: np.ndarray | None = None) -> np.ndarray:
-        """(row,): the response of the unit of each picture ``numbers`` (row,), where the channels ``ablated`` (row,
-        channel) are at their means."""
+        """Return the response (row,) of the unit of each picture ``numbers`` (row,) with the channels ``ablated`` (row,
+        channel) at their means."""
         owners = torch.tensor(numbers)
         masks = None if ablated is None else torch.tensor(ablated)
 
@@ -56,7 +57,7 @@ class Section:
         return self._values(make, len(numbers))
 
     def bases(self) -> np.ndarray:
-        """(picture,): the response of each picture's unit with every channel at its mean."""
+        """Return the response (picture,) of each picture's unit with every channel at its mean."""
         count = len(self.upper.activations)
 
         def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -66,17 +67,20 @@ class Section:
         return self._values(make, count)
 
     def _values(self, make: Callable[[int, int], tuple[Tensor, Tensor]], count: int) -> np.ndarray:
-        found = np.empty(count, np.float64)
+        responses = np.empty(count, np.float64)
         chunks = passes.value_chunks(self.upper, make, count, self.layer)
         axis = channel_axis(self.adapter, self.layer)
         for start, value, own in chunks:
             means = channel_means(value, axis)
-            found[start : start + len(value)] = (means * self.directions[own].to(means)).sum(1).double().cpu().numpy()
-        return found
+            responses[start : start + len(value)] = (
+                (means * self.directions[own].to(means)).sum(1).double().cpu().numpy()
+            )
+        return responses
 
     def contributions(self) -> np.ndarray:
-        """(picture, channel of the cut): the path integral of the unit's gradient from the mean activation to the
-        picture's (Sundararajan, Taly, Yan 2017), summed over positions; they add up to the response above the base."""
+        """Return (picture, channel of the cut): the path integral of the unit's gradient from the mean activation to
+        the picture's (Sundararajan, Taly, Yan 2017), summed over positions; they add up to the response above the
+        base."""
         activations = self.upper.activations
         axis = channel_axis(self.adapter, self.layer)
         difference = activations - self._mean

@@ -12,9 +12,9 @@ LEFT = 0.8  # of the other's response: what must remain for a dissociation
 
 @frozen
 class Verdict:
-    """``icon_left``: the share of the icon's response that remains without what drives the photographs that are nearest
-    to it; ``photos_left``: that of theirs without what drives the icon; ``among``: the same measure, the smaller of the
-    two shares, between the clusters of photographs."""
+    """The verdict on one icon. ``icon_left``: the share of the icon's response that remains without the channels that
+    drive the nearest cluster of photographs; ``photos_left``: the share of that cluster's response without the channels
+    that drive the icon; ``among``: the smaller of the two shares between the clusters of photographs."""
 
     cut: str
     icon_left: float
@@ -40,8 +40,8 @@ class Verdict:
 
 
 def carriers(contributions: np.ndarray, response: float) -> np.ndarray:
-    """The smallest set of channels whose contributions (channel,) sum to ``CARRIED`` of the response: bool (channel,);
-    all that raise it where they do not reach so much."""
+    """Return the smallest set of channels whose contributions (channel,) sum to ``CARRIED`` of the response, as bool
+    (channel,); all that raise it if they do not reach that share."""
     order = np.argsort(-contributions, kind="stable")
     sums = np.cumsum(contributions[order])
     raising = int((contributions > 0).sum())
@@ -53,7 +53,7 @@ def carriers(contributions: np.ndarray, response: float) -> np.ndarray:
 
 
 def clusters(contributions: np.ndarray) -> np.ndarray:
-    """(photograph, channel) -> the number of each one's cluster, 0 or 1, by the direction of its contributions."""
+    """Assign each photograph to cluster 0 or 1 by the direction of its contributions (photograph, channel)."""
     from sklearn.cluster import KMeans
 
     length = np.linalg.norm(contributions, axis=1, keepdims=True)
@@ -67,11 +67,12 @@ def clusters(contributions: np.ndarray) -> np.ndarray:
 def judged(
     cut: str, icon_left: np.ndarray, photos_left: np.ndarray, between: np.ndarray, labels: np.ndarray
 ) -> Verdict:
-    """The verdict at a cut.
+    """Return the verdict at a cut.
 
-    ``icon_left`` (cluster,): the share of the icon's response that remains without what drives each cluster.
-    ``photos_left`` (photograph,): of each photograph's response, without what drives the icon. ``between``
-    (photograph,): without what drives the other cluster; NaN where there is one cluster. ``labels``: see `clusters`.
+    ``icon_left`` (cluster,): the share of the icon's response that remains without the channels that drive each
+    cluster. ``photos_left`` (photograph,): the share of each photograph's response without those that drive the icon.
+    ``between`` (photograph,): the share without those that drive the other cluster; NaN if there is one cluster.
+    ``labels``: see `clusters`.
     """
     numbers = np.unique(labels)
     photos = np.array([photos_left[labels == n].mean() for n in numbers])
