@@ -288,7 +288,8 @@ def flows() -> View:
     early, late = factorized(8, "middle"), factorized(6, "late")
     type = FieldType("attribution", "list", ("middle", "late"), (), unit="of the later atom's score")
     classes = FieldType("score", "class", ("output",), (Axis("class", 5),))
-    fields = Node("fields", (early, late, Node("output", (), (), classes)), (), type)
+    output = Node("output", (), (("score", "logit"), ("which", ("top", 5))), classes)
+    fields = Node("fields", (early, late, output), (), type)
     nodes = [Field(n.type, Named(("group",), random.uniform(1, 9, s).astype(np.float32)), axis_coords(group=s))
              for n, s in ((early, 8), (late, 6))]  # fmt: skip
     names = {"class": Named(("class",), np.array(LABELS, object))}
