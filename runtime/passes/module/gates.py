@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from bbilang.runtime.passes.autograd import Saved
+from bbilang.runtime.passes.autograd import Saved, grad
 
 Function = Callable[[Tensor], Tensor]
 
@@ -37,7 +37,7 @@ class Gate:
             return torch.ops.aten.hardtanh_backward(gradient, x, 0.0, self.ceiling)
         with torch.enable_grad():
             given = x.detach().requires_grad_()
-            (plain,) = torch.autograd.grad(self.function(given), given, gradient)
+            (plain,) = grad(self.function(given), given, gradient)
         return plain
 
 
