@@ -103,7 +103,18 @@ class PipeWriter:
         groups = self.field_text(source) if source is not None else None
         grouped = _holes([*groups, *between, *_ONE_GROUP, end]) if groups and end != self._present(self.number) else ()
         plain = _holes([None, *between, end])
-        return replace(element, pipe=plain, class_pipe=self._class_pipe(node), group_pipe=grouped)
+        of_class = self._score_pipe(element, node) if node.type.layers == ("output",) else self._class_pipe(node)
+        return replace(element, pipe=plain, class_pipe=of_class, group_pipe=grouped)
+
+    def _score_pipe(self, element: Element, node: Node) -> tuple[str, ...]:
+        """Return the pipe from a class to its score, or to its picture where the element draws pictures; none where the
+        score is no logit, which an atom's text does not say."""
+        while node.inputs:
+            node = node.inputs[0]
+        if node.op != "output" or node.get("score") not in (None, "logit"):
+            return ()
+        portrays = self.registry.styles[element.style].portrays
+        return _holes([None, self._present(self.portrait if portrays else self.number)])
 
     def _flowing(self, member: Node, after: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield (prefix of the keys of its groups, the pipe from a group of a flow to what it leads to)."""

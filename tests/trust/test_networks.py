@@ -153,12 +153,12 @@ def test_other_classes_one_by_one(method, optimized):
     one = findings(text("class_sensitivity", method, more=", n=3"), "residual", 2, optimized)
     got = one["class_sensitivity"].values
     for number in range(2):
-        for index, index in enumerate(got["others"][number, 0].tolist()):
+        for position, index in enumerate(got["others"][number, 0].tolist()):
             assert index != CLASS
             lines = [f"b.channel | attribute(output[{c}], method={method}) | present(bars)" for c in (CLASS, index)]
             own, other = (slow.last(slow.run(line, "residual", 2), "channel")[number] for line in lines)
             want = spearmanr(own, other).statistic
-            close_to(got["correlation"][index, number, 0], want)
+            close_to(got["correlation"][position, number, 0], want)
 
 
 def test_a_method_that_ignores_the_class_is_told():
