@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -55,7 +56,8 @@ class Runner:
         self._images = self._met = 0  # images in this run, gates met in it
         self._last: tuple[int, Tensor, Cell] | None = None
         self._own: int | None = None  # the number of the layer's own gate in a run, -1 for none, None while unknown
-        self._functions = Gates(lambda x, gate: self._through(x, gate, gate.function))
+        runner = weakref.proxy(self)  # no cycle that keeps the network alive
+        self._functions = Gates(lambda x, gate: runner._through(x, gate, gate.function))
         self._functional = True  # whether gates are called as functions, until a run shows that none are
         self._cells: list[Cell] = []  # of the last call
         self.behaviour = behaviour_of(adapter)

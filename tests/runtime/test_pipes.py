@@ -22,6 +22,8 @@ TEXTS = {
     "positions": "e = b.spatial | attribute(output) | top(3) | present(bars)",
     "a channel's channels": "e = a.channel | attribute(b.channel[2]) | top(3) | present(bars)",
     "through a channel": 'e = a.channel | attribute(b.channel[2] -> output["dog"]) | top(3) | present(bars)',
+    "scores": "e = output[top(3)] | present(bars)",
+    "pictures of classes": "e = output[top(3)] | present(featvis)",
     "pixels": "e = input.pixel | attribute(output) | top(3) | present(bars)",
     "groups": GROUPS + 'e = late | attribute(output["dog"]) | present(bars)',
     "a slider": "n = slider(2, 3, 1)\ne = b | factorize(nmf, n) | attribute(output) | present(bars)",
@@ -83,6 +85,12 @@ def test_there_is_no_text_where_the_language_has_no_words(name):
     view = tiny.view_of(tiny.run(NONE[name]))
     element = next(e for e in elements(view) if e.id == "e")
     assert not [pipe for atom in element.atoms if (pipe := filled(element, atom, str)) and "output" not in atom.text]
+
+
+def test_a_probability_of_a_class_has_no_text():
+    """The text of a class asks about its logit."""
+    (element,) = elements(tiny.view_of(tiny.run("output[top(3), score=probability] | present(bars)")))
+    assert not any(filled(element, atom, str) for atom in element.atoms)
 
 
 def test_a_token():
