@@ -29,7 +29,7 @@ def test_the_page_again_from_its_numbers(name, compiled, tmp_path):
     sizes = {}
     for format in FORMATS:
         sizes[format] = again.save(tmp_path / f"page.{format}").stat().st_size
-    assert all(size > 1000 for size in sizes.values()), sizes
+    assert all(size > 1000 for format, size in sizes.items() if format != "csv"), sizes  # its rows are read below
     with (tmp_path / "page.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {row["element"] for row in csv.DictReader(file)}
     numbers = {element.id for element in steps.program.elements if element.node["style"] != "image"}
