@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 
-def webp(pixels: np.ndarray, quality: int = 82) -> bytes:
+def webp(pixels: np.ndarray, quality: int = 78) -> bytes:
     """Encode uint8 (y, x, rgb) as WebP. The same pixels give the same bytes."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=6)
