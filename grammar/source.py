@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from bbilang.grammar.frozen import frozen
 
@@ -34,6 +35,11 @@ class Source:
 
     text: str
     name: str = "<text>"
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that file names in the text are relative to: that of its file, else the working folder."""
+        return Path() if self.name.startswith("<") else Path(self.name).parent
 
     @cached_property
     def line_starts(self) -> tuple[int, ...]:

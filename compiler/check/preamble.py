@@ -311,8 +311,7 @@ class Preamble(Reporter):
 
     def _folder(self) -> Path:
         """Return the folder of the text, which file names in it are relative to."""
-        source = self.file.source
-        return Path(source.name).parent if source and not source.name.startswith("<") else Path()
+        return self.file.source.folder if self.file.source else Path()
 
     def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
         if self.options.inputs is not None:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
@@ -311,6 +312,11 @@ class Program:
     @cached_property
     def elements(self) -> tuple[Element, ...]:
         return tuple(element for interface in self.interfaces for element in interface.elements)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that file names in the text are relative to."""
+        return self.source.folder if self.source is not None else Path()
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return the value of a setting: `featvis.size`, `seed`, `states` ..."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.speeds import Speed
@@ -138,22 +138,23 @@ def dream_flops(description: ModelDescription, layers: tuple[str, ...], octaves:
     return int(icon_flops(description, layers, DREAM_MOST, min(steps, DREAM_STEPS)) * share)
 
 
+def icon_option(node: Node, program: Program, name: str) -> Any:
+    """Return an option of an element's icons: its own, else the file's setting; None if neither has it."""
+    own = node.get(name)
+    return program.setting(f"featvis.{name}") if own is None else own
+
+
 def octaves_of(node: Node, program: Program) -> int:
     """Return the number of octaves in which the pictures of an element's whole layers are made; 1 for other
     pictures."""
-    own = node.get("octaves")
-    return int(own or program.setting("featvis.octaves") or 1) if node.type.atom == "whole" else 1
+    return int(icon_option(node, program, "octaves") or 1) if node.type.atom == "whole" else 1
 
 
 def tries_and_pictures(node: Node, program: Program) -> tuple[int, int]:
     """Return (pictures made for each atom, pictures shown)."""
 
-    def option(name: str) -> int | None:
-        own: int | None = node.get(name)
-        return program.setting(f"featvis.{name}") if own is None else own
-
-    search = option("search")
+    search = icon_option(node, program, "search")
     if search and node.type.atom != "whole":
-        return search, min(option("show") or SEARCH_SHOWN, search)
-    pictures = option("diversity") or 1
+        return search, min(icon_option(node, program, "show") or SEARCH_SHOWN, search)
+    pictures = icon_option(node, program, "diversity") or 1
     return pictures, pictures

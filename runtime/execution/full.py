@@ -80,7 +80,7 @@ def _checked(
 
     checks = check(adapter, dict(zip(objectives, icons, strict=True)), job.recipe, job.photographs, job.cache, report)
     made = [replace(icon, check=checks[o]) for o, icon in zip(objectives, icons, strict=True)]
-    for objective, icon in zip(objectives, made, strict=True) if take is not None else ():
-        assert take is not None
-        take(objective, icon)
+    if take is not None:
+        for objective, icon in zip(objectives, made, strict=True):
+            take(objective, icon)
     return made

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,9 +24,10 @@ from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.device.accelerate import as_cuda_graph, autocast_bfloat16
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.fuse_batchnorm import activation_of, fused
-from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.icon import NOT_FINITE, Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.losses import Response
 from bbilang.runtime.featvis.parametrization import parametrization
+from bbilang.runtime.featvis.pixels import bytes_of, levels_of
 from bbilang.runtime.featvis.schedule import WINDOW, converged, schedule_of
 from bbilang.runtime.featvis.starts import PATIENCE, SHUT, begin, reason, starts_of, worth_repeating
 from bbilang.runtime.featvis.transforms import affine, resample
@@ -87,7 +87,7 @@ class Ascent:
         passes.probe(adapter, example, batch > 1, counter=counter, cache=cache)
         self.fixed = self.shape != (self.view, self.view)
         self.response = Response(
-            tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device
+            tuple(activation.shape[1:]), channel_axis(adapter, self.layer), batch, objective, self.device
         )
         subject = adapter if recipe.plain else fused(adapter, self.layer, example, counter)
         self.layout = torch.contiguous_format if recipe.plain else torch.channels_last
@@ -136,6 +136,18 @@ class Ascent:
         with autocast_bfloat16(self.device, not self.recipe.plain):
             return self.runner(pictures.contiguous(memory_format=self.layout)).float()
 
+    def excite_unresized(self, pictures: Tensor) -> Tensor:
+        """Return the layer's activation of pictures (batch, 3, y, x) of any size, resized only for a network that takes
+        no other than its own."""
+        return self.excite(self.fit(pictures) if self.fixed else pictures)
+
+    def slope(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return (objectives (batch,), their gradient at x (batch, ...)), where x gives the layer an activation."""
+        x = x.detach().requires_grad_()
+        values = self.response.ascended(activation(x))
+        (gradient,) = self.runner.backward(-values.sum(), [x])
+        return values.detach(), -gradient
+
     def run(self, objectives: Sequence[Objective], take: Take, step: Callable[[int], None] | None = None) -> None:
         """Make every objective's icon and pass it to ``take`` as soon as it is finished. The pictures of one diverse
         direction are consecutive and start together. ``step(left)`` is called after each step, with the largest number
@@ -170,7 +182,7 @@ class Ascent:
         first = begin(self.picture_of, source, number)
         start = None
         if objective.start is not None:
-            start = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float() / 255
+            start = levels_of(objective.start.array()) / 255
             start = F.interpolate(start, (recipe.size,) * 2, mode="bicubic", antialias=True, align_corners=False)
             start = start.clamp(0, 1).to(self.device)
             first = self.picture_of.inverse(start[0])
@@ -316,18 +328,17 @@ class Ascent:
             if self.picture_of.transparent:
                 alpha = pictures[:, 3:]
                 shown = shown * alpha + 0.5 * (1 - alpha)
-            measured = self.response.measured(self.excite(self.fit(shown) if self.fixed else shown))[slots].tolist()
-        rows = (pictures.clamp(0, 1) * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
+            measured = self.response.measured(self.excite_unresized(shown))[slots].tolist()
+        rows = bytes_of(pictures)
         sound, alive, highest = self.sound.tolist(), self.alive.tolist(), self.highest.tolist()
         shut = [not self.recipe.plain and steps >= SHUT for steps in self.shut.tolist()]
-        grey = np.full_like(rows[0], 128)
         made = [course for slot in slots if (course := self._running[slot]) is not None]
         for slot, course, objective in zip(slots, made, measured, strict=True):
             if not sound[slot]:
-                yield Icon(grey, 0.0, True, "its activations or gradients were not finite")
+                yield Icon.grey(rows[slot], NOT_FINITE)
             elif not alive[slot] or shut[slot]:
                 nearest = max(highest[slot], course.before)
-                yield Icon(grey, objective, True, reason(alive[slot], nearest, starts_of(course.objective)))
+                yield Icon.grey(rows[slot], reason(alive[slot], nearest, starts_of(course.objective)), objective)
             else:
                 yield Icon(rows[slot].copy(), objective)
 
@@ -350,8 +361,8 @@ def layer_description(adapter: Adapter, layer: str) -> LayerDescription | None:
     return known.get(layer)
 
 
-def _channel_axis(adapter: Adapter, layer: str, activation: Tensor) -> int:
-    """Return the axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
+def channel_axis(adapter: Adapter, layer: str) -> int:
+    """Return the axis of channels in the layer's result, or of classes in the scores, counting the batch."""
     description = layer_description(adapter, layer)
     return 1 + description.axes.index("channel") if description is not None and layer != OUTPUT else 1
 

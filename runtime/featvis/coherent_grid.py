@@ -20,7 +20,8 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, layer_description, move
-from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.icon import NO_GRADIENT, Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.pixels import bytes_of
 from bbilang.runtime.featvis.transforms import affine
 from bbilang.runtime.passes.adapter import Adapter
 
@@ -133,13 +134,12 @@ def _finished(ascent: Ascent, objectives: list[Objective], coefficients: Tensor,
         _assign(ascent, objectives, cells)
         with torch.no_grad():
             pictures = ascent.picture_of(coefficients[cells])
-            measured = ascent.response.measured(ascent.excite(ascent.fit(pictures) if ascent.fixed else pictures))
-        rows = (pictures.clamp(0, 1) * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
-        for row, value, cell in zip(rows, measured.tolist(), cells, strict=True):
+            measured = ascent.response.measured(ascent.excite_unresized(pictures))
+        for row, value, cell in zip(bytes_of(pictures), measured.tolist(), cells, strict=True):
             if cell < len(icons):
                 continue
             if bool(good[cell]):
                 icons.append(Icon(row.copy(), value))
             else:
-                icons.append(Icon(np.full_like(row, 128), 0.0, True, "no gradient reached the picture"))
+                icons.append(Icon.grey(row, NO_GRADIENT))
     return icons

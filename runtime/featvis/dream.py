@@ -25,7 +25,8 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent
-from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, seed_of
+from bbilang.runtime.featvis.icon import NO_GRADIENT, Icon, Objective, Recipe, Start, seed_of
+from bbilang.runtime.featvis.pixels import bytes_of, levels_of
 from bbilang.runtime.passes.adapter import Adapter
 
 STEP, ROLL = 1.5 / 255, 32
@@ -86,9 +87,9 @@ def dream_seconds(adapter: Adapter, objectives: Sequence[Objective], recipe: Rec
                 _guide(ascent, objective)
                 photo = _pixels(_start(objective, recipe), ascent)
                 small = _resized(photo, octave_sizes((photo.shape[2], photo.shape[3]), objective.octaves)[0])
-                _gradient(ascent, small)
+                ascent.slope(small, ascent.excite)
                 began = time.perf_counter()
-                float(_gradient(ascent, small).sum())
+                float(ascent.slope(small, ascent.excite)[1].sum())
                 known[key] = (time.perf_counter() - began) / small[0, 0].numel()
         seconds += known[key] * sum(_steps(objective, recipe))
     return seconds
@@ -118,7 +119,7 @@ def _steps(objective: Objective, recipe: Recipe) -> list[int]:
 
 def _pixels(start: Start, ascent: Ascent) -> Tensor:
     """Return the pixels (1, rgb, y, x) in [0, 1]."""
-    return torch.tensor(start.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
+    return levels_of(start.array()).to(ascent.device) / 255
 
 
 def _guide(ascent: Ascent, objective: Objective) -> None:
@@ -139,7 +140,8 @@ def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[
         x = base + _resized(added, size)
         for _ in range(steps):
             roll = torch.randint(-ROLL, ROLL + 1, (2,), generator=source).tolist()
-            gradient = torch.roll(_gradient(ascent, torch.roll(x, roll, (2, 3))), [-n for n in roll], (2, 3))
+            _, gradient = ascent.slope(torch.roll(x, roll, (2, 3)), ascent.excite)
+            gradient = torch.roll(gradient, [-n for n in roll], (2, 3))
             length = gradient.abs().mean()
             alive |= bool(length > 0)
             x = (x + STEP * gradient / length.clamp_min(1e-30)).clamp(0, 1)
@@ -147,15 +149,8 @@ def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[
         added = x - base
     with torch.no_grad():
         value = float(ascent.response.measured(ascent.excite(x))[0])
-    picture = (x[0] * 255).round().nan_to_num(128).byte().permute(1, 2, 0).cpu().numpy()
-    return Icon(picture, value) if alive else Icon(picture, value, True, "no gradient reached the picture")
-
-
-def _gradient(ascent: Ascent, x: Tensor) -> Tensor:
-    x = x.detach().requires_grad_()
-    value = ascent.response.ascended(ascent.excite(x)).sum()
-    (gradient,) = ascent.runner.backward(-value, [x])
-    return -gradient
+    (picture,) = bytes_of(x)
+    return Icon(picture, value) if alive else Icon(picture, value, True, NO_GRADIENT)
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:

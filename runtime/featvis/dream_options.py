@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bbilang.compiler.ir.program import Node, Program
-from bbilang.compiler.optimize.cost import octaves_of
+from bbilang.compiler.optimize.cost import icon_option, octaves_of
 from bbilang.grammar.files import beside
 from bbilang.runtime.errors import error
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def require_dream(node: Node, program: Program) -> None:
     """Raise BbiError E510 for pictures of whole layers that have octaves or a guide but are not dreams."""
     octaves, guide = octaves_of(node, program), node.get("guide")
-    if octaves > 1 and (node.get("objective") or program.setting("featvis.objective")) != "dream":
+    if octaves > 1 and icon_option(node, program, "objective") != "dream":
         raise error("E510", "only a dream has octaves", "add `objective=dream`")
     if guide is not None and octaves == 1:
         raise error(
@@ -65,9 +65,8 @@ def guide_of(node: Node, program: Program, model: ImageReader) -> np.ndarray | N
     given = node.get("guide")
     if given is None:
         return None
-    name, source = str(given[0]), program.source
-    folder = Path(source.name).parent if source is not None and not source.name.startswith("<") else Path()
-    return model.prepare(read(name if name.startswith(PREFIX) else beside(folder, name)).image)[1]
+    name = str(given[0])
+    return model.prepare(read(name if name.startswith(PREFIX) else beside(program.folder, name)).image)[1]
 
 
 def guide_name(node: Node) -> str:

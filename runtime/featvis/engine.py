@@ -22,7 +22,7 @@ from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, Take, layer_description
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
-from bbilang.runtime.featvis.losses import family
+from bbilang.runtime.featvis.losses import by_family, family
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.passes.adapter import Adapter
 
@@ -33,6 +33,7 @@ __all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualiz
 
 Progress = Callable[[int, int, float], None]
 Announce = Callable[[int, float], None]
+Find = Callable[[Objective], Icon | None]
 
 
 def visualize(
@@ -93,11 +94,11 @@ def make(
         """Pass on the icons that the cache holds for this batch size, and return the other objectives."""
         rest = []
         for objective in among:
-            record = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
-            if record is None:
+            icon = _cached(cache, model, adapter, recipe, batch, objective)
+            if icon is None:
                 rest.append(objective)
             else:
-                clock.count(take, objective, unpack(*record))
+                clock.count(take, objective, icon)
         return rest
 
     def store(size: int) -> Take:
@@ -110,11 +111,13 @@ def make(
         announce(len(missing), _seconds(adapter, missing, recipe, cache))
     asked = set(missing)
     grids = _grids(adapter, missing, recipe, counter, cache)
-    for objective, icon in chain(grids, _on_pixels(adapter, missing, recipe, counter, cache, partial(clock.step, 0))):
+    find = partial(_cached, cache, model, adapter, recipe, batch)
+    pixels = _on_pixels(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0))
+    for objective, icon in chain(grids, pixels):
         store(batch)(objective, icon)
         if objective in asked:
             clock.count(take, objective, icon)
-    groups = _by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
+    groups = by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
     for position, group in enumerate(groups):
         later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
         left = dict.fromkeys(group)
@@ -129,6 +132,14 @@ def make(
                 batch //= 2
                 left = dict.fromkeys(look_up(left))
     clock.finish()
+
+
+def _cached(
+    cache: Cache | None, model: str | None, adapter: Adapter, recipe: Recipe, batch: int, objective: Objective
+) -> Icon | None:
+    """Return the icon if the cache holds it for this batch size."""
+    record = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
+    return None if record is None else unpack(*record)
 
 
 def _grids(
@@ -146,17 +157,11 @@ def _grids(
 
 def _on_pixels(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None,
-    step: Callable[[int], None],
+    find: Find, step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
     """Make icons by gradient steps on pixels, including the candidates of a search."""
     from bbilang.runtime.featvis.dream import dreams
     from bbilang.runtime.featvis.toolbox import regularized
-
-    model = model_key(adapter) if cache is not None else None
-
-    def find(objective: Objective) -> Icon | None:
-        record = cache.get(icon_key(model, objective, recipe, recipe.batch, adapter)) if cache is not None else None
-        return None if record is None else unpack(*record)
 
     yield from dreams(adapter, [o for o in missing if o.octaves > 1], recipe, counter, cache, step)
     if own := [o for o in missing if o.on_pixels]:
@@ -188,7 +193,7 @@ def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cac
     from bbilang.runtime.featvis.toolbox import candidates
 
     seconds = dream_seconds(adapter, [o for o in missing if o.octaves > 1], recipe, cache)
-    for group in _by_family(dict.fromkeys(c for o in missing if o.octaves == 1 for c in candidates(o, recipe))):
+    for group in by_family(dict.fromkeys(c for o in missing if o.octaves == 1 for c in candidates(o, recipe))):
         batch, step = _speed(adapter, recipe, group, cache)
         steps = schedule_of(recipe).steps if group[0].regularization is None else recipe.steps
         seconds += step * steps * -(-len(_together(group)) // batch)
@@ -247,13 +252,6 @@ class _Clock:
     def finish(self) -> None:
         if self.progress:
             self.progress(self.done, self.total, 0.0)
-
-
-def _by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
-    groups: dict[tuple[object, ...], list[Objective]] = {}
-    for objective in objectives:
-        groups.setdefault(family(objective), []).append(objective)
-    return list(groups.values())
 
 
 def _together(objectives: Iterable[Objective]) -> list[Objective]:

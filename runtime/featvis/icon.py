@@ -215,6 +215,10 @@ class Objective:
         return [self.layer, self.direction, *([rest] if rest else [])]
 
 
+NOT_FINITE = "its activations or gradients were not finite"
+NO_GRADIENT = "no gradient reached the picture"
+
+
 @frozen
 class Check:
     """Whether an icon may mislead (`dissociation/`), as checked against that many ``photographs``. ``words``: why it
@@ -236,6 +240,11 @@ class Icon:
     dead: bool = False
     reason: str = ""
     check: Check | None = None
+
+    @classmethod
+    def grey(cls, like: np.ndarray, reason: str, objective: float = 0.0) -> Icon:
+        """Make a dead icon of the shape and type of a picture."""
+        return cls(np.full_like(like, 128), objective, True, reason)
 
 
 def seed_of(recipe: Recipe, objective: Objective) -> int:

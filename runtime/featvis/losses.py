@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -103,7 +105,7 @@ class Response:
 
     def _flat(self, activation: Tensor) -> Tensor:
         """Flatten to (batch, channel, position)."""
-        return activation.movedim(self.axis, 1).flatten(2) if activation.dim() > 2 else activation[:, :, None]
+        return by_position(activation, self.axis)
 
     def _alike(self, activation: Tensor) -> Tensor:
         """Return the mean cosine between a picture's Gram matrix and those of the others it is made with, (batch,)."""
@@ -115,6 +117,19 @@ class Response:
             result.append((own @ own.mT).fill_diagonal_(0.0).sum(1) / (self.pictures - 1))
         rest = len(gram) - len(result) * self.pictures
         return torch.cat([*result, gram.new_zeros(rest)])
+
+
+def by_position(activation: Tensor, axis: int) -> Tensor:
+    """Return (batch, channel, position) of a layer's activation, whose axis of channels counts the batch."""
+    return activation.movedim(axis, 1).flatten(2) if activation.dim() > 2 else activation[:, :, None]
+
+
+def by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
+    """Group objectives by their family, in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[Objective]] = {}
+    for objective in objectives:
+        groups.setdefault(family(objective), []).append(objective)
+    return list(groups.values())
 
 
 def family(objective: Objective) -> tuple[object, ...]:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,14 +22,14 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent
-from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
-from bbilang.runtime.featvis.losses import family
+from bbilang.runtime.featvis.icon import NO_GRADIENT, NOT_FINITE, Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.losses import by_family
 from bbilang.runtime.featvis.naturalness import most_natural
+from bbilang.runtime.featvis.pixels import bytes_of, levels_of
 from bbilang.runtime.featvis.regularization import Regularization, random_settings
 from bbilang.runtime.passes.adapter import Adapter
 
 LEVELS, NOISE, STEP = 255.0, 10.0, 8.0
-GREY = "no gradient reached the picture"
 
 Find = Callable[[Objective], Icon | None]
 
@@ -58,12 +57,9 @@ def regularized(
     chosen = {o: candidates(o, recipe) for o in objectives}
     every_candidate = list(dict.fromkeys(candidate for own in chosen.values() for candidate in own))
     icons = {o: icon for o in every_candidate if (icon := find(o)) is not None}
-    groups: dict[tuple[object, ...], list[Objective]] = {}
-    for objective in every_candidate:
-        if objective not in icons:
-            groups.setdefault(family(objective), []).append(objective)
-    left = sum(-(-len(group) // recipe.batch) for group in groups.values()) * recipe.steps
-    for group in groups.values():
+    groups = by_family(o for o in every_candidate if o not in icons)
+    left = sum(-(-len(group) // recipe.batch) for group in groups) * recipe.steps
+    for group in groups:
         batch = recipe.batch
         while group:
             try:
@@ -112,10 +108,14 @@ def _climb(
     x = torch.stack([_first(o, recipe, mean.cpu()) for o in slots]).to(device)
     alive = torch.zeros(len(slots), dtype=torch.bool, device=device)
     sound = torch.ones_like(alive)
+
+    def activation(x: Tensor) -> Tensor:
+        return ascent.excite_unresized(((x + mean) / LEVELS).expand(-1, 3, -1, -1))
+
     for number in range(recipe.steps):
         ascent.runner.through_relu = number < recipe.redirect
         x = shown(x, mean) - mean
-        values, gradient = _gradient(ascent, x, mean)
+        values, gradient = ascent.slope(x, activation)
         sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
         alive |= (gradient != 0).flatten(1).any(1)
         x = torch.stack([after(a, g, o.regularization, number) for a, g, o in zip(x, gradient, slots, strict=True)])
@@ -123,14 +123,13 @@ def _climb(
     ascent.runner.through_relu = False
     with torch.no_grad():
         pictures = (shown(x, mean) / LEVELS).expand(-1, 3, -1, -1)
-        measured = ascent.response.measured(_excited(ascent, pictures)).tolist()
-    rows = (pictures * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
+        measured = ascent.response.measured(ascent.excite_unresized(pictures)).tolist()
+    rows = bytes_of(pictures)
     for slot, objective in enumerate(objectives):
         if bool(sound[slot] & alive[slot]):
             yield objective, Icon(rows[slot].copy(), measured[slot])
         else:
-            reason = GREY if sound[slot] else "its activations or gradients were not finite"
-            yield objective, Icon(np.full_like(rows[slot], 128), 0.0, True, reason)
+            yield objective, Icon.grey(rows[slot], NO_GRADIENT if sound[slot] else NOT_FINITE)
 
 
 def mean_colour(normalize: Callable[[Tensor], Tensor], channels: int, device: torch.device) -> Tensor:
@@ -146,7 +145,7 @@ def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
     size = (len(mean), recipe.size, recipe.size)
     if objective.start is None:
         return torch.randn(size, generator=torch.Generator().manual_seed(seed_of(recipe, objective))) * NOISE
-    start = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float()
+    start = levels_of(objective.start.array())
     start = F.interpolate(start, size[1:], mode="bicubic", antialias=True, align_corners=False)[0].clamp(0, LEVELS)
     return (start.mean(0, keepdim=True) if len(mean) == 1 else start) - mean
 
@@ -154,20 +153,6 @@ def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
 def shown(x: Tensor, mean: Tensor) -> Tensor:
     """Convert grey levels from the mean colour to grey levels that can be shown, 0 to 255."""
     return (x + mean).clamp(0, LEVELS)
-
-
-def _gradient(ascent: Ascent, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (objectives (batch,), their gradients by x (batch, channel, y, x))."""
-    x = x.detach().requires_grad_()
-    pictures = ((x + mean) / LEVELS).expand(-1, 3, -1, -1)
-    values = ascent.response.ascended(_excited(ascent, pictures))
-    (gradient,) = ascent.runner.backward(-values.sum(), [x])
-    return values.detach(), -gradient
-
-
-def _excited(ascent: Ascent, pictures: Tensor) -> Tensor:
-    """Return the layer's activation of unresized pictures, or at the network's own size if it takes no other."""
-    return ascent.excite(ascent.fit(pictures) if ascent.fixed else pictures)
 
 
 def after(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) -> Tensor:

@@ -98,15 +98,11 @@ class Runner:
     def opened(self) -> Tensor | None:
         """Return whether the layer's own gate was open for the objective in the last backward, (batch,); None without
         one."""
-        return self._found("opened")
+        return _joined([cell.opened for cell in self._cells])
 
     def highest(self) -> Tensor | None:
         """Return how far the highest value to be raised was above the own gate's floor, (batch,); None without one."""
-        return self._found("highest")
-
-    def _found(self, what: str) -> Tensor | None:
-        rows = [getattr(cell, what) for cell in self._cells]
-        return torch.cat(rows) if rows and all(row is not None for row in rows) else None
+        return _joined([cell.highest for cell in self._cells])
 
     def __call__(self, images: Tensor) -> Tensor:
         self.counter.forward(len(images))
@@ -162,6 +158,12 @@ class Runner:
             return tuple(torch.zeros_like(x) for x in inputs)
         results = grad(loss, list(inputs), allow_unused=True)
         return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, results, strict=True))
+
+
+def _joined(rows: Sequence[Tensor | None]) -> Tensor | None:
+    """Join what each run found, (batch,); None where some found nothing."""
+    known = [row for row in rows if row is not None]
+    return torch.cat(known) if known and len(known) == len(rows) else None
 
 
 @contextmanager

@@ -103,10 +103,11 @@ class PipeWriter:
         groups = self.field_text(source) if source is not None else None
         grouped = _holes([*groups, *between, *_ONE_GROUP, end]) if groups and end != self._present(self.number) else ()
         plain = _holes([None, *between, end])
-        of_class = self._score_pipe(element, node) if node.type.layers == ("output",) else self._class_pipe(node)
+        scores = node.type.layers == ("output",)
+        of_class = self._score_pipe(element, node, between) if scores else self._class_pipe(node)
         return replace(element, pipe=plain, class_pipe=of_class, group_pipe=grouped)
 
-    def _score_pipe(self, element: Element, node: Node) -> tuple[str, ...]:
+    def _score_pipe(self, element: Element, node: Node, between: list[str | Node]) -> tuple[str, ...]:
         """Return the pipe from a class to its score, or to its picture where the element draws pictures; none where the
         score is no logit, which an atom's text does not say."""
         while node.inputs:
@@ -114,7 +115,7 @@ class PipeWriter:
         if node.op != "output" or node.get("score") not in (None, "logit"):
             return ()
         portrays = self.registry.styles[element.style].portrays
-        return _holes([None, self._present(self.portrait if portrays else self.number)])
+        return _holes([None, *between, self._present(self.portrait if portrays else self.number)])
 
     def _flowing(self, member: Node, after: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield (prefix of the keys of its groups, the pipe from a group of a flow to what it leads to)."""

@@ -17,6 +17,7 @@ from bbilang.runtime.featvis.dissociation.scan import Scan, image_of
 from bbilang.runtime.featvis.dissociation.section import Section
 from bbilang.runtime.featvis.dissociation.verdict import Verdict, carriers, clusters, judged
 from bbilang.runtime.featvis.icon import Objective
+from bbilang.runtime.featvis.pixels import levels_of
 from bbilang.runtime.models.adapter import Adapter
 
 TOP = 6  # photographs of a unit
@@ -138,7 +139,7 @@ def _read(adapter: Adapter, file: str) -> Tensor:
 
 def _as_seen(adapter: Adapter, picture: np.ndarray) -> Tensor:
     """Return an icon (3, y, x) in [0, 1] at the size of the photographs, with transparent parts on grey."""
-    pixels = torch.tensor(picture).permute(2, 0, 1).float() / 255
+    pixels = levels_of(picture)[0] / 255
     if len(pixels) == 4:
         pixels = pixels[:3] * pixels[3:] + 0.5 * (1 - pixels[3:])
     y, x = adapter.description.input_size

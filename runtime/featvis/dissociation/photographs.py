@@ -9,11 +9,12 @@ from pathlib import Path
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.files import opened
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Span
 from bbilang.runtime.errors import error
-from bbilang.runtime.inputs.images import expand
+from bbilang.runtime.inputs.images import MOST_BYTES, expand
 
 LEAST, MOST = 24, 5000
 
@@ -47,9 +48,7 @@ def _read(name: str, program: Program) -> Photographs:
     if program.description is not None and program.description.reads != "image":
         text = f"icons are checked against photographs, and {program.description.name} takes none"
         raise error("E418", text, "leave out `check`")
-    source = program.source
-    in_file = source is not None and not source.name.startswith("<")
-    return read_photographs(name, Path(source.name).parent if source is not None and in_file else Path())
+    return read_photographs(name, program.folder)
 
 
 def read_photographs(name: str, folder: Path) -> Photographs:
@@ -61,11 +60,11 @@ def read_photographs(name: str, folder: Path) -> Photographs:
     digest = hashlib.sha256()
     for file in files:
         try:
-            content = Path(file).read_bytes()
+            with opened(Path(file), MOST_BYTES) as content:
+                own = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as e:
             raise error("E411", f"{Path(file).name} cannot be opened: {e.strerror or e}") from e
-        digest.update(f"{Path(file).name} {len(content)}\n".encode())
-        digest.update(content)
+        digest.update(f"{Path(file).name} {own}\n".encode())
     return Photographs(name, files, digest.hexdigest())
 
 

@@ -16,7 +16,9 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, version_of
 from bbilang.runtime.errors import error
+from bbilang.runtime.featvis.ascent import channel_axis
 from bbilang.runtime.featvis.dissociation.photographs import LEAST, Photographs
+from bbilang.runtime.featvis.losses import by_position
 from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.passes.fallback import log
@@ -64,8 +66,8 @@ def scan(
     missing = [layer for layer in layers if layer not in means]
     if missing:
         means |= _scanned(adapter, photographs, missing, counter, step)
-        for layer in missing if cache is not None else ():
-            assert cache is not None
+    if cache is not None:
+        for layer in missing:
             stream = io.BytesIO()
             np.save(stream, means[layer], allow_pickle=False)
             cache.put(_key(model, photographs, layer), stream.getvalue(), {"kind": "photographs"})
@@ -137,12 +139,6 @@ def image_of(adapter: Adapter, file: str) -> Tensor | None:
         return None
 
 
-def channel_axis(adapter: Adapter, layer: str) -> int:
-    """Return the axis of channels in the layer's result, counting the batch; of classes for the output."""
-    known = adapter.description.by_name.get(layer)
-    return 1 if known is None else 1 + known.axes.index("channel")
-
-
 def channel_means(activation: Tensor, axis: int) -> Tensor:
-    """Average over positions: (row, *layer shape) -> (row, channel)."""
-    return activation.movedim(axis, 1).flatten(2).mean(2) if activation.dim() > 2 else activation
+    """Return the mean over positions (row, channel) of an activation (row, *layer shape)."""
+    return by_position(activation, axis).mean(2)

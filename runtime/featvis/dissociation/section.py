@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime import passes
-from bbilang.runtime.featvis.dissociation.scan import channel_axis, channel_means
+from bbilang.runtime.featvis.ascent import channel_axis
+from bbilang.runtime.featvis.dissociation.scan import channel_means
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.passes.above import NetworkAbove
 
