@@ -11,7 +11,6 @@ channel, so its mean response is compared with the 99th percentile of the photog
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from PIL import Image
 from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, make
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.passes import Passes, forward
+from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
 ROOT = Path(__file__).parent
@@ -100,8 +100,4 @@ if __name__ == "__main__":
     for name, value in (("size", 48), ("steps", 24), ("first", 0), ("count", 1280)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--photographs", type=int, default=100, dest="photos")
-    line = json.dumps(main(**vars(parser.parse_args())))
-    print(line)
-    (ROOT / "results").mkdir(exist_ok=True)
-    with (ROOT / "results" / "alive.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    print(append("alive", main(**vars(parser.parse_args()))))

@@ -11,13 +11,12 @@ Without CUDA it says so and ends with 2.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.harness import ROOT
+from benchmarks.records import append
 from benchmarks.surroundings import load as busy
 from benchmarks.surroundings import surroundings
 
@@ -121,10 +120,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("there is no CUDA device here: nothing was measured", file=sys.stderr)
         return 2
-    line = json.dumps(measure(**vars(chosen)))
-    with (ROOT / "benchmarks/results/gpu.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-    print(line)
+    print(append("gpu", measure(**vars(chosen))))
     return 0
 
 

@@ -9,14 +9,13 @@ benchmarks/results/misleading.jsonl; an interrupted run goes on where it stopped
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import work
-from benchmarks.harness import ROOT
+from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
 LAYERS = ("block3b.expand", "block4c.expand", "block5c.expand", "block6c.expand", "head")
@@ -53,9 +52,7 @@ def main() -> None:
         "row": "misleading", "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", **surroundings(),
         "photographs": len(photographs.files), "size": SIZE, "steps": STEPS, "layers": counts, "marked": marked,
     }  # fmt: skip
-    path = ROOT / "benchmarks" / "results" / "misleading.jsonl"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    append("misleading", record)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from torch import Tensor
 
 from benchmarks import work
 from benchmarks.alive import PHOTOGRAPHS, photographs
-from benchmarks.harness import ROOT
 from benchmarks.heldout import SIZES, heldout, resized, responses
+from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
 Unit = tuple[str, int]
@@ -161,8 +161,7 @@ def main() -> None:
     record |= {"date": datetime.now(UTC).isoformat(timespec="seconds"), **surroundings()}
     for name in ways:
         print(name, json.dumps(record[name]["all"]))
-    with (ROOT / "benchmarks/results/naturalness.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    append("naturalness", record)
 
 
 if __name__ == "__main__":

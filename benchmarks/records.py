@@ -6,15 +6,25 @@ processor. Among equals a full one is worth more than a quick one, and a later o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.harness import ROUNDS
+from benchmarks.harness import ROOT, ROUNDS
 
 Record = dict[str, Any]
 STOLEN = 0.02  # of the processors' time, taken by other machines
 OTHERS = 0.05  # of the processors' time, taken by other processes of this machine
 OWN = 0.5  # by how much the load may lie above our own threads
+
+
+def append(name: str, record: Record) -> str:
+    """Add a record to benchmarks/results/NAME.jsonl, and return it as the line of JSON that was written."""
+    line, folder = json.dumps(record), ROOT / "benchmarks" / "results"
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    return line
 
 
 def kind_of(record: Record) -> tuple[str, str]:

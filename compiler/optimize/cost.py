@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.speeds import Speed
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
+T = TypeVar("T")
 DREAM_SCALE, DREAM_STEPS = 1.4, 10  # between the octaves of a dream; gradient steps in each
 DREAM_MOST = 1024  # pixels of the longer side of a dream
 SEARCH_SHOWN = 9  # pictures of a random search of icons
@@ -138,23 +139,24 @@ def dream_flops(description: ModelDescription, layers: tuple[str, ...], octaves:
     return int(icon_flops(description, layers, DREAM_MOST, min(steps, DREAM_STEPS)) * share)
 
 
-def icon_option(node: Node, program: Program, name: str) -> Any:
-    """Return an option of an element's icons: its own, else the file's setting; None if neither has it."""
-    own = node.get(name)
+def icon_option(node: Node, program: Program, name: str, kind: type[T]) -> T | None:
+    """Return an option of an element's icons, of the kind that its declaration says: its own, else the file's setting;
+    None if neither has it."""
+    own: T | None = node.get(name)
     return program.setting(f"featvis.{name}") if own is None else own
 
 
 def octaves_of(node: Node, program: Program) -> int:
     """Return the number of octaves in which the pictures of an element's whole layers are made; 1 for other
     pictures."""
-    return int(icon_option(node, program, "octaves") or 1) if node.type.atom == "whole" else 1
+    return int(icon_option(node, program, "octaves", int) or 1) if node.type.atom == "whole" else 1
 
 
 def tries_and_pictures(node: Node, program: Program) -> tuple[int, int]:
     """Return (pictures made for each atom, pictures shown)."""
 
-    search = icon_option(node, program, "search")
+    search = icon_option(node, program, "search", int)
     if search and node.type.atom != "whole":
-        return search, min(icon_option(node, program, "show") or SEARCH_SHOWN, search)
-    pictures = icon_option(node, program, "diversity") or 1
+        return search, min(icon_option(node, program, "show", int) or SEARCH_SHOWN, search)
+    pictures = icon_option(node, program, "diversity", int) or 1
     return pictures, pictures

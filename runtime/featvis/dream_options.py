@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def require_dream(node: Node, program: Program) -> None:
     """Raise BbiError E510 for pictures of whole layers that have octaves or a guide but are not dreams."""
     octaves, guide = octaves_of(node, program), node.get("guide")
-    if octaves > 1 and icon_option(node, program, "objective") != "dream":
+    if octaves > 1 and icon_option(node, program, "objective", str) != "dream":
         raise error("E510", "only a dream has octaves", "add `objective=dream`")
     if guide is not None and octaves == 1:
         raise error(

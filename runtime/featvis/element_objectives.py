@@ -40,7 +40,7 @@ def pictures_per_atom(node: Node, program: Program) -> int:
 
 def searched(node: Node, program: Program) -> int:
     """Return the number of candidate pictures for each atom of an element; 0 without a search."""
-    return 0 if node.type.atom == "whole" else icon_option(node, program, "search") or 0
+    return 0 if node.type.atom == "whole" else icon_option(node, program, "search", int) or 0
 
 
 def regularization(node: Node, program: Program) -> Regularization | None:
@@ -48,11 +48,11 @@ def regularization(node: Node, program: Program) -> Regularization | None:
     search."""
     if node.type.atom == "whole":
         return None
-    own = Regularization.of({name: icon_option(node, program, name) for name in NAMES})
-    if own is not None and icon_option(node, program, "search"):
+    own = Regularization.of({name: icon_option(node, program, name, float) for name in NAMES})
+    if own is not None and searched(node, program):
         text = "a search chooses its own regularizers"
         raise error("E510", text, "leave out `search=`, or the regularizers")
-    if icon_option(node, program, "search") and icon_option(node, program, "diversity"):
+    if searched(node, program) and icon_option(node, program, "diversity", int):
         raise error("E510", "`search=` and `diversity=` do not go together", "leave out one of them")
     return own
 
@@ -61,17 +61,17 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
     """Write notes for the legend on how an element's icons differ from the default."""
     program, recipe = results.program, results.recipe
     notes: list[str] = []
-    count, kind = pictures_per_atom(node, program), icon_option(node, program, "objective") or "caricature"
+    count, kind = pictures_per_atom(node, program), icon_option(node, program, "objective", str) or "caricature"
     if node.type.atom == "whole":
         dream = "a dream: it starts from the input and raises whatever the layer responds to"
         notes.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
-    elif icon_option(node, program, "start") == "input":
+    elif icon_option(node, program, "start", str) == "input":
         notes.append("the icons start from the input")
     if signed_coefficients(node):
         notes.append("the icon of a negative number shows the other end of the component")
-    if node.type.atom != "whole" and icon_option(node, program, "negative"):
+    if node.type.atom != "whole" and icon_option(node, program, "negative", bool):
         notes.append("the icons show the other end of the direction: as little of it as possible")
-    if node.type.atom != "whole" and icon_option(node, program, "place"):
+    if node.type.atom != "whole" and icon_option(node, program, "place", bool):
         notes.append("an icon of an atom with a position is made for that position")
     search, pixels = searched(node, program), regularization(node, program)
     if pixels is not None:
@@ -94,14 +94,14 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
 
     whole = node.type.atom == "whole"
     components = () if whole else _components(field)
-    positioned = not whole and bool(icon_option(node, run.program, "place")) and {"y", "x"} <= field.coords.keys()
-    begins = whole or icon_option(node, run.program, "start") == "input"
+    positioned = not whole and bool(icon_option(node, run.program, "place", bool)) and {"y", "x"} <= field.coords.keys()
+    begins = whole or icon_option(node, run.program, "start", str) == "input"
     separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
     if positioned:
         components = tuple(dict.fromkeys((*components, "y", "x")))
-    pictures, negative = pictures_per_atom(node, run.program), bool(icon_option(node, run.program, "negative"))
+    pictures, negative = pictures_per_atom(node, run.program), bool(icon_option(node, run.program, "negative", bool))
     pixels, search = regularization(node, run.program), searched(node, run.program)
-    kind = (icon_option(node, run.program, "objective") or "caricature") if whole else "direction"
+    kind = (icon_option(node, run.program, "objective", str) or "caricature") if whole else "direction"
     require_dream(node, run.program)
     octaves = octaves_of(node, run.program)
     layered = "layer" in field.coords
@@ -139,7 +139,7 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
         others = {"place": positioned, "start": begins, "negative": negative, "search": bool(search)}
-        _require_plain(others | {name: icon_option(node, run.program, name) is not None for name in NAMES})
+        _require_plain(others | {name: icon_option(node, run.program, name, float) is not None for name in NAMES})
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
 

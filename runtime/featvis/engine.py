@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from bbilang.grammar.diagnostic import BbiError
@@ -110,10 +109,8 @@ def make(
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe, cache))
     asked = set(missing)
-    grids = _grids(adapter, missing, recipe, counter, cache)
     find = partial(_cached, cache, model, adapter, recipe, batch)
-    pixels = _on_pixels(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0))
-    for objective, icon in chain(grids, pixels):
+    for objective, icon in _apart(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0)):
         store(batch)(objective, icon)
         if objective in asked:
             clock.count(take, objective, icon)
@@ -155,14 +152,16 @@ def _grids(
                 yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 
 
-def _on_pixels(
+def _apart(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None,
     find: Find, step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
-    """Make icons by gradient steps on pixels, including the candidates of a search."""
+    """Make the icons that share no slots with others: cells of coherent grids, dreams, and those by steps on pixels,
+    the candidates of a search among them."""
     from bbilang.runtime.featvis.dream import dreams
     from bbilang.runtime.featvis.toolbox import regularized
 
+    yield from _grids(adapter, missing, recipe, counter, cache)
     yield from dreams(adapter, [o for o in missing if o.octaves > 1], recipe, counter, cache, step)
     if own := [o for o in missing if o.on_pixels]:
         yield from regularized(adapter, own, recipe, counter, cache, find, step)

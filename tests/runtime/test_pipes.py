@@ -23,6 +23,7 @@ TEXTS = {
     "a channel's channels": "e = a.channel | attribute(b.channel[2]) | top(3) | present(bars)",
     "through a channel": 'e = a.channel | attribute(b.channel[2] -> output["dog"]) | top(3) | present(bars)',
     "scores": "e = output[top(3)] | present(bars)",
+    "magnitudes of scores": "e = [output[0], output[5]] | abs | present(bars)",
     "pictures of classes": "e = output[top(3)] | present(featvis)",
     "pixels": "e = input.pixel | attribute(output) | top(3) | present(bars)",
     "groups": GROUPS + 'e = late | attribute(output["dog"]) | present(bars)',
