@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.passes.adapter import Adapter
 
 DREAM_DRAFT = 256  # pixels of the longer side of a dream in a draft
-FORMAT = 5  # raise it when the same recipe gives another picture: it is part of the cache key
+FORMAT = 6  # raise it when the same recipe gives another picture: it is part of the cache key
 
 
 @frozen

@@ -117,6 +117,16 @@ def test_what_is_least_of_a_shut_unit(make_stub):
     assert before[1].mean() < values_of(adapter, np.full((32, 32, 3), 128, np.uint8))[0][1].mean() + 0.05
 
 
+def test_less_of_a_unit_that_is_shut_everywhere(make_stub):
+    """It is no unit that cannot be opened: a unit of brightness gets a dark picture."""
+    adapter = planted(make_stub, nn.ReLU(), -20.0)
+    with torch.no_grad():
+        adapter.module[0].weight[1] = 1 / 48
+    (icon,) = visualize(adapter, [Objective("1", 1, negative=True)], RECIPE)
+    assert not icon.dead and icon.objective == 0.0, icon.reason
+    assert icon.picture.mean() < 100, "darker than grey"
+
+
 @pytest.mark.parametrize("kind", ["gelu", "silu", "sigmoid", "hardswish"])
 def test_the_gradient_of_an_open_gate_is_torchs(make_stub, kind):
     adapter = planted(make_stub, GATES[kind], 0.0)

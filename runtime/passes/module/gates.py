@@ -78,7 +78,8 @@ class Cell:
 
     def __init__(self) -> None:
         self.own = False
-        self.opened: Tensor | None = None  # (batch,): some unit that is to be higher rises, or is at the ceiling
+        # (batch,): some unit that is to be higher rises, or is at the ceiling; or all are to be lower, and one is shut
+        self.opened: Tensor | None = None
         self.highest: Tensor | None = None  # (batch,): of those, the highest value before the gate, less the floor
 
 
@@ -117,8 +118,9 @@ class Redirected(torch.autograd.Function):
         low, high = x <= gate.floor, x >= gate.ceiling
         shut = ~((gradient != 0) & ~low & ~high).flatten(1).any(1)
         if cell.own:
-            up = gradient < 0
-            cell.opened = ~shut | (high & up).flatten(1).any(1)
+            up, down = gradient < 0, gradient > 0
+            beyond = (high & up) | (low & down & ~_wide(up.flatten(1).any(1), x))  # past an end that it is driven to
+            cell.opened = ~shut | beyond.flatten(1).any(1)
             cell.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
         elif isinstance(rows, Tensor):
             shut = shut & rows
