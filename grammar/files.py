@@ -49,6 +49,11 @@ def beside(folder: Path, name: str) -> Path:
     return path if name.startswith("~") and path.is_absolute() else folder / path
 
 
+def inside(path: Path, root: Path | None) -> bool:
+    """Return whether a path lies in the folder that a text's files may not leave; None: there is none."""
+    return root is None or path.resolve().is_relative_to(root.resolve())
+
+
 def short(name: str | os.PathLike[str]) -> str:
     """Shorten a name for a message."""
     text = os.fspath(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.grammar.files import beside, read_text, short
+from bbilang.grammar.files import beside, inside, read_text, short
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source, Span
 
@@ -22,7 +22,7 @@ def read(statement: ast.Use, folder: Path, root: Path | None, open_files: tuple[
         path = beside(folder, name).resolve()
     except (OSError, RuntimeError) as error:
         raise _unreadable(span, name, error) from error
-    if root is not None and not path.is_relative_to(root.resolve()):
+    if not inside(path, root):
         raise at(span, "E242", f'"{name}" lies outside of the folder given with `--root`')
     if path in open_files:
         raise at(span, "E241", f'"{name}" uses this file in turn', "files cannot use each other in a circle")

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bbilang.compiler.contract import Fail
-from bbilang.grammar.files import beside, read_bytes, short
+from bbilang.grammar.files import beside, inside, read_bytes, short
 from bbilang.grammar.frozen import frozen
 
 LARGEST = 32 * 1024 * 1024
 MOST = 10_000  # boxes of one page
 SHOWN = 6  # names that a message lists
 UNNAMED = re.compile(r"picture \d+")
-SAMPLE = "sample:"
+SAMPLE = "sample:"  # of a picture that comes with a package
 HELP = (
     'as COCO writes it, {"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id", "bbox": '
     '[x, y, width, height]}], "categories": [{"id", "name"}]}, or a list of {"name", "bndbox": {"xmin", "ymin", '
@@ -54,7 +54,7 @@ def read(name: str, context: FileContext) -> tuple[Row, ...]:
 def _json(name: str, context: FileContext) -> Any:
     try:
         path = beside(context.folder, name).resolve()
-        if context.root is not None and not path.is_relative_to(context.root.resolve()):
+        if not inside(path, context.root):
             _fail(f'"{name}" lies outside of the folder given with `--root`')
         raw = read_bytes(path, LARGEST)
     except FileNotFoundError:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from bbilang.compiler.check.arguments.bounding_boxes import FileContext
+from bbilang.compiler.check.arguments.bounding_boxes import SAMPLE, FileContext
 from bbilang.compiler.contract import Fail
-from bbilang.grammar.files import beside, read_bytes, short
+from bbilang.grammar.files import beside, inside, read_bytes, short
 
 LARGEST = 1024**3
-SAMPLE = "sample:"
 
 
 def read(name: str, parameter: str, context: FileContext) -> tuple[str, str]:
@@ -18,7 +17,7 @@ def read(name: str, parameter: str, context: FileContext) -> tuple[str, str]:
     sample = name.startswith(SAMPLE)
     try:
         path = beside(context.folder, name)
-        if not sample and context.root is not None and not path.resolve().is_relative_to(context.root.resolve()):
+        if not sample and not inside(path, context.root):
             _fail(f"{short(name)} lies outside of the folder given with `--root`", parameter)
         files = context.expand(name if sample or "://" in name else str(path))
         if len(files) != 1:
