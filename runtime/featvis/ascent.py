@@ -29,7 +29,7 @@ from bbilang.runtime.featvis.losses import Response
 from bbilang.runtime.featvis.parametrization import parametrization
 from bbilang.runtime.featvis.pixels import bytes_of, levels_of
 from bbilang.runtime.featvis.schedule import WINDOW, converged, schedule_of
-from bbilang.runtime.featvis.starts import PATIENCE, SHUT, begin, reason, starts_of, worth_repeating
+from bbilang.runtime.featvis.starts import PATIENCE, SHUT, initial_parameters, reason, starts_of, worth_repeating
 from bbilang.runtime.featvis.transforms import affine, resample
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.fallback import log
@@ -42,9 +42,9 @@ Take = Callable[[Objective, Icon], None]
 
 @dataclass
 class _RunningIcon:
-    """An icon in progress: its transforms (step, 2, 3), its own noise generator, its current and its last step; the
-    number of earlier starts, of repetitions of its first steps since, and the highest value before the nonlinearity, in
-    this start and in earlier ones."""
+    """An icon in progress. ``maps``: its transforms (step, 2, 3). ``source``: its own noise generator. ``end``: its
+    last step. ``start``: the number of earlier starts; ``repeats``: how often its first steps were repeated since.
+    ``highest`` and ``before``: the highest value before the nonlinearity, in this start and in earlier ones."""
 
     objective: Objective
     maps: Tensor
@@ -73,8 +73,8 @@ class Ascent:
     ):
         self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
         if objective.pictures > batch:
-            text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
-            raise error("E510", text, "ask for fewer pictures, or for a larger batch")
+            text = f"{objective.pictures} pictures that differ are made in one batch, and the batch has {batch} slots"
+            raise error("E510", text, "request fewer pictures, or a larger batch")
         self.device = torch.device(adapter.device)
         self.schedule = schedule_of(recipe)
         self.transforms = recipe.transforms.within(recipe.size, adapter.description.input_size)
@@ -82,7 +82,7 @@ class Ascent:
         self.picture_of = parametrization(recipe, self.device, self.grey)
         self.view = recipe.transforms.view_size(recipe.size) if recipe.plain else recipe.size
         example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
-        example = self.given(example.to(self.device))
+        example = self.network_channels(example.to(self.device))
         self.shape, example, activation = _network_size(adapter, self.layer, example, counter)
         passes.probe(adapter, example, batch > 1, counter=counter, cache=cache)
         self.fixed = self.shape != (self.view, self.view)
@@ -102,8 +102,8 @@ class Ascent:
         empty = torch.zeros(self.batch, *self.picture_of.shape, device=self.device)
         self.coefficients, self.mean, self.square = empty, torch.zeros_like(empty), torch.zeros_like(empty)
         self.total = torch.zeros(self.batch, device=self.device)
-        self.sound = torch.ones(self.batch, dtype=torch.bool, device=self.device)
-        self.alive = torch.zeros_like(self.sound)
+        self.finite = torch.ones(self.batch, dtype=torch.bool, device=self.device)
+        self.alive = torch.zeros_like(self.finite)
         self.shut = torch.zeros(self.batch, device=self.device)  # steps in a row in which the unit was
         self.highest = torch.full_like(self.shut, -torch.inf)  # value before the nonlinearity
 
@@ -125,26 +125,26 @@ class Ascent:
             return pictures
         return F.interpolate(pictures, self.shape, mode="bilinear", antialias=True, align_corners=False)
 
-    def given(self, pictures: Tensor) -> Tensor:
-        """Return pictures (batch, 3, y, x) with the channels that the network takes: one of the three equal ones for
-        grey."""
+    def network_channels(self, pictures: Tensor) -> Tensor:
+        """Return pictures (batch, 3, y, x) with the channels that the network takes: for grey input, one of the three
+        equal channels."""
         return pictures[:, :1] if self.grey else pictures
 
     def excite(self, pictures: Tensor) -> Tensor:
         """Return the layer's activation of pictures (batch, 3, y, x)."""
-        pictures = self.given(pictures)
+        pictures = self.network_channels(pictures)
         with autocast_bfloat16(self.device, not self.recipe.plain):
             return self.runner(pictures.contiguous(memory_format=self.layout)).float()
 
     def excite_unresized(self, pictures: Tensor) -> Tensor:
-        """Return the layer's activation of pictures (batch, 3, y, x) of any size, resized only for a network that takes
-        no other than its own."""
+        """Return the layer's activation of pictures (batch, 3, y, x) of any size, resized only for a network with a
+        fixed input size."""
         return self.excite(self.fit(pictures) if self.fixed else pictures)
 
-    def slope(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Return (objectives (batch,), their gradient at x (batch, ...)), where x gives the layer an activation."""
+    def value_and_gradient(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return (objectives (batch,), their gradient at x (batch, ...)); ``activation`` maps x to the layer's."""
         x = x.detach().requires_grad_()
-        values = self.response.ascended(activation(x))
+        values = self.response.surrogate(activation(x))
         (gradient,) = self.runner.backward(-values.sum(), [x])
         return values.detach(), -gradient
 
@@ -163,7 +163,7 @@ class Ascent:
                         self._begin(index, queue.popleft())
             self._advance()
             finished = [slot for slot, icon in enumerate(self._running) if icon and self._at_end(slot, icon)]
-            if together > 1:  # they leave together as they came
+            if together > 1:  # pictures of one diverse direction also leave together
                 waiting = {s // together for s in range(self.batch) if self._running[s] and s not in finished}
                 finished = [slot for slot in finished if slot // together not in waiting]
             if finished:
@@ -179,7 +179,7 @@ class Ascent:
     def _begin(self, slot: int, objective: Objective, number: int = 0, before: float = -math.inf) -> None:
         """Begin an icon in a slot, for the ``number``-th time: its coefficients, moments, transforms and objective."""
         recipe, source = self.recipe, torch.Generator().manual_seed(seed_of(self.recipe, objective) + number)
-        first = begin(self.picture_of, source, number)
+        first = initial_parameters(self.picture_of, source, number)
         start = None
         if objective.start is not None:
             start = levels_of(objective.start.array()) / 255
@@ -192,7 +192,7 @@ class Ascent:
         for state in (self.mean, self.square, self.total, self.shut):
             state[slot] = 0.0
         self.highest[slot] = -torch.inf
-        self.sound[slot], self.alive[slot] = True, False
+        self.finite[slot], self.alive[slot] = True, False
         self.coefficients[slot] = first.to(self.device)
         target = None
         if objective.kind == "caricature" and start is not None:
@@ -204,34 +204,36 @@ class Ascent:
 
     def _advance(self) -> None:
         """Advance all slots by one step."""
-        courses = self._running
-        maps = torch.stack([c.maps[min(c.step, len(c.maps) - 1)] if c else torch.zeros(2, 3) for c in courses])
-        sizes = torch.tensor([self.schedule.size(c.step, c.end) if c and c.step < c.end else 0.0 for c in courses])
-        redirected = [c is not None and c.step < self.recipe.redirect for c in courses]
+        running = self._running
+        maps = torch.stack([c.maps[min(c.step, len(c.maps) - 1)] if c else torch.zeros(2, 3) for c in running])
+        sizes = torch.tensor([self.schedule.size(c.step, c.end) if c and c.step < c.end else 0.0 for c in running])
+        redirected = [c is not None and c.step < self.recipe.redirect for c in running]
         last = min(self.recipe.redirect, self.schedule.steps - 1)
-        judged = torch.tensor([c is not None and c.step >= last for c in courses])
-        given = [maps.to(self.device), sizes.to(self.device), judged.to(self.device)]
+        counted = torch.tensor([c is not None and c.step >= last for c in running])
+        arguments = [maps.to(self.device), sizes.to(self.device), counted.to(self.device)]
         if self.picture_of.transparent:
-            given.append(self._backgrounds().to(self.device))
+            arguments.append(self._backgrounds().to(self.device))
         self.runner.through_relu = torch.tensor(redirected, device=self.device) if any(redirected) else False
         if any(redirected) or self.device.type != "cuda" or self.recipe.plain:
-            self._step(*given)
+            self._step(*arguments)
         else:
-            self._replay(given)
-        for course in courses:
-            if course:
-                course.step += 1
+            self._replay(arguments)
+        for icon in running:
+            if icon:
+                icon.step += 1
 
-    def _step(self, maps: Tensor, sizes: Tensor, judged: Tensor, backgrounds: Tensor | None = None) -> None:
+    def _step(self, maps: Tensor, sizes: Tensor, counted: Tensor, backgrounds: Tensor | None = None) -> None:
         """Update all slots: render, forward, backward, optimizer step. Works in place and reads no value on the
-        host."""
+        host. ``counted`` (batch,): the icons for which a gradient in this step shows that they are alive."""
         values, gradient = self.ascend(self.coefficients, maps, backgrounds)
-        self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
+        self.finite &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
         reached = (gradient != 0).flatten(1).any(1)
-        self.alive |= judged & reached
+        self.alive |= counted & reached
         self._note_shut(reached)
         self.total += values
-        move(self.coefficients, self.mean, self.square, gradient, sizes * self.picture_of.stride, self.schedule.moments)
+        adam_step(
+            self.coefficients, self.mean, self.square, gradient, sizes * self.picture_of.stride, self.schedule.moments
+        )
 
     def _note_shut(self, reached: Tensor) -> None:
         opened, highest = self.runner.opened(), self.runner.highest()
@@ -249,73 +251,73 @@ class Ascent:
         if backgrounds is not None:
             alpha = view[:, 3:].clamp(0, 1)
             view, clear = view[:, :3] * alpha + backgrounds * (1 - alpha), 1 - pictures[:, 3].mean((1, 2))
-        values = self.response.ascended(self.excite(self.fit(view)))
+        values = self.response.surrogate(self.excite(self.fit(view)))
         if clear is not None:
             values = values * clear
         (gradient,) = self.runner.backward(-values.sum(), [coefficients])
         return values.detach(), gradient
 
-    def _replay(self, given: list[Tensor]) -> None:
+    def _replay(self, arguments: list[Tensor]) -> None:
         if self._graph is None:
             moving = (self.coefficients, self.mean, self.square, self.total, self.shut, self.highest)
-            state = (*moving, self.sound, self.alive)
+            state = (*moving, self.finite, self.alive)
             before = [tensor.clone() for tensor in state]
-            self._graph = as_cuda_graph(self._step, self.device, *given)
+            self._graph = as_cuda_graph(self._step, self.device, *arguments)
             for tensor, value in zip(state, before, strict=True):
                 tensor.copy_(value)
         if self._graph != self._step:  # a graph is not counted by the runner
             self.counter.forward(self.batch)
             self.counter.backward(self.batch)
-        self._graph(*given)
+        self._graph(*arguments)
 
     def _backgrounds(self) -> Tensor:
         """Draw backgrounds (batch, 3, side, side) of coarse noise, each from its icon's own generator: transparent
         parts cannot rely on any one background."""
         rows = []
-        for course in self._running:
-            source = course.source if course else torch.Generator().manual_seed(0)
+        for icon in self._running:
+            source = icon.source if icon else torch.Generator().manual_seed(0)
             coarse = torch.rand(3, 8, 8, generator=source)
             rows.append(F.interpolate(coarse[None], (self._side,) * 2, mode="bilinear", align_corners=False)[0])
         return torch.stack(rows)
 
-    def _at_end(self, slot: int, course: _RunningIcon) -> bool:
+    def _at_end(self, slot: int, icon: _RunningIcon) -> bool:
         """Return whether an icon is done: at its last step, or dead. The last step moves forward once the icon has
         converged, and back while its unit is shut."""
-        course.done = course.done or self._judged(slot, course)
-        return course.done
+        icon.done = icon.done or self._check_end(slot, icon)
+        return icon.done
 
-    def _judged(self, slot: int, course: _RunningIcon) -> bool:
-        last, since = course.step >= course.end, course.step - self.recipe.redirect
+    def _check_end(self, slot: int, icon: _RunningIcon) -> bool:
+        last, since = icon.step >= icon.end, icon.step - self.recipe.redirect
         if self.schedule.patient:
             return last
         window = since > 0 and since % WINDOW == 0
         if (last or window or since == PATIENCE) and float(self.shut[slot]) >= SHUT:
-            return not self._again(slot, course)
+            return not self._retry(slot, icon)
         if last:
             return True
-        if since == PATIENCE and not bool(self.alive[slot] & self.sound[slot]):
+        if since == PATIENCE and not bool(self.alive[slot] & self.finite[slot]):
             return True
         if window:
-            course.windows.append(float(self.total[slot]) / WINDOW)
-            if converged(course.windows):
-                course.end = min(course.end, course.step + self.schedule.tail)
+            icon.windows.append(float(self.total[slot]) / WINDOW)
+            if converged(icon.windows):
+                icon.end = min(icon.end, icon.step + self.schedule.tail)
         if window or since == 0:
             self.total[slot] = 0.0
         return False
 
-    def _again(self, slot: int, course: _RunningIcon) -> bool:
-        """Repeat an icon's first steps, from its present state or from another start; return False when every option
-        was tried."""
-        if not bool(self.sound[slot]):
+    def _retry(self, slot: int, icon: _RunningIcon) -> bool:
+        """Repeat an icon's first steps, from its present state or from another start; return False when no option is
+        left."""
+        if not bool(self.finite[slot]):
             return False
         highest = float(self.highest[slot])
-        if bool(self.alive[slot]) and worth_repeating(course.repeats, highest, course.highest):
-            course.repeats, course.highest, course.step = course.repeats + 1, highest, 0
-            course.end = self.schedule.steps
-            course.windows.clear()
+        if bool(self.alive[slot]) and worth_repeating(icon.repeats, highest, icon.highest):
+            icon.repeats, icon.highest, icon.step = icon.repeats + 1, highest, 0
+            icon.end = self.schedule.steps
+            icon.windows.clear()
             return True
-        if course.start + 1 < starts_of(course.objective):
-            self._begin(slot, course.objective, course.start + 1, max(highest, course.before))
+        if icon.start + 1 < starts_of(icon.objective):
+            self._begin(slot, icon.objective, icon.start + 1, max(highest, icon.before))
             return True
         return False
 
@@ -330,20 +332,20 @@ class Ascent:
                 shown = shown * alpha + 0.5 * (1 - alpha)
             measured = self.response.measured(self.excite_unresized(shown))[slots].tolist()
         rows = bytes_of(pictures)
-        sound, alive, highest = self.sound.tolist(), self.alive.tolist(), self.highest.tolist()
+        finite, alive, highest = self.finite.tolist(), self.alive.tolist(), self.highest.tolist()
         shut = [not self.recipe.plain and steps >= SHUT for steps in self.shut.tolist()]
-        made = [course for slot in slots if (course := self._running[slot]) is not None]
-        for slot, course, objective in zip(slots, made, measured, strict=True):
-            if not sound[slot]:
+        made = [running for slot in slots if (running := self._running[slot]) is not None]
+        for slot, running, objective in zip(slots, made, measured, strict=True):
+            if not finite[slot]:
                 yield Icon.grey(rows[slot], NOT_FINITE)
             elif not alive[slot] or shut[slot]:
-                nearest = max(highest[slot], course.before)
-                yield Icon.grey(rows[slot], reason(alive[slot], nearest, starts_of(course.objective)), objective)
+                nearest = max(highest[slot], running.before)
+                yield Icon.grey(rows[slot], reason(alive[slot], nearest, starts_of(running.objective)), objective)
             else:
                 yield Icon(rows[slot].copy(), objective)
 
 
-def move(
+def adam_step(
     coefficients: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, sizes: Tensor, moments: tuple[float, float]
 ) -> None:
     """Take a step of Adam (Kingma and Ba, ICLR 2015), in place, with a step size (batch,) for each picture that
@@ -371,13 +373,13 @@ def _network_size(
     adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes
 ) -> tuple[tuple[int, int], Tensor, Tensor]:
     """Return (size (y, x) of the network's input, an example input, the layer's activation of it): the size of the
-    view, else the only one that the network takes."""
+    view, or the network's own size where it takes no other."""
     try:
         return (example.shape[2], example.shape[3]), example, activation_of(adapter, layer, example[:1], counter)
     except BbiError:
         raise
-    except Exception as e:  # the model's own: a network for one size says so in many ways
-        log.info("`%s` does not run on %s: %r; its own input size is taken", layer, tuple(example.shape[2:]), e)
+    except Exception as e:  # raised by the model's code: a network with a fixed input size may raise anything
+        log.info("`%s` does not run on %s: %r; its own input size is used", layer, tuple(example.shape[2:]), e)
         y, x = adapter.description.input_size
         example = F.interpolate(example, (int(y), int(x)), mode="bilinear", align_corners=False)
         return (int(y), int(x)), example, activation_of(adapter, layer, example[:1], counter)

@@ -3,8 +3,8 @@
 A cell's picture is to_rgb(.7 unique + .5 sum over groups of share * group) in the space of the coefficients, where a
 group is a picture that all cells share and a cell's share of it is the spatial factor of a non-negative factorization
 of all the cells' vectors, divided by its largest (Olah, Satyanarayan, Johnson, Carter, Schubert, Ye, Mordvintsev, "The
-Building Blocks of Interpretability", Distill 2018, activation grids, and its notebook). All cells climb together, so
-a cell is known by its whole grid (`icon.Grid`), to the cache too.
+Building Blocks of Interpretability", Distill 2018, activation grids, and its notebook). All cells are optimized
+together, so a cell is identified by its whole grid (`icon.Grid`), in the cache too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
-from bbilang.runtime.featvis.ascent import Ascent, layer_description, move
+from bbilang.runtime.featvis.ascent import Ascent, adam_step, layer_description
 from bbilang.runtime.featvis.icon import NO_GRADIENT, Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.pixels import bytes_of
 from bbilang.runtime.featvis.transforms import affine
 from bbilang.runtime.passes.adapter import Adapter
 
-OWN, SHARED = 0.7, 0.5  # the article's
+OWN, SHARED = 0.7, 0.5  # as in the article
 
 
 def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
     positive = np.maximum(np.asarray(vectors, np.float64), 0)
     groups = min(groups, *positive.shape)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not to the last digit: shares need none
+        warnings.simplefilter("ignore")  # on convergence: shares need no exact solution
         weights = NMF(groups, init="nndsvd").fit_transform(positive) if positive.any() else positive[:, :groups]
     return weights / np.maximum(weights.max(0, keepdims=True), 1e-12)
 
@@ -52,12 +52,12 @@ def coherent(
 ) -> list[Icon]:
     """Make one icon per row of ``vectors`` (cell, channel), in their order, with that many shared pictures.
 
-    Memory grows with the cells' coefficients; activations are bounded by the recipe's batch, which out-of-memory
-    halves. Raises BbiError E504 (memory), E510 (vectors).
+    Memory grows with the cells' coefficients; activations are bounded by the recipe's batch, which is halved
+    when memory runs out. Raises BbiError E504 (memory), E510 (vectors).
     """
     recipe = recipe or Recipe()
-    known = layer_description(adapter, layer)
-    layer = layer if known is None else known.name
+    description = layer_description(adapter, layer)
+    layer = layer if description is None else description.name
     objectives = [Objective(layer, tuple(map(float, row))) for row in vectors]
     if not objectives:
         return []
@@ -70,14 +70,14 @@ def coherent(
             with Ascent(adapter, objectives[0], recipe, batch, counter or passes.Passes(), cache) as ascent:
                 for objective in objectives:
                     ascent.response.check(objective)
-                return _climb(ascent, objectives, share)
+                return _optimize(ascent, objectives, share)
         except BbiError as e:
             if not passes.is_out_of_memory(e) or batch == 1:
                 raise
             batch //= 2
 
 
-def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[Icon]:
+def _optimize(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[Icon]:
     recipe, schedule, device = ascent.recipe, ascent.schedule, ascent.device
     sources = [torch.Generator().manual_seed(seed_of(recipe, o)) for o in objectives]
     own = torch.stack([ascent.picture_of.initial(s) for s in sources]).to(device)
@@ -90,7 +90,7 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
         (group, torch.zeros_like(group), torch.zeros_like(group)),
     ]
     alive = torch.zeros(len(own), dtype=torch.bool, device=device)
-    sound = torch.ones_like(alive)
+    finite = torch.ones_like(alive)
     for step in range(schedule.steps):
         ascent.runner.through_relu = step < recipe.redirect
         size = schedule.size(step, schedule.steps) * ascent.picture_of.stride
@@ -98,20 +98,20 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
         for cells in _batches(len(own), ascent.batch):
             _assign(ascent, objectives, cells)
             maps = affine(draws[step, cells], recipe.size, ascent.view).to(device)
-            values, gradient = ascent.ascend(mixed(own[cells], group, share[cells]), maps)
+            values, gradient = ascent.ascend(mix(own[cells], group, share[cells]), maps)
             fresh = torch.tensor([n == 0 or cells[n] > cells[n - 1] for n in range(len(cells))], device=device)
-            gradient = gradient * fresh.view(-1, *[1] * (gradient.dim() - 1))  # a filled-up batch counts a cell once
+            gradient = gradient * fresh.view(-1, *[1] * (gradient.dim() - 1))  # a padded batch counts a cell once
             distinct = [cell for cell, new in zip(cells, fresh.tolist(), strict=True) if new]
             own_gradient[distinct] = OWN * gradient[: len(distinct)]
             group_gradient += SHARED * torch.einsum("bg,b...->g...", share[cells], gradient)
-            sound[distinct] &= torch.isfinite(values[: len(distinct)])
+            finite[distinct] &= torch.isfinite(values[: len(distinct)])
             alive[distinct] |= (gradient[: len(distinct)] != 0).flatten(1).any(1)
         for (tensor, mean, square), gradient in zip(state, (own_gradient, group_gradient), strict=True):
-            move(tensor, mean, square, gradient, torch.full((len(tensor),), size, device=device), schedule.moments)
-    return _finished(ascent, objectives, mixed(own, group, share), sound & alive)
+            adam_step(tensor, mean, square, gradient, torch.full((len(tensor),), size, device=device), schedule.moments)
+    return _finished(ascent, objectives, mix(own, group, share), finite & alive)
 
 
-def mixed(own: Tensor, group: Tensor, share: Tensor) -> Tensor:
+def mix(own: Tensor, group: Tensor, share: Tensor) -> Tensor:
     """Mix coefficients of cells (cell, ...): .7 own (cell, ...) + .5 of groups' (group, ...), by share (cell,
     group)."""
     return OWN * own + SHARED * torch.einsum("bg,g...->b...", share, group)

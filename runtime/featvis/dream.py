@@ -1,4 +1,4 @@
-"""Dreams from a photo, octave by octave: what a layer responds to is raised in the photo at its own size.
+"""Make dreams from a photo, octave by octave: what a layer responds to is amplified in the photo at its own size.
 
 Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015, and the notebook that came with it
 (google/deepdream): octaves `DREAM_SCALE` apart from coarse to fine, `DREAM_STEPS` gradient steps in each, of the mean
@@ -30,7 +30,7 @@ from bbilang.runtime.featvis.pixels import bytes_of, levels_of
 from bbilang.runtime.passes.adapter import Adapter
 
 STEP, ROLL = 1.5 / 255, 32
-LEAST = 64  # pixels of the shorter side below which there is no octave
+LEAST = 64  # pixels of the shorter side of the smallest octave
 
 
 def photo_start(photo: np.ndarray, most: int = DREAM_MOST) -> Start:
@@ -59,18 +59,18 @@ def dreams(
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:
     """Yield each dream as it is finished. ``step(left)``: the number of steps left, each at the mean cost of the steps
-    so far. Raises BbiError E504 (memory), E510 (a network that takes one size alone)."""
+    so far. Raises BbiError E504 (memory), E510 (a network with a fixed input size)."""
     plans = [_steps(objective, recipe) for objective in objectives]
     count, done, total = 0, 0, sum(map(sum, plans))
 
-    def told(pixels: int) -> None:
+    def report(pixels: int) -> None:
         nonlocal count, done
         count, done = count + 1, done + pixels
         step(round(count * (total - done) / done))
 
     for objective in objectives:
         with _ascent(adapter, objective, recipe, counter, cache) as ascent:
-            yield objective, _dream(ascent, objective, recipe, told)
+            yield objective, _dream(ascent, objective, recipe, report)
 
 
 _speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], float]] = weakref.WeakKeyDictionary()
@@ -79,19 +79,19 @@ _speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], float]] =
 def dream_seconds(adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
     """Estimate the seconds that dreams take from the time of a step on the coarsest octave, measured once per layer in
     this process."""
-    known, seconds = _speeds.setdefault(adapter.module, {}), 0.0
+    measured, seconds = _speeds.setdefault(adapter.module, {}), 0.0
     for objective in objectives:
         key = (objective.layer, objective.guide, recipe.plain, str(adapter.device))
-        if key not in known:
+        if key not in measured:
             with _ascent(adapter, objective, recipe, passes.Passes(), cache) as ascent:
-                _guide(ascent, objective)
+                _set_guide(ascent, objective)
                 photo = _pixels(_start(objective, recipe), ascent)
                 small = _resized(photo, octave_sizes((photo.shape[2], photo.shape[3]), objective.octaves)[0])
-                ascent.slope(small, ascent.excite)
-                began = time.perf_counter()
-                float(ascent.slope(small, ascent.excite)[1].sum())
-                known[key] = (time.perf_counter() - began) / small[0, 0].numel()
-        seconds += known[key] * sum(_steps(objective, recipe))
+                ascent.value_and_gradient(small, ascent.excite)
+                start = time.perf_counter()
+                float(ascent.value_and_gradient(small, ascent.excite)[1].sum())
+                measured[key] = (time.perf_counter() - start) / small[0, 0].numel()
+        seconds += measured[key] * sum(_steps(objective, recipe))
     return seconds
 
 
@@ -122,17 +122,17 @@ def _pixels(start: Start, ascent: Ascent) -> Tensor:
     return levels_of(start.array()).to(ascent.device) / 255
 
 
-def _guide(ascent: Ascent, objective: Objective) -> None:
+def _set_guide(ascent: Ascent, objective: Objective) -> None:
     if objective.guide is not None:
         with torch.no_grad():
             ascent.response.guide_by(ascent.excite(_pixels(objective.guide, ascent)))
 
 
-def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[[int], None]) -> Icon:
-    """Make one dream. ``told(pixels)`` is called after each step."""
+def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, report: Callable[[int], None]) -> Icon:
+    """Make one dream. ``report(pixels)`` is called after each step."""
     start = _start(objective, recipe)
     photo, steps = _pixels(start, ascent), min(DREAM_STEPS, recipe.steps)
-    _guide(ascent, objective)
+    _set_guide(ascent, objective)
     source, added = torch.Generator().manual_seed(seed_of(recipe, objective)), torch.zeros_like(photo)
     x, alive = photo, False
     for size in octave_sizes(start.shape, objective.octaves):
@@ -140,12 +140,12 @@ def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, told: Callable[
         x = base + _resized(added, size)
         for _ in range(steps):
             roll = torch.randint(-ROLL, ROLL + 1, (2,), generator=source).tolist()
-            _, gradient = ascent.slope(torch.roll(x, roll, (2, 3)), ascent.excite)
+            _, gradient = ascent.value_and_gradient(torch.roll(x, roll, (2, 3)), ascent.excite)
             gradient = torch.roll(gradient, [-n for n in roll], (2, 3))
             length = gradient.abs().mean()
             alive |= bool(length > 0)
             x = (x + STEP * gradient / length.clamp_min(1e-30)).clamp(0, 1)
-            told(size[0] * size[1])
+            report(size[0] * size[1])
         added = x - base
     with torch.no_grad():
         value = float(ascent.response.measured(ascent.excite(x))[0])

@@ -1,4 +1,4 @@
-"""What an element asks of its dreams: octaves, the photo that they start from, the guide; and what its legend says."""
+"""The dream options of an element: octaves, the photo to start from, the guide; and its notes in the legend."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def guide_of(node: Node, program: Program, model: ImageReader) -> np.ndarray | N
     Raises BbiError E411 to E416."""
     from bbilang.runtime.inputs.images import PREFIX, read
 
-    given = node.get("guide")
-    if given is None:
+    option = node.get("guide")
+    if option is None:
         return None
-    name = str(given[0])
+    name = str(option[0])
     return model.prepare(read(name if name.startswith(PREFIX) else beside(program.folder, name)).image)[1]
 
 

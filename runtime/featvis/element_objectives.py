@@ -38,7 +38,7 @@ def pictures_per_atom(node: Node, program: Program) -> int:
     return tries_and_pictures(node, program)[1]
 
 
-def searched(node: Node, program: Program) -> int:
+def candidates_per_atom(node: Node, program: Program) -> int:
     """Return the number of candidate pictures for each atom of an element; 0 without a search."""
     return 0 if node.type.atom == "whole" else icon_option(node, program, "search", int) or 0
 
@@ -49,10 +49,10 @@ def regularization(node: Node, program: Program) -> Regularization | None:
     if node.type.atom == "whole":
         return None
     own = Regularization.of({name: icon_option(node, program, name, float) for name in NAMES})
-    if own is not None and searched(node, program):
+    if own is not None and candidates_per_atom(node, program):
         text = "a search chooses its own regularizers"
         raise error("E510", text, "leave out `search=`, or the regularizers")
-    if searched(node, program) and icon_option(node, program, "diversity", int):
+    if candidates_per_atom(node, program) and icon_option(node, program, "diversity", int):
         raise error("E510", "`search=` and `diversity=` do not go together", "leave out one of them")
     return own
 
@@ -73,7 +73,7 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
         notes.append("the icons show the other end of the direction: as little of it as possible")
     if node.type.atom != "whole" and icon_option(node, program, "place", bool):
         notes.append("an icon of an atom with a position is made for that position")
-    search, pixels = searched(node, program), regularization(node, program)
+    search, pixels = candidates_per_atom(node, program), regularization(node, program)
     if pixels is not None:
         notes.append(f"gradient steps on pixels, with {pixels.words()}")
     if search:
@@ -95,12 +95,12 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     whole = node.type.atom == "whole"
     components = () if whole else _components(field)
     positioned = not whole and bool(icon_option(node, run.program, "place", bool)) and {"y", "x"} <= field.coords.keys()
-    begins = whole or icon_option(node, run.program, "start", str) == "input"
-    separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
+    from_input = whole or icon_option(node, run.program, "start", str) == "input"
+    separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if from_input else {})
     if positioned:
         components = tuple(dict.fromkeys((*components, "y", "x")))
     pictures, negative = pictures_per_atom(node, run.program), bool(icon_option(node, run.program, "negative", bool))
-    pixels, search = regularization(node, run.program), searched(node, run.program)
+    pixels, search = regularization(node, run.program), candidates_per_atom(node, run.program)
     kind = (icon_option(node, run.program, "objective", str) or "caricature") if whole else "direction"
     require_dream(node, run.program)
     octaves = octaves_of(node, run.program)
@@ -128,17 +128,17 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
             direction = () if whole else _direction(node, atom, layer, position, run)
             if other_end is not None and key[-1] and not isinstance(direction, int):
                 direction = tuple(-value for value in direction)
-            where = _share(atom, run.layer(layer)) if positioned else None
-            start = start_of(octaves, position["input"], run) if begins else None
+            position_in_picture = _centre(atom, run.layer(layer)) if positioned else None
+            start = start_of(octaves, position["input"], run) if from_input else None
             numbers[key] = len(objectives)
             for number in range(pictures):
-                how = Objective(layer, direction, kind, where, negative, number, pictures, start)
+                how = Objective(layer, direction, kind, position_in_picture, negative, number, pictures, start)
                 how = replace(how, regularization=pixels, search=search) if pixels or search else how
                 objectives.append(as_dream(how, node, run))
         index[at] = numbers[key]
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
-        others = {"place": positioned, "start": begins, "negative": negative, "search": bool(search)}
+        others = {"place": positioned, "start": from_input, "negative": negative, "search": bool(search)}
         _require_plain(others | {name: icon_option(node, run.program, name, float) is not None for name in NAMES})
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
@@ -146,10 +146,10 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
 
 def _require_plain(others: Mapping[str, bool]) -> None:
     """Raise BbiError E510 where an option that excludes a coherent grid is on."""
-    asked = next((name for name, on in others.items() if on), None)
-    if asked is not None:
+    conflicting = next((name for name, on in others.items() if on), None)
+    if conflicting is not None:
         help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
-        raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
+        raise error("E510", f"`coherence=` and `{conflicting}=` do not go together", help)
 
 
 def _components(field: Field) -> tuple[str, ...]:
@@ -222,7 +222,7 @@ def _negative_coefficients(field: Field, node: Node) -> Named | None:
     return Named(field.values.dims, (field.values.data < 0).astype(int))
 
 
-def _share(atom: dict[str, int], layer: LayerDescription) -> tuple[float, float]:
+def _centre(atom: dict[str, int], layer: LayerDescription) -> tuple[float, float]:
     """Return the centre of an atom's position, (y, x) of the picture from 0 to 1."""
     y, x = ((atom[name] + 0.5) / layer.sizes[name] for name in ("y", "x"))
     return y, x

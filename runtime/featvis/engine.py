@@ -20,7 +20,7 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, Take, layer_description
-from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
+from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, model_key, store_icon, unpack
 from bbilang.runtime.featvis.losses import by_family, family
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.passes.adapter import Adapter
@@ -45,25 +45,26 @@ def visualize(
     announce: Announce | None = None,
     take: Take | None = None,
 ) -> list[Icon]:
-    """Return one icon per objective, in order; make equal objectives once and cached ones not at all.
+    """Return one icon per objective, in order; equal objectives are made once, cached ones not at all.
 
     ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
     ``announce(icons to make, seconds)`` is called once before the first is made, with the result of `estimate`, and
     ``take(objective, icon)`` for each objective as soon as its icon is finished. Finished icons are cached at once, so
-    an interruption (KeyboardInterrupt passes through) loses at most those in the slots. Out-of-memory halves the batch.
+    an interruption (KeyboardInterrupt passes through) loses at most those in the slots. The batch is halved when
+    memory runs out.
     Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
     """
     icons: dict[Objective, Icon] = {}
     canonicals = [_canonical(adapter, objective) for objective in objectives]
 
-    asked: dict[Objective, list[Objective]] = {}
+    requests: dict[Objective, list[Objective]] = {}
     for objective, canonical in zip(objectives, canonicals, strict=True):
-        asked.setdefault(canonical, []).append(objective)
+        requests.setdefault(canonical, []).append(objective)
 
     def keep_and_report(made: Objective, icon: Icon) -> None:
         icons[made] = icon
         if take is not None:
-            for one in asked.get(made, ()):
+            for one in requests.get(made, ()):
                 take(one, icon)
 
     make(adapter, canonicals, keep_and_report, recipe, cache, progress, counter, announce)
@@ -102,17 +103,17 @@ def make(
 
     def store(size: int) -> Take:
         """Return a callback that stores an icon made in batches of this size."""
-        return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
+        return lambda o, icon: store_icon(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
 
     missing = look_up(missing)
     counter.cached_icons += total - len(missing)
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe, cache))
-    asked = set(missing)
+    requested = set(missing)
     find = partial(_cached, cache, model, adapter, recipe, batch)
-    for objective, icon in _apart(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0)):
+    for objective, icon in _separate_icons(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0)):
         store(batch)(objective, icon)
-        if objective in asked:
+        if objective in requested:
             clock.count(take, objective, icon)
     groups = by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
     for position, group in enumerate(groups):
@@ -122,7 +123,7 @@ def make(
             take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
             try:
                 with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
-                    ascent.run(_together(left), take_in, partial(clock.step, later))
+                    ascent.run(_with_companions(left), take_in, partial(clock.step, later))
             except BbiError as e:
                 if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
                     raise
@@ -152,7 +153,7 @@ def _grids(
                 yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 
 
-def _apart(
+def _separate_icons(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None,
     find: Find, step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
@@ -169,7 +170,7 @@ def _apart(
 
 def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:
     store(objective, icon)
-    if objective in left:  # a diverse picture's companions may not have been asked for
+    if objective in left:  # a diverse picture's companions may not have been requested
         del left[objective]
         take(objective, icon)
 
@@ -195,7 +196,7 @@ def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cac
     for group in by_family(dict.fromkeys(c for o in missing if o.octaves == 1 for c in candidates(o, recipe))):
         batch, step = _speed(adapter, recipe, group, cache)
         steps = schedule_of(recipe).steps if group[0].regularization is None else recipe.steps
-        seconds += step * steps * -(-len(_together(group)) // batch)
+        seconds += step * steps * -(-len(_with_companions(group)) // batch)
     return seconds
 
 
@@ -212,11 +213,11 @@ def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective], cache: 
     while key not in known:
         try:
             with Ascent(adapter, group[0], short, batch, passes.Passes(), cache) as ascent:
-                few = _together(group)[:batch]
+                few = _with_companions(group)[:batch]
                 ascent.run(few, _ignore)
-                began = time.perf_counter()
+                start = time.perf_counter()
                 ascent.run(few, _ignore)
-                known[key] = batch, (time.perf_counter() - began) / ascent.schedule.steps
+                known[key] = batch, (time.perf_counter() - start) / ascent.schedule.steps
         except BbiError as e:
             if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
                 raise
@@ -253,7 +254,7 @@ class _Clock:
             self.progress(self.done, self.total, 0.0)
 
 
-def _together(objectives: Iterable[Objective]) -> list[Objective]:
+def _with_companions(objectives: Iterable[Objective]) -> list[Objective]:
     """Return the objectives with their companions: all pictures of a diverse direction, consecutively."""
     return list(dict.fromkeys(replace(o, number=n) for o in objectives for n in range(o.pictures)))
 

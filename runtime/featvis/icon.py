@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from bbilang.runtime.passes.adapter import Adapter
 
 DREAM_DRAFT = 256  # pixels of the longer side of a dream in a draft
-FORMAT = 6  # raise it when the same recipe gives another picture: it is part of the cache key
+FORMAT = 6  # part of the cache key: increment it when the same recipe gives another picture
 
 
 @frozen
 class Recipe:
     """How an icon is made. ``size``: pixels along each side. ``rate``: Adam's learning rate. ``deviation``: standard
     deviation of the initial coefficients. ``decay``: see `frequency_scale`. ``redirect``: number of initial steps in
-    which gradients pass closed ReLUs. ``batch`` is fixed, see the module. ``parametrization``: `fourier` or `maco`.
+    which gradients pass closed ReLUs. ``batch``: the number of slots (`ascent.py`). ``parametrization``:
+    `fourier` or `maco`.
 
     ``steps`` sets the quality: the engine takes as many steps as it needs to reach the objective of that many plain
     steps (`schedule_of`), and stops when the objective no longer increases. ``plain`` takes exactly that many, with a
@@ -135,10 +136,10 @@ class Objective:
 
     "direction": <direction, activations>, ``direction`` a channel's index (a class's, where the layer is "output") or a
     vector over the layer's channels; the mean over all positions, in the layer's own units, or with ``at`` the value at
-    one place, (y, x) of the picture from 0 to 1. ``negative``: as little of it as possible. ``number`` of ``pictures``:
-    one of several that are made together and differ (diversity). "dream": the mean square of all activations.
-    "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise. ``grid``:
-    the coherent grid that it is the ``cell`` of, and is made with. ``regularization``: by steps on pixels, see
+    one position, (y, x) of the picture from 0 to 1. ``negative``: as little of it as possible. ``number`` of
+    ``pictures``: one of several that are made together and differ (diversity). "dream": the mean square of all
+    activations. "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else
+    noise. ``grid``: the coherent grid of which it is the ``cell``. ``regularization``: by steps on pixels, see
     `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones. ``octaves`` and ``guide``:
     of a dream, see `dream.py`.
     """
@@ -164,7 +165,7 @@ class Objective:
         if self.kind == "caricature" and self.start is None:
             raise error("E510", "a caricature needs a picture to exaggerate", "give `start`")
         if self.at is not None and not all(0 <= float(share) <= 1 for share in self.at):
-            raise error("E510", f"the place {self.at} is outside of the picture", "y and x go from 0 to 1")
+            raise error("E510", f"the position {self.at} is outside of the picture", "y and x go from 0 to 1")
         if self.pictures > 1 and self.regularization is not None and not self.search:
             raise error("E510", "regularizers of pixels and `diversity=` do not go together", "leave out one of them")
         if not 0 <= self.number < self.pictures:
@@ -174,7 +175,7 @@ class Objective:
             return
         values = np.asarray(self.direction, dtype=np.float32).reshape(-1) + np.float32(0)  # -0.0 becomes 0.0
         if not np.isfinite(values).all():
-            raise error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
+            raise error("E510", f"a direction in `{self.layer}` is not finite", "check what it was computed from")
         object.__setattr__(self, "direction", tuple(values.tolist()))
 
     @property
@@ -201,9 +202,9 @@ class Objective:
 
     def description(self) -> list[object]:
         """Describe the objective for keys and seeds: layer and direction, then the options that are not default."""
-        usual = Objective(self.layer, 0)
+        default_objective = Objective(self.layer, 0)
         names = (*PLAIN_FIELDS, "at")
-        rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+        rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(default_objective, name)}
         if self.start is not None:
             rest["start"] = [*self.start.shape, hashlib.sha256(self.start.data).hexdigest()]
         if self.guide is not None:
@@ -221,8 +222,8 @@ NO_GRADIENT = "no gradient reached the picture"
 
 @frozen
 class Check:
-    """Whether an icon may mislead (`dissociation/`), as checked against that many ``photographs``. ``words``: why it
-    may mislead, or why it could not be checked; empty if nothing speaks against it."""
+    """Whether an icon may mislead (`dissociation/`). ``photographs``: how many it was checked against. ``words``: why
+    it may mislead, or why it could not be checked; empty if neither."""
 
     photographs: int
     misleads: bool = False
@@ -233,7 +234,7 @@ class Check:
 class Icon:
     """A finished icon: ``picture`` uint8 (y, x, rgb), with alpha where it has transparency; ``objective`` measured on
     the picture itself, without transforms; ``dead`` where nothing could be optimized, then the picture is grey and
-    ``reason`` says why. ``check``: where `set featvis(check=...)` asks for one."""
+    ``reason`` says why. ``check``: where `set featvis(check=...)` requests one."""
 
     picture: np.ndarray
     objective: float
@@ -294,12 +295,12 @@ def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
 
 
 def _description(model: str | None, objective: Objective, recipe: Recipe) -> JsonObject:
-    apart = ("batch",) if objective.octaves > 1 else ("batch", "dream_side")
-    how = {name: value for name, value in asdict(recipe).items() if name not in apart}
+    excluded = ("batch",) if objective.octaves > 1 else ("batch", "dream_side")
+    how = {name: value for name, value in asdict(recipe).items() if name not in excluded}
     return {"what": "icon", "format": FORMAT, "model": model, "objective": objective.description(), "recipe": how}
 
 
-def keep(
+def store_icon(
     cache: Cache, icon: Icon, model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter
 ) -> None:
     """Store an icon in the cache, with what another machine needs to look it up and to name its maker."""
@@ -325,7 +326,7 @@ def look_up(
             continue
         try:
             icons[objective], made = unpack(*record), record[1].get("made", {})
-        except (ValueError, KeyError, TypeError, AttributeError, OSError):  # no icon: it is made again
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):  # an invalid record: the icon is made again
             cache.drop(key)
             continue
         if imported:

@@ -24,8 +24,8 @@ from torch import Tensor
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.icon import Objective
 
-APART = 1.0  # the share of its objective that a picture loses if it is identical to another
-PAIRS = 1 << 22  # inner products of positions of a dream and of its guide that are held at a time
+DIVERSITY_WEIGHT = 1.0  # the share of its objective that a picture loses if it is identical to another
+PAIRS = 1 << 22  # inner products of positions of a dream and of its guide held in memory at a time
 POWER = 2.0  # of the cosine in a caricature
 
 
@@ -44,7 +44,9 @@ class Response:
             text = f"`{objective.layer}` has no rows and columns, so a position in it has no meaning"
             raise error("E510", text, "leave out the position, or name a layer with positions")
         self.directions = torch.zeros(batch, self.channels, device=device)
-        self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.positioned else None
+        self.position_masks = (
+            torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.positioned else None
+        )
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
         self.guide: Tensor | None = None  # (channel, position)
 
@@ -52,10 +54,10 @@ class Response:
         """Set the objective of a slot. ``target``: the activation of the start picture, for a caricature."""
         if self.kind == "direction":
             self.directions[slot] = objective.vector(self.channels).to(self.directions)
-        if self.places is not None and objective.at is not None:
+        if self.position_masks is not None and objective.at is not None:
             y, x = (min(int(s * n), n - 1) for s, n in zip(objective.at, self.grid, strict=True))
-            self.places[slot] = 0.0
-            self.places[slot, y * self.grid[1] + x] = 1.0
+            self.position_masks[slot] = 0.0
+            self.position_masks[slot, y * self.grid[1] + x] = 1.0
         if self.targets is not None and target is not None:
             self.targets[slot] = target
 
@@ -72,13 +74,13 @@ class Response:
         """Return the objectives in the layer's own units, (batch,)."""
         return self._of(activation, self.directions)
 
-    def ascended(self, activation: Tensor) -> Tensor:
-        """Return the quantity whose gradient is followed, (batch,): along directions of length 1, minus the penalty for
-        similar pictures."""
+    def surrogate(self, activation: Tensor) -> Tensor:
+        """Return the surrogate objective whose gradient is followed, (batch,): along directions of length 1, minus the
+        penalty for similar pictures."""
         length = self.directions.norm(dim=1, keepdim=True).clamp_min(1e-20)
         values = self._of(activation, self.directions / length)
         if self.pictures > 1:
-            values = values - APART * values.detach().abs() * self._alike(activation)
+            values = values - DIVERSITY_WEIGHT * values.detach().abs() * self._similarity(activation)
         return values
 
     def _of(self, activation: Tensor, directions: Tensor) -> Tensor:
@@ -87,28 +89,28 @@ class Response:
         if self.kind == "dream":
             return activation.flatten(1).square().mean(1)
         if self.targets is not None:
-            have, want = activation.flatten(1), self.targets.flatten(1)
-            product = (have * want).mean(1)
-            cosine = torch.nn.functional.cosine_similarity(have, want, dim=1)
+            current, target = activation.flatten(1), self.targets.flatten(1)
+            product = (current * target).mean(1)
+            cosine = torch.nn.functional.cosine_similarity(current, target, dim=1)
             return product * cosine.detach().clamp_min(0.1) ** POWER + product.detach().abs() * cosine
         flat = self._flat(activation)
-        if self.places is not None:
-            return torch.einsum("bcp,bc,bp->b", flat, directions, self.places)
+        if self.position_masks is not None:
+            return torch.einsum("bcp,bc,bp->b", flat, directions, self.position_masks)
         return (flat.mean(2) * directions).sum(1)
 
     def _guided(self, flat: Tensor, guide: Tensor) -> Tensor:
         """Return the mean over positions of the largest inner product with a vector of the guide, (batch,)."""
-        some = max(PAIRS // (guide.shape[1] * len(flat)), 1)
+        chunk = max(PAIRS // (guide.shape[1] * len(flat)), 1)
         with torch.no_grad():
-            best = torch.cat([(part.mT @ guide).argmax(2) for part in flat.split(some, 2)], 1)
+            best = torch.cat([(part.mT @ guide).argmax(2) for part in flat.split(chunk, 2)], 1)
         return (flat * guide[:, best].movedim(0, 1)).sum(1).mean(1)
 
     def _flat(self, activation: Tensor) -> Tensor:
         """Flatten to (batch, channel, position)."""
         return by_position(activation, self.axis)
 
-    def _alike(self, activation: Tensor) -> Tensor:
-        """Return the mean cosine between a picture's Gram matrix and those of the others it is made with, (batch,)."""
+    def _similarity(self, activation: Tensor) -> Tensor:
+        """Return the mean cosine between a picture's Gram matrix and those of the others made with it, (batch,)."""
         flat = self._flat(activation)
         gram = torch.nn.functional.normalize((flat @ flat.mT).flatten(1), dim=1)
         result = []

@@ -1,4 +1,4 @@
-"""Which pictures of a random search are shown: those whose spectrum is most like that of photographs."""
+"""Choose the pictures of a random search to show: those whose spectrum is most like that of photographs."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Maco:
     Parameters (batch, 3, y, x of the real transform) in radians -> pictures (batch, 3, y, x) in [0, 1].
     """
 
-    stride = 10.0  # phases go round in 6.3; coefficients have no such bound
+    stride = 10.0  # times Adam's rate: phases have a period of 6.3, coefficients have none
     transparent = False
     natural = True
 

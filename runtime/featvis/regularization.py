@@ -2,7 +2,7 @@
 
 Yosinski, Clune, Nguyen, Fuchs, Lipson, "Understanding Neural Networks Through Deep Visualization", ICML workshop 2015,
 section 3. A picture is counted from the network's mean colour, in grey levels of 255. The paper does not publish the
-distribution of its search: `random_settings` says ours.
+distribution of its search: `random_settings` documents ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import fields
 
 from bbilang.grammar.frozen import frozen
 
-WIDTH, EVERY = 1.0, 4  # of a blur that is given only one of the two: the paper's third setting
+WIDTH, EVERY = 1.0, 4  # defaults where only one option of the blur is given: the paper's third setting
 
 
 @frozen
@@ -38,10 +38,10 @@ class Regularization:
         return ", ".join([*parts, contribution] if self.clip_contribution else parts) or "no regularizer"
 
     @classmethod
-    def of(cls, given: dict[str, float | None]) -> Regularization | None:
+    def of(cls, options: dict[str, float | None]) -> Regularization | None:
         """Make the regularizers from the options of the language, None if none is given; complete a half-specified
         blur."""
-        chosen = {name: value for name, value in given.items() if value is not None}
+        chosen = {name: value for name, value in options.items() if value is not None}
         if not chosen:
             return None
         if chosen.get("blur_every") or chosen.get("blur_width"):

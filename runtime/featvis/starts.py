@@ -1,8 +1,8 @@
-"""Where an icon begins, and where it begins anew if its unit stays shut.
+"""The initial pictures of an icon, and its restarts while its unit stays shut.
 
 Noise is faint, so it may leave a unit shut whose value before the nonlinearity is low. While it is, the steps in which
-gradients pass shut nonlinearities are repeated and do not count; after that the icon begins anew, from other noise, and
-then from pictures with the contrast and the spectrum of an average photograph. All of it depends on the icon alone.
+gradients pass shut nonlinearities are repeated and do not count; after that the icon starts again, from other noise,
+and then from pictures with the contrast and the spectrum of an average photograph. All of it depends on the icon alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ STARTS = 4  # noise, other noise, and two pictures of natural amplitudes
 
 
 def starts_of(objective: Objective) -> int:
-    """Return how many starts an icon may use; one with a given start, or with companions, has a single one."""
+    """Return how many starts an icon may use: one if its start is given, or if it is one of several pictures."""
     return STARTS if objective.start is None and objective.pictures == 1 else 1
 
 
-def begin(picture_of: Fourier | Maco | Grey, source: torch.Generator, number: int) -> Tensor:
+def initial_parameters(picture_of: Fourier | Maco | Grey, source: torch.Generator, number: int) -> Tensor:
     """Return the parameters of the ``number``-th start."""
     if number < STARTS // 2 or picture_of.natural:
         return picture_of.initial(source)

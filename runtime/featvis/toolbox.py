@@ -3,7 +3,7 @@
 Yosinski, Clune, Nguyen, Fuchs, Lipson, "Understanding Neural Networks Through Deep Visualization", ICML workshop 2015,
 equation 2: x <- r(x + eta da/dx). x is counted from the network's mean colour in grey levels of 255, begins as normal
 noise of 10 of them, and is cut to what can be shown before each step, as in the authors' code (`gradient_optimizer.py`
-of deep-visualization-toolbox, whose order of regularizers is kept). The picture is seen as it is, without transforms.
+of deep-visualization-toolbox, whose order of regularizers is kept). The network sees the picture without transforms.
 The paper leaves eta open and the code's depends on the network; here a step has a root mean square of `STEP` levels.
 """
 
@@ -52,7 +52,7 @@ def regularized(
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:
     """Yield each icon as it is finished: the candidates of a search first, then those chosen among them. ``find`` looks
-    up an icon that was made before; ``step(left)`` is called after each step. Raises BbiError E504 (memory), E510."""
+    up an icon in the cache; ``step(left)`` is called after each step. Raises BbiError E504 (memory), E510."""
     _check(recipe)
     chosen = {o: candidates(o, recipe) for o in objectives}
     every_candidate = list(dict.fromkeys(candidate for own in chosen.values() for candidate in own))
@@ -65,8 +65,8 @@ def regularized(
             try:
                 with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
                     for start in range(0, len(group), batch):
-                        some, report = group[start : start + batch], partial(_report, step, left)
-                        for objective, icon in _climb(ascent, adapter.normalize, some, report):
+                        part, report = group[start : start + batch], partial(_report, step, left)
+                        for objective, icon in _optimize(ascent, adapter.normalize, part, report):
                             icons[objective] = icon
                             yield objective, icon
                         left -= recipe.steps
@@ -94,7 +94,7 @@ def _check(recipe: Recipe) -> None:
         raise error("E510", f"`{name}=` and the regularizers of pixels do not go together", help)
 
 
-def _climb(
+def _optimize(
     ascent: Ascent, normalize: Callable[[Tensor], Tensor], objectives: Sequence[Objective], step: Callable[[int], None]
 ) -> Iterator[tuple[Objective, Icon]]:
     """Run all steps of a batch of icons; unused slots repeat the last one, so that every batch has the same size."""
@@ -105,31 +105,33 @@ def _climb(
         ascent.response.put(slot, objective)
     channels = 1 if ascent.grey else 3
     mean = mean_colour(normalize, channels, device)
-    x = torch.stack([_first(o, recipe, mean.cpu()) for o in slots]).to(device)
+    x = torch.stack([_initial(o, recipe, mean.cpu()) for o in slots]).to(device)
     alive = torch.zeros(len(slots), dtype=torch.bool, device=device)
-    sound = torch.ones_like(alive)
+    finite = torch.ones_like(alive)
 
     def activation(x: Tensor) -> Tensor:
         return ascent.excite_unresized(((x + mean) / LEVELS).expand(-1, 3, -1, -1))
 
     for number in range(recipe.steps):
         ascent.runner.through_relu = number < recipe.redirect
-        x = shown(x, mean) - mean
-        values, gradient = ascent.slope(x, activation)
-        sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
+        x = displayable(x, mean) - mean
+        values, gradient = ascent.value_and_gradient(x, activation)
+        finite &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
         alive |= (gradient != 0).flatten(1).any(1)
-        x = torch.stack([after(a, g, o.regularization, number) for a, g, o in zip(x, gradient, slots, strict=True)])
+        x = torch.stack(
+            [regularized_step(a, g, o.regularization, number) for a, g, o in zip(x, gradient, slots, strict=True)]
+        )
         step(number + 1)
     ascent.runner.through_relu = False
     with torch.no_grad():
-        pictures = (shown(x, mean) / LEVELS).expand(-1, 3, -1, -1)
+        pictures = (displayable(x, mean) / LEVELS).expand(-1, 3, -1, -1)
         measured = ascent.response.measured(ascent.excite_unresized(pictures)).tolist()
     rows = bytes_of(pictures)
     for slot, objective in enumerate(objectives):
-        if bool(sound[slot] & alive[slot]):
+        if bool(finite[slot] & alive[slot]):
             yield objective, Icon(rows[slot].copy(), measured[slot])
         else:
-            yield objective, Icon.grey(rows[slot], NO_GRADIENT if sound[slot] else NOT_FINITE)
+            yield objective, Icon.grey(rows[slot], NO_GRADIENT if finite[slot] else NOT_FINITE)
 
 
 def mean_colour(normalize: Callable[[Tensor], Tensor], channels: int, device: torch.device) -> Tensor:
@@ -139,7 +141,7 @@ def mean_colour(normalize: Callable[[Tensor], Tensor], channels: int, device: to
     return mean.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1) * LEVELS
 
 
-def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
+def _initial(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
     """Return the initial picture (channel, y, x), in grey levels from the mean colour: the start picture, else
     noise."""
     size = (len(mean), recipe.size, recipe.size)
@@ -150,12 +152,12 @@ def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
     return (start.mean(0, keepdim=True) if len(mean) == 1 else start) - mean
 
 
-def shown(x: Tensor, mean: Tensor) -> Tensor:
+def displayable(x: Tensor, mean: Tensor) -> Tensor:
     """Convert grey levels from the mean colour to grey levels that can be shown, 0 to 255."""
     return (x + mean).clamp(0, LEVELS)
 
 
-def after(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) -> Tensor:
+def regularized_step(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) -> Tensor:
     """Return x (channel, y, x) after step ``number`` and its regularizers, in the order of the authors' code."""
     how = how or Regularization()
     length = gradient.square().mean().sqrt()

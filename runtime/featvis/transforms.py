@@ -2,8 +2,8 @@
 
 Pad, jitter, scale, rotate and jitter again (Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017,
 "Transformation robustness"; amounts as in Lucid) are all affine, so they compose into one map from the network's
-pixels to the picture's. The picture is continued with grey or by reflection. Random draws depend on
-the icon, not on its index in a batch.
+pixels to the picture's. Beyond its border the picture is grey or reflected. Random draws
+depend on the icon, not on its index in a batch.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def resample(pictures: Tensor, maps: Tensor, out: int, reflect: bool = False) ->
     """Resample pictures (batch, channel, y, x) in [0, 1] bilinearly through maps (batch, 2, 3): (batch, channel, out,
     out).
 
-    The picture is continued with grey, or by reflection.
+    Beyond its border the picture is grey, or reflected.
     """
     import torch.nn.functional as F
 

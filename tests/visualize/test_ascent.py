@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bbilang.runtime import passes
 from bbilang.runtime.device import accelerate
 from bbilang.runtime.featvis import schedule
-from bbilang.runtime.featvis.ascent import Ascent, move
+from bbilang.runtime.featvis.ascent import Ascent, adam_step
 from bbilang.runtime.featvis.engine import Objective, Recipe, make, visualize
 from bbilang.runtime.featvis.icon import seed_of
 from bbilang.runtime.featvis.parametrization import Fourier, initial_spectrum
@@ -78,10 +78,10 @@ def test_adam_is_torchs():
     want = [row.clone().requires_grad_() for row in have]
     adams = [torch.optim.Adam([row], lr=rate) for row, rate in zip(want, (0.1, 0.2), strict=True)]
     mean, square = torch.zeros_like(have), torch.zeros_like(have)
-    courses = [Schedule(9, rate, (0.9, 0.999), 0, True) for rate in (0.1, 0.2)]
+    schedules = [Schedule(9, rate, (0.9, 0.999), 0, True) for rate in (0.1, 0.2)]
     for step in range(6):
         gradient = torch.randn(2, 5, generator=source)
-        move(have, mean, square, gradient, torch.tensor([c.size(step, 9) for c in courses]), (0.9, 0.999))
+        adam_step(have, mean, square, gradient, torch.tensor([c.size(step, 9) for c in schedules]), (0.9, 0.999))
         for row, own, adam in zip(want, gradient, adams, strict=True):
             row.grad = own
             adam.step()
@@ -92,10 +92,10 @@ def test_schedules():
     assert schedule_of(Recipe(steps=512)).steps == 152 and schedule_of(Recipe(steps=20)).steps == 20
     plain = schedule_of(Recipe(steps=77, plain=True))
     assert (plain.steps, plain.rate, plain.tail, plain.patient) == (77, 0.05, 0, True)
-    course = schedule_of(Recipe(steps=512))
-    late = [course.size(step, 152) for step in range(76, 152)]
+    schedule = schedule_of(Recipe(steps=512))
+    late = [schedule.size(step, 152) for step in range(76, 152)]
     assert late == sorted(late, reverse=True) and late[-1] < late[0] / 40
-    assert course.size(100, 110) < course.size(100, 152), "an end that is moved up brings the rate down sooner"
+    assert schedule.size(100, 110) < schedule.size(100, 152), "an end that is moved up brings the rate down sooner"
     assert converged([0.9, 0.999, 1.0, 1.001]) and not converged([0.9, 0.999, 1.0]) and not converged([1.0, 1.0])
     assert converged([-1.0, -1.5, -2.0])
 

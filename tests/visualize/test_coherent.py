@@ -10,7 +10,7 @@ from closeness import close_to
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.featvis.coherent_grid import coherent, mixed, shares
+from bbilang.runtime.featvis.coherent_grid import coherent, mix, shares
 from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
 from bbilang.runtime.featvis.icon import Grid
 
@@ -23,7 +23,7 @@ LEFT = np.array([[1.0, 0], [0.9, 0.1], [0, 1.0]])
 def test_coefficients_are_the_articles_sum():
     own, group = torch.randn(3, 2, 2), torch.randn(2, 2, 2)
     share = torch.rand(3, 2)
-    for cell, have in enumerate(mixed(own, group, share)):
+    for cell, have in enumerate(mix(own, group, share)):
         want = 0.7 * own[cell] + 0.5 * sum(share[cell, g] * group[g] for g in range(2))
         close_to(have, want)
 

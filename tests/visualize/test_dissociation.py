@@ -75,7 +75,7 @@ def test_two_kinds_of_photographs_are_two_clusters():
 
 def test_a_verdict_by_hand():
     labels, icon = np.array([0, 0, 1, 1]), np.array([0.9, 1.0])
-    made = verdict.judged("cut", icon, np.array([0.8, 1.0, 1.0, 1.0]), np.array([0.5, 0.7, 0.1, 0.3]), labels)
+    made = verdict.verdict_of("cut", icon, np.array([0.8, 1.0, 1.0, 1.0]), np.array([0.5, 0.7, 0.1, 0.3]), labels)
     assert (made.icon_left, made.photos_left) == (0.9, pytest.approx(0.9)) and made.among == pytest.approx(0.2)
     assert made.misleads and "90% of the icon's response" in made.words
     assert not replace(made, among=0.95).misleads, "the photographs are as far from each other"

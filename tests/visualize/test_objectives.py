@@ -13,7 +13,7 @@ from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, visualize
 from bbilang.runtime.featvis.icon import Start, icon_key, look_up, pack, unpack
-from bbilang.runtime.featvis.losses import APART, Response
+from bbilang.runtime.featvis.losses import DIVERSITY_WEIGHT, Response
 from bbilang.runtime.featvis.parametrization import MAGNITUDES, Fourier, Maco
 
 RECIPE = Recipe(size=32, steps=24, batch=4, redirect=4)
@@ -34,7 +34,7 @@ def test_a_direction_is_the_mean_product_over_positions():
     own.put(2, Objective("x", vector))
     want = np.mean([have[2, :, y, x].numpy() @ vector for y in range(3) for x in range(5)])
     close_to(own.measured(have)[2].item(), want)
-    close_to(own.ascended(have)[2].item(), want / np.linalg.norm(vector))
+    close_to(own.surrogate(have)[2].item(), want / np.linalg.norm(vector))
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_pictures_that_are_alike_lose_of_their_objective():
         flat = row.flatten(1).numpy()
         gram = np.array([[a @ b for a in flat] for b in flat])
         grams.append(gram / np.linalg.norm(gram))
-    got = own.ascended(have)
+    got = own.surrogate(have)
     for slot, other in ((0, 1), (1, 0), (2, 3), (3, 2)):
         value = have[slot, 1].mean().item()
         alike = (grams[slot] * grams[other]).sum()
-        close_to(got[slot].item(), value - APART * abs(value) * alike)
+        close_to(got[slot].item(), value - DIVERSITY_WEIGHT * abs(value) * alike)
 
 
 def test_dream_and_caricature():

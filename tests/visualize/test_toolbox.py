@@ -14,7 +14,7 @@ from bbilang.runtime.featvis.engine import Objective, Recipe, estimate, visualiz
 from bbilang.runtime.featvis.icon import Start
 from bbilang.runtime.featvis.naturalness import most_natural, unnaturalness
 from bbilang.runtime.featvis.regularization import Regularization, random_settings
-from bbilang.runtime.featvis.toolbox import NOISE, STEP, after, blurred, candidates, mean_colour
+from bbilang.runtime.featvis.toolbox import NOISE, STEP, blurred, candidates, mean_colour, regularized_step
 from bbilang.runtime.passes import Passes
 
 RECIPE = Recipe(size=24, steps=6, batch=2, redirect=0)
@@ -28,7 +28,7 @@ def stepped(x=X, g=G):
 
 
 def done(number=0, x=X, g=G, **how):
-    return after(torch.tensor(x), torch.tensor(g), Regularization(**how), number).numpy()
+    return regularized_step(torch.tensor(x), torch.tensor(g), Regularization(**how), number).numpy()
 
 
 def clipped(x, measure, percent):

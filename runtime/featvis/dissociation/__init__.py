@@ -5,12 +5,11 @@ Bilodeau, Brendel, Kim, "Don't trust your eyes: on the (un)reliability of featur
 is a double dissociation at the last cut of the network in front of the unit's layer: the channels that drive the icon
 are set to their means, which should silence the photographs too; then the channels that drive the photographs, which
 should silence the icon too. Where neither does, two circuits lead to the unit, and the icon shows the one that
-photographs do not use. A unit whose own top photographs are driven by different inputs, one kind by these and another
-by those, is polysemantic and not marked: an icon must be further from the photographs than these are from each
-other.
+photographs do not use. A unit whose own top photographs are driven by two kinds of inputs is polysemantic and not
+marked: an icon must be further from the photographs than these are from each other.
 
-Earlier cuts are not looked at: two circuits that share the channels of the last cut are one circuit to the unit, and
-the largest of 25 cuts marked three of eight honest channels of EfficientNet-Lite0 wrongly (4 photographs each).
+Earlier cuts are not tested: two circuits that share the channels of the last cut are one circuit to the unit, and
+the largest of 25 cuts wrongly marked three of eight ordinary channels of EfficientNet-Lite0 (4 photographs each).
 
     photographs.py  the files of `set featvis(check="photos/")`, and their content's digest
     scan.py         mean activations over the photographs, and each photograph's response
@@ -18,5 +17,4 @@ the largest of 25 cuts marked three of eight honest channels of EfficientNet-Lit
     cases.py        the units of a layer, their icons and their photographs at the cut in front of it
     verdict.py      the double dissociation of one unit at one cut, from numbers
     check.py        icons -> whether each may mislead, cached
-
 """

@@ -15,14 +15,14 @@ from bbilang.runtime import passes
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.dissociation.scan import Scan, image_of
 from bbilang.runtime.featvis.dissociation.section import Section
-from bbilang.runtime.featvis.dissociation.verdict import Verdict, carriers, clusters, judged
+from bbilang.runtime.featvis.dissociation.verdict import Verdict, carriers, clusters, verdict_of
 from bbilang.runtime.featvis.icon import Objective
 from bbilang.runtime.featvis.pixels import levels_of
 from bbilang.runtime.models.adapter import Adapter
 
 TOP = 6  # photographs of a unit
-FEWEST = 4  # of them must excite it at a cut
-TINY = 1e-6  # of the largest response: less is none
+FEWEST = 4  # of these must excite the unit at a cut
+TINY = 1e-6  # share of the largest response; a smaller response counts as none
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class _Driven:
 
     @classmethod
     def of(cls, section: Section) -> _Driven:
-        everyone = np.arange(len(section.directions))
-        return cls(section.contributions(), section.responses(everyone), section.bases())
+        rows = np.arange(len(section.directions))
+        return cls(section.contributions(), section.responses(rows), section.bases())
 
     @property
     def raised(self) -> np.ndarray:
@@ -45,11 +45,11 @@ class _Driven:
         difference: np.ndarray = self.responses - self.bases
         return difference
 
-    def left(self, section: Section, numbers: np.ndarray, ablated: np.ndarray) -> np.ndarray:
+    def remaining(self, section: Section, numbers: np.ndarray, ablated: np.ndarray) -> np.ndarray:
         """Return the shares (row,) of the responses of pictures ``numbers`` that remain without channels (row,
         channel)."""
-        remaining = section.responses(numbers, ablated) - self.bases[numbers]
-        share: np.ndarray = np.clip(remaining / self.raised[numbers], 0.0, None)
+        raised = section.responses(numbers, ablated) - self.bases[numbers]
+        share: np.ndarray = np.clip(raised / self.raised[numbers], 0.0, None)
         return share
 
 
@@ -72,8 +72,8 @@ def verdicts(
     owners = np.repeat(np.arange(len(objectives)), [len(numbers) for numbers in chosen])
     icon_side = _Pictures(adapter, cut, layer, icons, directions, scanned.mean(cut))
     photo_side = _Pictures(adapter, cut, layer, photos, directions[owners], scanned.mean(cut))
-    nothing = "it excites its unit no more than an average photograph does, or the photographs do not excite it"
-    return [verdict or nothing for verdict in _at_cut(cut, icon_side, photo_side, owners)]
+    not_excited = "it excites its unit no more than an average photograph does, or the photographs do not excite it"
+    return [verdict or not_excited for verdict in _at_cut(cut, icon_side, photo_side, owners)]
 
 
 class _Pictures:
@@ -102,7 +102,7 @@ def _at_cut(cut: str, icon_side: _Pictures, photo_side: _Pictures, owners: np.nd
         sound = [u for u in units if icons.raised[u] > scale and excited[owners == u].sum() >= FEWEST]
         if not sound:
             return [None for _ in units]
-        own = np.flatnonzero(excited & np.isin(owners, sound))  # the photographs that are judged
+        own = np.flatnonzero(excited & np.isin(owners, sound))  # the photographs that are compared
         labels = np.zeros(len(owners), int)
         for unit in sound:
             rows = own[owners[own] == unit]
@@ -110,16 +110,18 @@ def _at_cut(cut: str, icon_side: _Pictures, photo_side: _Pictures, owners: np.nd
         drives_icon = {u: carriers(icons.contributions[u], icons.raised[u]) for u in sound}
         pairs = [(unit, cluster) for unit in sound for cluster in (0, 1)]
         drives = {(u, n): _carriers_of(photos, own[(owners[own] == u) & (labels[own] == n)]) for u, n in pairs}
-        photos_left = photos.left(section, own, np.stack([drives_icon[owners[row]] for row in own]))
-        between = photos.left(section, own, np.stack([drives[owners[row], 1 - labels[row]] for row in own]))
+        photos_left = photos.remaining(section, own, np.stack([drives_icon[owners[row]] for row in own]))
+        between = photos.remaining(section, own, np.stack([drives[owners[row], 1 - labels[row]] for row in own]))
     with icon_side.section() as section:
-        icon_left = icons.left(section, np.array([u for u, _ in pairs]), np.stack([drives[pair] for pair in pairs]))
+        icon_left = icons.remaining(
+            section, np.array([u for u, _ in pairs]), np.stack([drives[pair] for pair in pairs])
+        )
     by_pair = dict(zip(pairs, icon_left, strict=True))
     verdicts: list[Verdict | None] = [None for _ in units]
     for unit in sound:
         mine = owners[own] == unit
         shares = np.array([by_pair[unit, 0], by_pair[unit, 1]])
-        verdicts[unit] = judged(cut, shares, photos_left[mine], between[mine], labels[own][mine])
+        verdicts[unit] = verdict_of(cut, shares, photos_left[mine], between[mine], labels[own][mine])
     return verdicts
 
 
@@ -133,7 +135,9 @@ def _carriers_of(photos: _Driven, rows: np.ndarray) -> np.ndarray:
 def _read(adapter: Adapter, file: str) -> Tensor:
     image = image_of(adapter, file)
     if image is None:
-        raise error("E447", f"{file} could be read before, and now it cannot", "leave the folder as it is meanwhile")
+        raise error(
+            "E447", f"{file} was readable before and is not any more", "leave the folder unchanged during the run"
+        )
     return image
 
 

@@ -1,4 +1,4 @@
-"""Icons -> whether each may mislead, from the cache where it is known."""
+"""Check whether icons may mislead; known results come from the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bbilang.runtime.featvis.dissociation.photographs import Photographs
 from bbilang.runtime.featvis.icon import Check, Icon, Objective, Recipe, model_key, shared_key
 from bbilang.runtime.models.adapter import Adapter
 
-TOGETHER = 4  # units whose photographs run together: it bounds memory
+UNITS_PER_BATCH = 4  # units whose photographs run together: bounds memory
 
 Report = Callable[[int, int], None]
 
@@ -62,7 +62,7 @@ def check(
         if objective not in done:
             layers.setdefault(objective.layer, []).append(objective)
     for layer, objectives in layers.items():
-        for objective, outcome in _checked(adapter, model, layer, objectives, icons, photographs, cache):
+        for objective, outcome in _checks(adapter, model, layer, objectives, icons, photographs, cache):
             done[objective] = outcome
             if cache is not None:
                 data = {"photographs": outcome.photographs, "misleads": outcome.misleads, "words": outcome.words}
@@ -73,7 +73,7 @@ def check(
     return done
 
 
-def _checked(
+def _checks(
     adapter: Adapter,
     model: str,
     layer: str,
@@ -101,8 +101,8 @@ def _checked(
     counter = passes.Passes()
     scanned = scan(adapter, model, photographs, [cuts[-1], layer], cache, counter)
     readable = int(np.isfinite(scanned.means[layer][:, 0]).sum())
-    for start in range(0, len(usable), TOGETHER):
-        group = usable[start : start + TOGETHER]
+    for start in range(0, len(usable), UNITS_PER_BATCH):
+        group = usable[start : start + UNITS_PER_BATCH]
         shown = [icons[objective].picture for objective in group]
         for objective, verdict in zip(group, verdicts(adapter, layer, group, shown, scanned, cuts[-1]), strict=True):
             if isinstance(verdict, str):

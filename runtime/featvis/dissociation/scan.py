@@ -1,4 +1,4 @@
-"""One forward over all photographs: what each layer is like on average, and how much each photograph excites a unit."""
+"""One forward over all photographs: each layer's mean activations, and how much each photograph excites a unit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.passes.fallback import log
 
-TOGETHER = 8  # photographs in one forward
+BATCH = 8  # photographs in one forward
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def _scanned(
     count = len(photographs.files)
     rows: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
     readable: list[int] = []
-    for start in range(0, count, TOGETHER):
+    for start in range(0, count, BATCH):
         images, numbers = [], []
-        for number in range(start, min(start + TOGETHER, count)):
+        for number in range(start, min(start + BATCH, count)):
             image = image_of(adapter, photographs.files[number])
             if image is not None:
                 images.append(image)
@@ -117,7 +117,7 @@ def _scanned(
                 rows[layer].append(channel_means(result, channel_axis(adapter, layer)).float().cpu().numpy())
             readable += numbers
         if step is not None:
-            step(min(start + TOGETHER, count), count)
+            step(min(start + BATCH, count), count)
     if len(readable) < LEAST:
         text = f"{len(readable)} of the {count} pictures of {photographs.name} can be read"
         raise error("E447", text, f"at least {LEAST} photographs are needed")

@@ -64,7 +64,7 @@ def clusters(contributions: np.ndarray) -> np.ndarray:
     return labels
 
 
-def judged(
+def verdict_of(
     cut: str, icon_left: np.ndarray, photos_left: np.ndarray, between: np.ndarray, labels: np.ndarray
 ) -> Verdict:
     """Return the verdict at a cut.
