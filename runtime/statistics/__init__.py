@@ -1,0 +1,1 @@
+"""Numbers about many examples: ranks, reductions, slices, concepts. Imports nothing else of the runtime."""
