@@ -11,14 +11,16 @@ from bbilang.grammar.frozen import frozen
 @frozen
 class Event:
     """One report: ``pass`` before each step of the plan, ``work`` within a long one (``done`` of ``total`` parts
-    of what ``words`` name, ``seconds`` left), ``estimate`` before icons are made (``total`` icons in about
-    ``seconds``), ``icons`` while they are (``done`` of ``total``, ``seconds`` left)."""
+    of what ``words`` name, ``seconds`` left; ``rate`` of examples in a second, where the parts are examples),
+    ``estimate`` before icons are made (``total`` icons in about ``seconds``), ``icons`` while they are (``done`` of
+    ``total``, ``seconds`` left)."""
 
     kind: Literal["pass", "work", "estimate", "icons"]
     words: str = ""
     done: int = 0
     total: int = 0
     seconds: float | None = None
+    rate: float | None = None
 
 
 class RunListener(Protocol):

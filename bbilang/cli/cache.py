@@ -25,6 +25,8 @@ WORDS = {
     "description": "descriptions of models",
     "device": "devices",
     "pointer": "imported records",
+    "shard": "shards of scanned datasets",
+    "batch": "batch sizes of scans",
 }
 
 

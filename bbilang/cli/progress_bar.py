@@ -82,7 +82,8 @@ class ProgressBar:
     def _work(self, event: Event) -> None:
         now, left = time.monotonic(), event.seconds or 0.0
         share = event.done / max(event.total, 1)
-        words = f"{event.words}: {share:.0%}" + (f", about {duration(left)} left" if left else "")
+        words = f"{event.words}: {share:.0%}" + (f", {event.rate:,.1f} examples/s" if event.rate else "")
+        words += f", about {duration(left)} left" if left else ""
         if self._bar is not None:
             self._move(words, share)
         elif now - self._told >= EVERY:

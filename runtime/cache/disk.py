@@ -17,11 +17,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of
 from bbilang.runtime.cache.leases import Hold, held
-from bbilang.runtime.cache.record import canonical, is_key, key_of, pack, unpack
+from bbilang.runtime.cache.record import FORMAT, MOST_HEAD, canonical, is_key, key_of, pack, unpack
 from bbilang.runtime.files import NEW, replacing
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.locks import alone
@@ -127,6 +128,47 @@ class Cache:
         except OSError:  # read-only folder: the order of removal is then that of writing
             pass
         return record
+
+    def metadata(self, key: str) -> JsonObject | None:
+        """Return the metadata of a record alone, or None. Those of a record with its number of ``bytes`` among them
+        are refused where it is cut short; its checksum is not computed, so that its size does not matter. `piece` reads
+        its bytes."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                metadata, at = _beginning(file)
+                whole = metadata.get("bytes") in (None, os.fstat(file.fileno()).st_size - at)
+        except ValueError:
+            whole = False
+        except OSError:
+            self.misses += 1
+            return None
+        if not whole:
+            self.damaged += 1
+            self.misses += 1
+            _remove(path)
+            return None
+        if self._hold is not None:
+            self._hold.add(key)
+        try:
+            os.utime(path)
+        except FileNotFoundError:  # removed between reading and holding
+            self.misses += 1
+            return None
+        except OSError:  # as in `get`
+            pass
+        self.hits += 1
+        return metadata
+
+    def piece(self, key: str, at: int, count: int) -> bytes | None:
+        """Return so many bytes of a record, the first of them ``at``, or None. The caller compares a checksum."""
+        try:
+            with self._path(key).open("rb") as file:
+                _, start = _beginning(file)
+                file.seek(start + at)
+                return file.read(count)
+        except (OSError, ValueError):
+            return None
 
     def imported(self, shared: str) -> tuple[bytes, JsonObject] | None:
         """Return the record from another machine that a machine-independent key refers to, or None."""
@@ -254,6 +296,21 @@ class Cache:
         records = self._records()
         self._bytes = None
         return sum(_remove(path) for _, _, path in records)
+
+
+def _beginning(file: IO[bytes]) -> tuple[JsonObject, int]:
+    """Read the first two lines of a record: return its metadata and where its bytes begin. Raises ValueError."""
+    first = file.readline(200)
+    head = file.readline(MOST_HEAD)
+    if not first.startswith(b"bbilang %d " % FORMAT) or not head.endswith(b"\n"):
+        raise ValueError("no record")
+    try:
+        metadata = json.loads(head)
+    except RecursionError as error:  # nobody wrote this here
+        raise ValueError("no record") from error
+    if not isinstance(metadata, dict):
+        raise ValueError("no record")
+    return metadata, file.tell()
 
 
 def _remove(path: Path) -> bool:

@@ -101,4 +101,21 @@ FILES: Final[dict[str, Code]] = {
         f"$ BBI_CACHE_DIR=/tmp/cache {RUN[2:]}",
         needs="a location without write permission",
     ),
+    "E448": Code(
+        "a scan that does not fit",
+        "A scan keeps some numbers for each example, layer and channel: 60 kB an example for six layers of "
+        "EfficientNet-Lite0. What all of it takes is known after its first batch, and it must fit on the disk and into "
+        "the limit of the cache before a shard is written.",
+        "$ bbi run page.bbi  # a dataset of a million pictures",
+        "$ bbi cache --limit 80GB",
+        needs="a large dataset",
+    ),
+    "E449": Code(
+        "a shard that is gone",
+        "A shard of a scan was removed or damaged between the scan and its use: another process emptied the cache, or "
+        "the cache was full. What is missing is computed when it runs again.",
+        "$ bbi cache clear  # while a page is made",
+        RUN,
+        needs="a cache that changes meanwhile",
+    ),
 }

@@ -1,0 +1,111 @@
+"""Run the work of a scan over shards: batches of one size that never cross a shard, so that results do not depend on
+what was recalled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bbilang.grammar.frozen import frozen
+from bbilang.runtime.errors import error
+from bbilang.runtime.scan.reading import Ahead, threads
+from bbilang.runtime.scan.shards import Arrays
+from bbilang.runtime.scan.work import Examples, ShardWork, Unreadable
+
+
+@frozen
+class Unit:
+    """The part of a scan that is computed and stored at once: a shard, its examples, and which parts of it are
+    ``wanted``, each with the key of its record."""
+
+    shard: int
+    examples: range
+    wanted: Mapping[str, str]
+
+
+@dataclass
+class Computed:
+    """The results of one unit. ``rows`` and ``unreadable``: see `shards.Head`."""
+
+    unit: Unit
+    rows: list[int] = field(default_factory=list)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    parts: dict[str, Arrays] = field(default_factory=dict)
+
+
+Progressed = Callable[[int], None]  # called with the number of examples that a batch adds
+FirstResult = Callable[[Mapping[str, Arrays], int], None]  # with the results of a batch and the number of its examples
+
+
+class Runner:
+    """Runs units one after another, reading ahead over their ends."""
+
+    def __init__(self, dataset: Examples, work: ShardWork, batch: int):
+        self.dataset, self.work, self.batch = dataset, work, batch
+        self._like: np.ndarray | None = None
+
+    def run(
+        self, units: Sequence[Unit], progressed: Progressed | None = None, first: FirstResult | None = None
+    ) -> Iterator[Computed]:
+        """Compute each unit. ``first`` is called with the first results of a batch, before anything is given."""
+        numbers = (number for unit in units for number in unit.examples)
+        with Ahead(self.dataset, self.work.prepare, numbers, 2 * self.batch + threads()) as ahead:
+            for unit in units:
+                computed = Computed(unit)
+                pieces: list[Mapping[str, Arrays]] = []
+                for images in self._batches(unit, computed, ahead, progressed):
+                    results = self._compute(images, tuple(unit.wanted))
+                    if first is not None:
+                        first(results, len(images))
+                        first = None
+                    pieces.append(results)
+                computed.parts = {part: _joined([piece[part] for piece in pieces]) for part in unit.wanted}
+                yield computed
+
+    def _batches(
+        self, unit: Unit, computed: Computed, ahead: Ahead, progressed: Progressed | None
+    ) -> Iterator[list[np.ndarray]]:
+        images: list[np.ndarray] = []
+        taken = 0
+        for row, number in enumerate(unit.examples):
+            ready = ahead.take()
+            taken += 1
+            if isinstance(ready, Unreadable):
+                computed.unreadable.append((row, str(ready)))
+            else:
+                computed.rows.append(row)
+                images.append(self._alike(ready, number))
+            if len(images) == self.batch or (images and row == len(unit.examples) - 1):
+                yield images
+                images = []
+            if not images and progressed is not None:
+                progressed(taken)
+                taken = 0
+
+    def _alike(self, image: np.ndarray, number: int) -> np.ndarray:
+        """Raise BbiError E418 for an example of another shape than those before."""
+        if self._like is None:
+            self._like = image
+        if image.shape != self._like.shape or image.dtype != self._like.dtype:
+            message = f"example {number} of `{self.dataset.name}` has the shape {image.shape}, and others "
+            raise error("E418", f"{message}{self._like.shape}", "a scan takes examples of one shape")
+        return image
+
+    def _compute(self, images: list[np.ndarray], wanted: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+        """Run one batch, filled up to its size."""
+        import torch
+
+        stacked = np.zeros((self.batch, *images[0].shape), images[0].dtype)
+        np.stack(images, out=stacked[: len(images)])
+        results = self.work.batch(torch.from_numpy(stacked), wanted)
+        return {
+            part: {name: np.asarray(value)[: len(images)] for name, value in results[part].items()} for part in wanted
+        }
+
+
+def _joined(pieces: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    if not pieces:
+        return {}
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}

@@ -1,0 +1,184 @@
+"""One pass over a dataset: shards that the cache has are recalled, the others are computed and stored one by one. What
+was finished stays, whatever ends the scan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.errors import error
+from bbilang.runtime.events import Event, RunListener
+from bbilang.runtime.scan import batch_size, room, shards
+from bbilang.runtime.scan.reading import digests, ready
+from bbilang.runtime.scan.running import Computed, Runner, Unit
+from bbilang.runtime.scan.scanned import Scanned
+from bbilang.runtime.scan.shards import Arrays, Head
+from bbilang.runtime.scan.work import Examples, Identity, ShardWork
+
+NO_LIMIT = 1 << 62
+
+
+def scan(
+    dataset: Examples,
+    work: ShardWork,
+    cache: Cache | None,
+    *,
+    batch: int | None = None,
+    listener: RunListener | None = None,
+) -> Scanned:
+    """Scan a dataset, reusing the shards of the cache. ``batch``: examples of a batch; by default the fastest, see
+    `batch_size`. Without a ``cache`` a temporary folder holds the shards as long as the result lives.
+
+    Raises BbiError E418 for examples of several shapes, E448 where the results do not fit, E512 where no example can be
+    read, and what the work raises.
+    """
+    temporary = None
+    if cache is None:
+        temporary = TemporaryDirectory(prefix="bbi-scan-")
+        cache = Cache(temporary.name, NO_LIMIT)
+    with cache.holding():
+        layout = Layout(dataset, work, cache)
+        size = batch or batch_size.known(cache, work, len(dataset))
+        if size is None:
+            size = batch_size.choose(cache, work, _some(dataset, work), tuple(work.parts))
+        heads = layout.recall(size)
+        fresh = _complete(layout, work, size, heads, listener)
+    return _scanned(layout, size, heads, fresh, temporary)
+
+
+def stored(dataset: Examples, identity: Identity, cache: Cache, *, batch: int | None = None) -> Scanned | None:
+    """Return the scan of a dataset where the cache has all of it, without its network; else None."""
+    size = batch or batch_size.known(cache, identity, len(dataset))
+    if size is None:
+        return None
+    with cache.holding():
+        layout = Layout(dataset, identity, cache)
+        heads = layout.recall(size)
+    if layout.units(size, heads):
+        return None
+    return _scanned(layout, size, heads, 0, None)
+
+
+Heads = dict[str, list[Head | None]]  # by part, one for each shard
+
+
+class Layout:
+    """The shards of a dataset, known by the content of their examples."""
+
+    def __init__(self, dataset: Examples, identity: Identity, cache: Cache):
+        self.dataset, self.identity, self.cache = dataset, identity, cache
+        self.ranges = tuple(shards.ranges(len(dataset)))
+        every = digests(dataset, range(len(dataset)))
+        self.contents = tuple(shards.content_of(every[one.start : one.stop]) for one in self.ranges)
+
+    def key(self, shard: int, part: str, batch: int) -> str:
+        return shards.key(self.contents[shard], self.identity.parts[part], batch)
+
+    def recall(self, batch: int) -> Heads:
+        """Return what the cache has."""
+        return {
+            part: [shards.get(self.cache, self.key(shard, part, batch)) for shard in range(len(self.ranges))]
+            for part in self.identity.parts
+        }
+
+    def units(self, batch: int, heads: Heads) -> list[Unit]:
+        """Return what is missing. A shard whose parts disagree on which examples can be read is computed as a whole."""
+        units = []
+        for shard, examples in enumerate(self.ranges):
+            own = {part: heads[part][shard] for part in heads}
+            known = {head.rows for head in own.values() if head is not None}
+            wanted = [part for part, head in own.items() if head is None or len(known) > 1]
+            if wanted:
+                units.append(Unit(shard, examples, {part: self.key(shard, part, batch) for part in wanted}))
+        return units
+
+
+def _complete(layout: Layout, work: ShardWork, batch: int, heads: Heads, listener: RunListener | None) -> int:
+    """Compute and store what is missing, and return the number of shards."""
+    fresh: set[int] = set()
+    for _ in range(2):  # once more where a picture was readable in one scan and not in another
+        units = layout.units(batch, heads)
+        if not units:
+            break
+        progress = _Progress(layout.dataset, units, listener)
+        runner = Runner(layout.dataset, work, batch)
+        for computed in runner.run(units, progress.add, _Room(layout, heads, units)):
+            for part, head in store(layout.cache, layout.dataset, computed).items():
+                heads[part][computed.unit.shard] = head
+            fresh.add(computed.unit.shard)
+    return len(fresh)
+
+
+def store(cache: Cache, dataset: Examples, computed: Computed) -> dict[str, Head]:
+    """Write the parts of one shard. Raises BbiError E448 where the cache takes no more."""
+    heads = {}
+    for part, key in computed.unit.wanted.items():
+        head = shards.put(cache, key, computed.rows, computed.unreadable, computed.parts[part])
+        if head is None:
+            raise room.full(cache, dataset.name)
+        heads[part] = head
+    return heads
+
+
+class _Room:
+    """Checks, once the first batch says how large an example is, whether all of the missing shards fit."""
+
+    def __init__(self, layout: Layout, heads: Heads, units: Sequence[Unit]):
+        self.layout, self.heads, self.units = layout, heads, units
+
+    def __call__(self, results: Mapping[str, Arrays], count: int) -> None:
+        there = [(part, head) for part, own in self.heads.items() for head in own if head is not None]
+        sizes = {part: head.bytes // len(head.rows) for part, head in there if head.rows}
+        sizes |= room.bytes_of(results, count)
+        new = sum(sizes.get(part, 0) * len(unit.examples) + room.HEAD for unit in self.units for part in unit.wanted)
+        room.check(self.layout.cache, self.layout.dataset.name, new, sum(head.bytes for _, head in there))
+
+
+class _Progress:
+    """Reports the examples of a scan; those of recalled shards are done from the start."""
+
+    def __init__(self, dataset: Examples, units: Sequence[Unit], listener: RunListener | None):
+        self._words, self._listener, self._total = f"scanning {dataset.name}", listener, len(dataset)
+        self._before = self._done = self._total - sum(len(unit.examples) for unit in units)
+        self._began = time.monotonic()
+        self.add(0)
+
+    def add(self, count: int) -> None:
+        self._done += count
+        if self._listener is not None:
+            rate = (self._done - self._before) / max(time.monotonic() - self._began, 1e-9)
+            left = (self._total - self._done) / rate if rate else None
+            self._listener(Event("work", self._words, self._done, self._total, left, rate or None))
+
+
+def _some(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
+    """Return the first readable examples, for a trial. Raises BbiError E512 where there is none."""
+    images: list[np.ndarray] = []
+    for number in range(len(dataset)):
+        image = ready(dataset, work.prepare, number)
+        images += [image] if isinstance(image, np.ndarray) else []
+        if len(images) == batch_size.SIZES[0]:
+            break
+    if not images:
+        raise _nothing(dataset, ())
+    return images
+
+
+def _scanned(
+    layout: Layout, batch: int, heads: Heads, fresh: int, temporary: TemporaryDirectory[str] | None
+) -> Scanned:
+    whole = {part: [head for head in own if head is not None] for part, own in heads.items()}
+    scanned = Scanned(layout.dataset, layout.cache, whole, batch, fresh, temporary)
+    if not len(scanned.rows):
+        raise _nothing(layout.dataset, scanned.unreadable)
+    return scanned
+
+
+def _nothing(dataset: Examples, unreadable: Sequence[tuple[int, str]]) -> BbiError:
+    why = f": {unreadable[0][1]}" if unreadable else ""
+    return error("E512", f"none of the {len(dataset)} examples of `{dataset.name}` can be read{why}")

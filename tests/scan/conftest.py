@@ -1,0 +1,14 @@
+import pytest
+from tiny_scan import Pictures
+
+from bbilang.runtime.cache.disk import Cache
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return Pictures.make(tmp_path / "pictures", 600)

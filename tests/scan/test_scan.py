@@ -1,0 +1,218 @@
+"""A scan gives what a full dump of activations gives, and computes nothing twice."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_scan import Pictures, TwoLayers
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.scan import batch_size, shards
+from bbilang.runtime.scan.scan import scan, stored
+from bbilang.runtime.scan.summary import NAMES, _extremes, summary
+
+
+def dump(pictures, layer):
+    """Every activation of a layer, (example, channel, position), one picture at a time."""
+    import torch
+
+    work = TwoLayers()
+    rows = []
+    with torch.inference_mode():
+        for number in range(len(pictures)):
+            image = torch.from_numpy(work.prepare(pictures.picture(number)))[None]
+            low = work.low(image).relu()
+            rows.append((low if layer == "low" else work.high(low)).flatten(2).numpy()[0])
+    return np.stack(rows)
+
+
+def twin(activation):
+    """The summary of (example, channel, position), said plainly."""
+    return {
+        "max": activation.max(-1), "argmax": activation.argmax(-1), "min": activation.min(-1),
+        "argmin": activation.argmin(-1), "mean": activation.mean(-1), "norm": np.sqrt((activation**2).sum(-1)),
+        "above": (activation > 0).mean(-1),
+    }  # fmt: skip
+
+
+def arrays(scanned):
+    return {(part, name): scanned.array(part, name) for part in scanned.parts for name in scanned.names(part)}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(one[key].tobytes() == other[key].tobytes() for key in one)
+
+
+def code_of(raised):
+    return raised.value.diagnostics[0].code
+
+
+def test_equal_to_a_full_dump(pictures, cache):
+    scanned = scan(pictures, TwoLayers(), cache)
+    assert (scanned.fresh, scanned.recalled) == (3, 0)
+    assert scanned.rows.tolist() == list(range(600)) and not scanned.unreadable
+    for layer in ("low", "high"):
+        assert scanned.names(layer) == NAMES
+        expected = twin(dump(pictures, layer))
+        for name in NAMES:
+            value = scanned.array(layer, name)
+            assert value.dtype == (np.int32 if name.startswith("arg") else np.float32)
+            assert np.concatenate(list(scanned.stream(layer, name))).tobytes() == value.tobytes()
+            if name.startswith("arg"):  # batches round otherwise than single pictures: two values may be as close
+                assert (value == expected[name]).mean() > 0.999
+            else:
+                np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_summary_names_the_first_of_equal_positions():
+    """Clamped activations tie in nine of ten channels. Both ways, NumPy's on the CPU and torch's elsewhere."""
+    import torch
+
+    values = torch.randn(5, 7, 4, 9).clamp(-0.5, 0.5)
+    expected = twin(values.flatten(2).numpy())
+    own, elsewhere = summary(values), _extremes(values.flatten(2))
+    for name in ("max", "argmax", "min", "argmin"):
+        assert (own[name] == expected[name]).all() and (elsewhere[name] == expected[name]).all()
+    assert (own["above"] == expected["above"].astype(np.float32)).all()
+    assert summary(torch.ones(2, 3))["argmax"].tolist() == [[0] * 3] * 2  # a layer without positions
+
+
+def test_nothing_is_computed_twice(pictures, cache):
+    first = scan(pictures, TwoLayers(), cache)
+    work = TwoLayers()
+    pictures.decoded.clear()
+    again = scan(pictures, work, Cache(cache.folder))
+    assert not work.runs and not pictures.decoded
+    assert (again.fresh, again.recalled) == (0, 3)
+    assert equal(arrays(again), arrays(first))
+    assert equal(arrays(stored(pictures, work, cache)), arrays(first))
+
+
+def test_another_layer_costs_that_layer(pictures, cache):
+    scan(pictures, TwoLayers("low"), cache)
+    assert stored(pictures, TwoLayers(), cache) is None
+    work = TwoLayers()
+    both = scan(pictures, work, cache)
+    assert {wanted for _, wanted in work.runs} == {("high",)}
+    assert equal(arrays(both), arrays(scan(pictures, TwoLayers(), None)))
+
+
+def test_changed_picture_costs_its_shard(pictures, cache):
+    before = arrays(scan(pictures, TwoLayers(), cache))
+    Image.new("RGB", (8, 8), "red").save(pictures.files[300])
+    pictures.decoded.clear()
+    after = scan(pictures, TwoLayers(), cache)
+    assert sorted(pictures.decoded) == list(range(256, 512)) and (after.fresh, after.recalled) == (1, 2)
+    assert equal(arrays(after), arrays(scan(pictures, TwoLayers(), None)))
+    changed = np.flatnonzero((after.array("low", "max") != before["low", "max"]).any(1))
+    assert changed.tolist() == [300]
+
+
+def test_batches_are_of_one_size_and_stay_within_a_shard(pictures):
+    work = TwoLayers()
+    scan(pictures, work, None, batch=48)
+    assert {count for count, _ in work.runs} == {48}
+    assert len(work.runs) == 2 * 6 + 2  # 256 = 5 x 48 + 16, and 88 = 48 + 40
+
+
+def test_unreadable_pictures_are_left_out_and_named(pictures, cache):
+    for number in (0, 299, 599):
+        pictures.files[number].write_bytes(b"no picture")
+    pictures.files[255].write_bytes(pictures.files[255].read_bytes()[:100])  # cut short
+    scanned = scan(pictures, TwoLayers(), cache)
+    assert [number for number, _ in scanned.unreadable] == [0, 255, 299, 599]
+    assert all("image" in reason or "picture" in reason or "truncated" in reason for _, reason in scanned.unreadable)
+    assert len(scanned.rows) == 596 and 299 not in scanned.rows
+    again = stored(pictures, TwoLayers(), cache)
+    assert again.unreadable == scanned.unreadable and equal(arrays(again), arrays(scanned))
+    kept = [file for number, file in enumerate(pictures.files) if number in scanned.rows]
+    readable = Pictures(pictures.files[0].parent, 0)
+    readable.files = kept
+    np.testing.assert_allclose(scanned.array("low", "max"), scan(readable, TwoLayers(), None).array("low", "max"), 1e-5)
+
+
+def test_nothing_readable(tmp_path):
+    pictures = Pictures.make(tmp_path / "pictures", 3)
+    for file in pictures.files:
+        file.write_bytes(b"")
+    with pytest.raises(BbiError) as raised:
+        scan(pictures, TwoLayers(), None)
+    assert code_of(raised) == "E512"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_activations_that_are_not_finite_are_left_out(pictures, cache, value):
+    for number in (7, 300):
+        Image.new("RGB", (8, 8)).save(pictures.files[number])
+    scanned = scan(pictures, TwoLayers(spoil=value), cache)
+    assert scanned.nonfinite == {"low": 2, "high": 2}
+    for layer in ("low", "high"):
+        fine = scanned.finite(layer)
+        assert np.flatnonzero(~fine).tolist() == [7, 300]
+        plain = scan(pictures, TwoLayers(), None)
+        for name in NAMES:
+            value = scanned.array(layer, name)
+            assert (value[~fine] == -1).all() if name.startswith("arg") else np.isnan(value[~fine]).all()
+            assert value[fine].tobytes() == plain.array(layer, name)[fine].tobytes()
+
+
+def test_pictures_of_several_shapes_are_refused(pictures):
+    Image.new("RGB", (9, 9)).save(pictures.files[20])
+    with pytest.raises(BbiError) as raised:
+        scan(pictures, TwoLayers(), None)
+    assert code_of(raised) == "E418" and "example 20" in str(raised.value)
+
+
+def test_grey_and_transparent_pictures_are_converted(pictures):
+    Image.new("L", (8, 8), 90).save(pictures.files[20])
+    Image.new("RGBA", (8, 8), (90, 90, 90, 10)).save(pictures.files[21])
+    scanned = scan(pictures, TwoLayers(), None)
+    assert (scanned.array("low", "max")[20] == scanned.array("low", "max")[21]).all()
+
+
+def test_damaged_shard_is_computed_again(pictures, cache):
+    scanned = scan(pictures, TwoLayers(), cache)
+    before = arrays(scanned)
+    (victim, other) = (scanned._heads["low"][n].key for n in (0, 1))
+    path = cache._path(victim)
+    path.write_bytes(path.read_bytes()[:-1])  # cut short
+    assert scan(pictures, TwoLayers(), cache).fresh == 1
+    data = bytearray(cache._path(other).read_bytes())
+    data[-1] ^= 1
+    cache._path(other).write_bytes(data)
+    with pytest.raises(BbiError) as raised:
+        arrays(scan(pictures, TwoLayers(), cache))
+    assert code_of(raised) == "E449"
+    assert equal(arrays(scan(pictures, TwoLayers(), cache)), before)
+
+
+def test_batch_size_is_chosen_once(tmp_path, cache, monkeypatch):
+    """By a short trial for a large dataset; then it is remembered, since shards depend on it."""
+    pictures = Pictures.make(tmp_path / "pictures", 40)
+    monkeypatch.setattr(batch_size, "FEWEST", 40)
+    assert stored(pictures, TwoLayers(), cache) is None
+    work = TwoLayers()
+    first = scan(pictures, work, cache)
+    tried = [count for count, _ in work.runs]
+    assert tried[:3] == [8, 8, 16] and first.batch in batch_size.SIZES
+    monkeypatch.setattr(batch_size, "choose", None)
+    assert scan(pictures, TwoLayers(), cache).batch == first.batch
+    assert stored(pictures, TwoLayers(), cache).recalled == 1
+    assert scan(Pictures(pictures.files[0].parent, 39), TwoLayers(), cache).batch == batch_size.USUAL
+
+
+def test_events_say_how_fast(pictures, cache):
+    events = []
+    scan(pictures, TwoLayers(), cache, listener=events.append)
+    assert {event.words for event in events} == {"scanning pictures"} and {event.total for event in events} == {600}
+    done = [event.done for event in events]
+    assert done == sorted(done) and done[0] == 0 and done[-1] == 600
+    assert events[-1].rate > 0 and events[-1].seconds == 0
+    pictures.files[-1].write_bytes(pictures.files[0].read_bytes())
+    scan(pictures, TwoLayers(), cache, listener=(later := []).append)
+    assert later[0].done == 512 and later[-1].done == 600
+
+
+def test_ranges_of_shards():
+    assert [len(one) for one in shards.ranges(600)] == [256, 256, 88]
+    assert list(shards.ranges(0)) == []

@@ -1,0 +1,78 @@
+"""A small dataset of generated pictures, and a work of two layers of a small network."""
+
+import hashlib
+import io
+
+import numpy as np
+from PIL import Image
+
+from bbilang.runtime.scan.summary import summary
+from bbilang.runtime.scan.work import Unreadable
+
+SIDE = 8
+
+
+class Pictures:
+    """Files in a folder, each written once by `make`."""
+
+    name = "pictures"
+
+    def __init__(self, folder, count):
+        self.files = [folder / f"{n:05}.png" for n in range(count)]
+        self.decoded = []
+
+    @classmethod
+    def make(cls, folder, count, seed=0):
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = cls(folder, count)
+        random = np.random.default_rng(seed)
+        for file in pictures.files:
+            Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(file)
+        return pictures
+
+    def __len__(self):
+        return len(self.files)
+
+    def digest(self, number):
+        return hashlib.sha256(self.files[number].read_bytes()).hexdigest()
+
+    def picture(self, number):
+        self.decoded.append(number)
+        try:
+            picture = Image.open(io.BytesIO(self.files[number].read_bytes()))
+            picture.load()
+            return picture
+        except Exception as error:
+            raise Unreadable(str(error)) from error
+
+
+class TwoLayers:
+    """Convolutions "low" and "high" with fixed weights; counts what it ran. ``spoil``: what one
+    activation of a black picture becomes."""
+
+    network = "two layers"
+
+    def __init__(self, *layers, spoil=None):
+        import torch
+        from torch import nn
+
+        self.spoil = spoil
+        self.parts = {layer: f"two layers {layer}" for layer in layers or ("low", "high")}
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.low, self.high = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 5, 3, stride=2)
+        self.runs = []
+
+    def prepare(self, picture):
+        return np.asarray(picture.convert("RGB"), np.float32).transpose(2, 0, 1) / 255
+
+    def batch(self, images, wanted):
+        import torch
+
+        self.runs.append((len(images), tuple(wanted)))
+        with torch.inference_mode():
+            low = self.low(images).relu()
+            if self.spoil is not None:
+                low[images.flatten(1).amax(1) == 0, 0, 0, 0] = self.spoil
+            layers = {"low": low, "high": self.high(low)}
+        return {layer: summary(layers[layer]) for layer in wanted}
