@@ -42,6 +42,7 @@ GROUPS = (  # heading -> the codes below it
     ("Axes, styles, selections", tuple(compiler_codes.FIELDS)),
     ("Models and their weights", tuple(runtime_codes.MODELS)),
     ("Pictures", tuple(runtime_codes.PICTURES)),
+    ("Datasets", tuple(runtime_codes.DATASETS)),
     ("Files and the command line", tuple(runtime_codes.FILES)),
     ("While running", tuple(runtime_codes.RUNNING)),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from bbilang.grammar.codes import Code
+from bbilang.runtime.codes.datasets import DATASETS
 from bbilang.runtime.codes.files import FILES
 from bbilang.runtime.codes.inputs import PICTURES
 from bbilang.runtime.codes.models import MODELS
 from bbilang.runtime.codes.running import RUNNING
 
-__all__ = ["CODES", "FILES", "MODELS", "PICTURES", "RUNNING"]
+__all__ = ["CODES", "DATASETS", "FILES", "MODELS", "PICTURES", "RUNNING"]
 
-CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | FILES | RUNNING).items()))
+CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | DATASETS | FILES | RUNNING).items()))

@@ -60,7 +60,7 @@ def read(spec: str | Path) -> Picture:
         with opened(path, MOST_BYTES) as file:
             if os.fstat(file.fileno()).st_size == 0:
                 _fail("E412", f"{name} is an empty file")
-            return Picture(name, _decode(file, name))
+            return Picture(name, decode(file, name))
     except FileNotFoundError as e:
         raise error("E411", f"there is no picture {short(text)}") from e
     except OSError as e:
@@ -134,7 +134,8 @@ def _sample(name: str) -> Path:
     return _fail("E416", message, "pip install 'bbilang[demo]'")
 
 
-def _decode(file: BinaryIO, name: str) -> Image:
+def decode(file: BinaryIO, name: str) -> Image:
+    """Decode a picture as `read` does. Raises BbiError E412, E413, E414."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
