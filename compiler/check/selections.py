@@ -115,7 +115,7 @@ class SelectionReader:
             raise at(spans["to"], "E214", f"the slider ends at {high:g}, before it starts at {low:g}")
         count = int((high - low) / step + 1e-9) + 1
         if count > 4096:
-            raise at(call.span, "E305", f"this slider has {count} steps, and 4096 is the most", "take a larger step")
+            raise at(call.span, "E305", f"this slider has {count} steps, and 4096 is the most", "use a larger step")
         if start is not None and not low <= start <= high:
             raise at(spans["start"], "E214", f"`start` is {start:g}, and the slider goes from {low:g} to {high:g}")
         values = tuple(low + step * number for number in range(count))

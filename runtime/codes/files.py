@@ -19,7 +19,7 @@ FILES: Final[dict[str, Code]] = {
     "E311": Code(
         "a table of too many rows",
         "A table has a row for every number in every state, also for those of maps that a page shows as pictures only: "
-        "every pixel for every class is fifty million. Bound the choice, or take the numbers in Python.",
+        "every pixel for every class is fifty million. Bound the choice, or use the numbers in Python.",
         f"{RUN} --format csv",
         f"{RUN} --format html",
         needs="a map of every pixel with a thousand states",

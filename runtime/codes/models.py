@@ -17,7 +17,7 @@ MODELS: Final[dict[str, Code]] = {
     "E402": Code(
         "a model whose weights have to be given",
         "bbilang ships the description of the model, so a text about it can be checked, but not its weights. Name the "
-        "file, or take random weights to see what training added.",
+        "file, or use random weights to see what training added.",
         "$ bbi run -e 'input | present(image)' --model inceptionv1 --input sample:chelsea",
         "$ bbi run -e 'input | present(image)' --model inceptionv1 --weights inceptionv1.safetensors --input "
         "sample:chelsea",

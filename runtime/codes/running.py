@@ -133,7 +133,7 @@ RUNNING: Final[dict[str, Code]] = {
     "E511": Code(
         "a factorization that does not exist",
         "Groups are independent directions of a layer's activations for this picture: a layer that does not respond "
-        "has none, and there are never more than positions or channels. Ask for fewer, or take another layer.",
+        "has none, and there are never more than positions or channels. Request fewer, or choose another layer.",
         "$ bbi run -e 'block5c.expand | factorize(pca, 400) | present(bars)'",
         "$ bbi run -e 'block5c.expand | factorize(pca, 4) | present(bars)'",
         needs="a run",

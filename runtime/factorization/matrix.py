@@ -68,7 +68,7 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
     name = what or "this matrix"
     if method == "nmf" and matrix.min() < 0:
         message = f"{name}: `nmf` needs numbers that are never negative, and the least is {matrix.min():.4g}"
-        raise error("E511", message, "take a layer after its ReLU, or `pca`")
+        raise error("E511", message, "choose a layer after its ReLU, or `pca`")
     if method == "kmeans":
         most, of = len(np.unique(matrix, axis=0)), "different rows"
     else:
@@ -78,7 +78,7 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
         raise error(
             "E511",
             f"{name}: {n} groups of only {most} {of}",
-            f"ask for at most {most}" if most else "take another layer",
+            f"request at most {most}" if most else "choose another layer",
         )
 
 
@@ -91,7 +91,7 @@ def check_numbers(matrix: np.ndarray, what: str = "") -> None:
         raise error("E503", message, "look at the weights and at the normalization of the input")
     if not matrix.any():
         message = f"{name}: all numbers are 0, so there is nothing to factorize"
-        raise error("E511", message, "take a layer that responds to this input")
+        raise error("E511", message, "choose a layer that responds to this input")
 
 
 def rank(matrix: np.ndarray) -> int:

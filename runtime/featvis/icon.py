@@ -197,7 +197,7 @@ class Objective:
             return F.one_hot(torch.tensor(self.direction), channels).float() * sign
         if len(self.direction) != channels:
             text = f"a direction of {len(self.direction)} numbers in `{self.layer}`, which has {channels} channels"
-            raise error("E510", text, "take the direction from the same layer")
+            raise error("E510", text, "use a direction from the same layer")
         return torch.tensor(self.direction) * sign
 
     def description(self) -> list[object]:

@@ -176,5 +176,5 @@ def _parametrization(recipe: Recipe, device: torch.device | str) -> Fourier | Ma
         return Fourier(recipe.size, recipe.decorrelate, decay, device, deviation, recipe.transparency)
     if recipe.parametrization != "maco" or recipe.transparency:
         text = f"there is no parametrization `{recipe.parametrization}`" + " with transparency" * recipe.transparency
-        raise error("E510", text, "take `fourier`, or `maco` without transparency")
+        raise error("E510", text, "use `fourier`, or `maco` without transparency")
     return Maco(recipe.size, recipe.decorrelate, device)

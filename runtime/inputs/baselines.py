@@ -33,7 +33,7 @@ def picture(word: str, images: Tensor, adapter: Adapter, seed: int = 0) -> Tenso
     reads = adapter.description.reads
     if reads in NOT_PICTURES and word in ("blur", "noise"):
         message = f"the baseline `{word}` is of pictures in [0, 1], and the model takes {reads}s"
-        raise error("E515", message, help="take `zero`")
+        raise error("E515", message, help="use `zero`")
     match word:
         case "zero":
             return torch.zeros_like(images)

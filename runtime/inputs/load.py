@@ -75,7 +75,7 @@ def _unstacked(given: Input, rank: int, depth: int = 0) -> Iterator[object]:
     else:
         help = "give a file name, a picture, an array or a tensor"
         if hasattr(given, "__iter__") and not isinstance(given, type):
-            help = "take what is in it: `next(iter(...))`, of which the pictures; then a tensor, an array or a list"
+            help = "pass its contents: the pictures of `next(iter(...))`, as a tensor, an array or a list"
         raise error("E418", f"{kind_of(given)} is no input", help)
 
 

@@ -33,7 +33,7 @@ def copy_module(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module, memo)
     except Exception as e:  # as below
         message = f"{type(module).__name__} cannot be copied: {e or type(e).__name__}"
-        help = "take what cannot be copied out of the module, or leave the measure out"
+        help = "remove what cannot be copied from the module, or leave the measure out"
         raise error("E527", message, help=help) from e
 
 

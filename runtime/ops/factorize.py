@@ -104,7 +104,7 @@ class Factorize(Operation):
         _is_layer(field)
         if method == "nmf" and field.signed and (not contents or contents[0].type.content == "activation"):
             raise Fail("E239", f"`nmf` needs values that are never negative, and {field.layers[0]} has both signs",
-                       "take a layer after its ReLU, or `pca`", argument="method")  # fmt: skip
+                       "choose a layer after its ReLU, or `pca`", argument="method")  # fmt: skip
         for content in contents:
             if content.type.axis("class") is not None:
                 raise Fail("E231", "`factorize` takes the derivatives of one target, and this one is several classes",

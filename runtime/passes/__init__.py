@@ -2,17 +2,17 @@
 
 One forward captures every requested layer and stops at the deepest. One backward per target serves every layer, down to
 the earliest, and never computes a weight's gradient; targets go in batches. The network above a layer can run alone,
-and tangents can be pushed through it. Whatever happens, the model is as before afterwards: its hooks, training mode,
+and tangents can be pushed through it. The model is always restored, after an error too: its hooks, training mode,
 ``requires_grad``, ``.grad`` and attributes. Layers go by name; ``"input"`` is the images in [0, 1], ``"output"`` the
 scores. A faster way (an explicit derivative, a batch, a traced graph) is checked against the plain one before it is
-used; where it fails the plain one runs, and the logger ``bbilang.passes`` says why.
+used; where the check fails the plain one runs, and the logger ``bbilang.passes`` says why.
 
     adapter.py          what passes need of a model
     forward.py          one forward: activations, scores, the autograd graph, cuts
     vjp.py              gradients of targets at the layers of a forward
-    explicit/           derivatives as explicit linear networks: reverse mode (vjp.py), of what a forward left
-                        (saved_values.py), and forward mode (jvp.py), on the same part of a graph (graph.py)
-    boundary.py         what a forward leaves below a layer, to run the rest alone
+    explicit/           derivatives as explicit linear networks: reverse mode (vjp.py), at the values that a
+                        forward saved (saved_values.py), and forward mode (jvp.py), on one graph (graph.py)
+    boundary.py         what a forward records below a layer, so that the rest can run alone
     above.py            the network above a layer, by one of two backends:
     fx_graph.py           its traced graph, cut at the layer
     replay_above.py       the model's own code, with the results below the layer replayed
@@ -20,7 +20,7 @@ used; where it fails the plain one runs, and the logger ``bbilang.passes`` says 
     above_values.py     its values at given activations
     above_gradients.py  its gradients at given activations
     jvp.py              its Jacobian-vector products
-    run_to_layer.py     a run to one layer, again and again, for optimizing the input
+    run_to_layer.py     repeated runs up to one layer, for optimizing the input
     autograd.py         torch's reverse mode, with a workaround for batch norms
     gradient_path.py    where the path of gradients to a layer ends (E505)
     trace.py            which modules run twice (E501), and which batch norm follows which convolution
@@ -31,7 +31,7 @@ used; where it fails the plain one runs, and the logger ``bbilang.passes`` says 
                         its digest, its dtype; and how it is restored
 
 Errors: E501 a layer runs twice, E502 a layer does not run, E503 not finite, E504 out of memory, E505 no gradient path,
-E508 the network above a layer cannot run alone, E520 another result each time.
+E508 the network above a layer cannot run alone, E520 not deterministic.
 """
 
 from bbilang.runtime.device.memory import is_out_of_memory

@@ -29,7 +29,7 @@ from bbilang.runtime.passes.replay_above import OUTPUT, Replay
 
 
 class Backend(Protocol):
-    """What runs the network above a layer: `GraphSection`, `Replay`, or one of them `RowByRow`."""
+    """An implementation of the network above a layer: `GraphSection`, `Replay`, or one of them `RowByRow`."""
 
     def __call__(self, activations: Tensor, rows: Tensor | None, /) -> dict[str, Tensor]:
         """Map activations (row, *layer shape), with rows (row,) the input of each, to target layer -> (row, *its
@@ -55,7 +55,7 @@ class NetworkAbove:
     checks: Checks = field(default_factory=Checks)
     batched: dict[str, bool] = field(default_factory=dict)  # transform -> False once it failed on this network
     linear: ExplicitJvp | None = None  # made for the first tangents
-    networks: dict[str, DerivativeGraph] = field(default_factory=dict)  # target layer -> what its cotangents go down
+    networks: dict[str, DerivativeGraph] = field(default_factory=dict)  # target layer -> the graph of its explicit VJP
     pictures: Tensor | None = None  # (input, channel, y, x): results are promoted to their dtype
     connected: set[str] = field(default_factory=set)  # target layers that have a gradient path to the layer
 
@@ -98,11 +98,12 @@ def above(
     runs again up to the layer.
 
     ``target_layers``: ``"output"`` (the scores) and later layers. ``backend``: ``"fx"`` cuts the traced graph,
-    ``"hooks"`` runs the model's own code over what was recorded, ``"auto"`` takes fx where the model can be traced and
-    the graph gives what the forward gave, else hooks; checked once for a model, layer and target layers. The model is
-    as before at the end.
+    ``"hooks"`` runs the model's own code on the recorded results, ``"auto"`` uses fx where the model can be traced and
+    the graph reproduces the forward, else hooks; checked once for a model, layer and target layers. The model is
+    restored at the end.
 
-    Raises BbiError E501, E502 (a target layer that is not above), E504, E505, E508 (what is above cannot run alone).
+    Raises BbiError E501, E502 (a target layer that is not above), E504, E505, E508 (the network above cannot run
+    alone).
     """
     counter = counter if counter is not None else Passes()
     target_layers = tuple(dict.fromkeys(target_layers))
@@ -158,7 +159,7 @@ def _checked(
     cut = captured.cuts.get(layer)
     if cut is None:
         if captured.images is None:
-            raise error("E505", f"nothing is stored of the forward below `{layer}`", "run `forward` again")
+            raise error("E505", f"the forward below `{layer}` was not recorded", "run `forward` again")
         cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
         captured.cuts[layer] = cut
     activations = tensor_of(cut.result, layer).detach()
@@ -179,8 +180,8 @@ def _checked(
                 return _CheckedBackend(run, cost, check.checks, activations, check.single_row(backend))
     raise error(
         "E508",
-        f"the network above `{layer}` does not give the same when it is run alone",
-        "its forward may be random, or keep a state; a method that needs gradients only can be used",
+        f"the network above `{layer}` gives other results when it runs alone",
+        "its forward may be random, or keep a state; use a method that only needs gradients",
     ) from check.failure
 
 

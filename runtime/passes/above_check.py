@@ -63,7 +63,7 @@ class BackendCheck:
         self.checks = cast("Checks", memo_of(adapter.module).setdefault("above", Checks()))
         self.failure: Exception | None = None  # of the last run that failed
         coarsest = max(torch.finfo(dtype).eps for dtype in input_types(adapter.module))
-        self.tolerance = max(1e-4, 8 * coarsest)  # of the largest: a batch is rounded otherwise than a single row
+        self.tolerance = max(1e-4, 8 * coarsest)  # of the largest: a batch is rounded differently from a single row
         self.key = (cut.layer, cut.path, target_layers, adapter.description.output, len(cut.images) == 1)
         checked = any(self.checks.costs.get((backend, *self.key)) for backend in backends)
         self.expected = {} if checked else self._forward_values(adapter, captured, target_layers)
@@ -89,8 +89,8 @@ class BackendCheck:
         return cost
 
     def _run(self, backend: str, run: Replay | GraphSection, activations: Tensor, single: bool) -> Cost | None:
-        some = [0] if single else [0, min(1, len(activations) - 1), 0]
-        rows = torch.tensor(some, device=activations.device)
+        indices = [0] if single else [0, min(1, len(activations) - 1), 0]
+        rows = torch.tensor(indices, device=activations.device)
         before = versions([activations, self.cut.result, [r for _, _, r in self.cut.records]])
         self.counter.probes += 1
         try:
@@ -99,7 +99,7 @@ class BackendCheck:
         except Exception as e:  # the model's own code runs here, on a batch that it may not have been written for
             if is_out_of_memory(e) or isinstance(e, BbiError):
                 raise
-            what = f"the network above `{self.cut.layer}` ({backend}, {len(some)} rows)"
+            what = f"the network above `{self.cut.layer}` ({backend}, {len(indices)} rows)"
             log_fallback(what, "another backend, or one row at a time", e)
             self.failure = e.with_traceback(None)  # its frames hold tensors, and this object
             return None
@@ -122,11 +122,11 @@ class BackendCheck:
         missing = [target for target in target_layers if target not in values]
         if missing:
             layers = [target for target in missing if target != OUTPUT]
-            again = forward(adapter, self.cut.images[:2], layers, OUTPUT in missing, counter=Passes())
+            repeated = forward(adapter, self.cut.images[:2], layers, OUTPUT in missing, counter=Passes())
             self.counter.probes += 1
-            values |= again.activations
-            if OUTPUT in missing and again.scores is not None:
-                values[OUTPUT] = again.scores
+            values |= repeated.activations
+            if OUTPUT in missing and repeated.scores is not None:
+                values[OUTPUT] = repeated.scores
         return {target: values[target] for target in target_layers}
 
 

@@ -22,9 +22,9 @@ from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import INPUT, check_gradients, guard_memory
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.replay_above import nearly_equal
-from bbilang.runtime.passes.vjp import AGREE, pull
+from bbilang.runtime.passes.vjp import TOLERANCE, pull
 
-AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
+MAX_CHUNK = {"cpu": 32, "cuda": 512}  # rows at once; larger chunks were not faster
 
 Cotangents = Tensor | Callable[[Tensor, Tensor], Tensor]
 
@@ -43,8 +43,8 @@ def rerun_gradient_chunks(
     """Yield `rerun_gradients` in chunks of rows: (start, (target, chunk, *layer shape)).
 
     ``cotangents`` may depend on the result: a function of the target layer's value (chunk, *target shape) and the
-    inputs that its rows belong to, which gives (target, chunk, *target shape) for about ``targets`` of them.
-    ``around``: makes the context that the network runs in, which may give operations another backward.
+    inputs that its rows belong to, which returns (target, chunk, *target shape) for about ``targets`` of them.
+    ``around``: returns the context that the network runs in, which may give operations another backward.
     """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device
@@ -61,10 +61,10 @@ def rerun_gradient_chunks(
 
         explicit = _explicit_network(upper, target_layer, point, own) if around is None else None
         if explicit is not None:
-            return _explicitly(upper, *explicit, point, own, seeds_of, counter)
+            return _by_explicit_vjp(upper, *explicit, point, own, seeds_of, counter)
         return _by_autograd(upper, point, own, seeds_of, target_layer, counter, around)
 
-    for start, gradients in chunks(len(activations), bytes_each, work, AT_MOST.get(device.type, 32), device, chunk):
+    for start, gradients in chunks(len(activations), bytes_each, work, MAX_CHUNK.get(device.type, 32), device, chunk):
         gradients = promoted(gradients, upper.pictures)
         check_gradients(upper.layer, gradients, around() if around else None)
         if all_zero(gradients):
@@ -73,7 +73,7 @@ def rerun_gradient_chunks(
         del gradients
 
 
-def _explicitly(
+def _by_explicit_vjp(
     upper: NetworkAbove,
     section: GraphSection,
     network: DerivativeGraph,
@@ -89,7 +89,7 @@ def _explicitly(
         seeds = seeds_of(value)
         gradients = explicit.pull(seeds.to(value), [upper.layer])[upper.layer]
         counter.backward(len(point), len(seeds))
-        return section.down(point, gradients)
+        return section.gradients_at_layer(point, gradients)
 
 
 def _by_autograd(
@@ -101,7 +101,7 @@ def _by_autograd(
     counter: Passes,
     around: Callable[[], Context] | None,
 ) -> Tensor:
-    """Compute the same gradients by autograd, in the context that ``around`` makes."""
+    """Compute the same gradients by autograd, in the context that ``around`` returns."""
     with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
         point = point.clone().requires_grad_()
         context = around() if around else None
@@ -191,11 +191,11 @@ def _agrees(
         with torch.no_grad():
             value, explicit = _forward(section, upper.layer, network, point, rows)
             seed = torch.randn(value.shape, generator=torch.Generator().manual_seed(0), dtype=value.dtype).to(value)
-            gradients = section.down(point, explicit.pull(seed[None], [upper.layer])[upper.layer])[0]
+            gradients = section.gradients_at_layer(point, explicit.pull(seed[None], [upper.layer])[upper.layer])[0]
         with torch.enable_grad():
             point = point.clone().requires_grad_()
             (expected,) = grad(upper.run(point, rows)[target_layer], point, seed)
-    return nearly_equal({target_layer: gradients}, {target_layer: expected}, AGREE)
+    return nearly_equal({target_layer: gradients}, {target_layer: expected}, TOLERANCE)
 
 
 def _pull(upper: NetworkAbove, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:
@@ -234,5 +234,5 @@ def rerun_gradients(
     allows. Raises BbiError E503, E504.
     """
     pieces = rerun_gradient_chunks(upper, activations, rows, cotangents, target_layer, counter, chunk)
-    parts = [some for _, some in pieces]
+    parts = [gradients for _, gradients in pieces]
     return torch.cat(parts, 1) if parts else activations.new_zeros(len(cotangents), *activations.shape)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bbilang.runtime.device.memory import chunks
 from bbilang.runtime.passes.above import Backend, NetworkAbove, above
-from bbilang.runtime.passes.above_gradients import AT_MOST
+from bbilang.runtime.passes.above_gradients import MAX_CHUNK
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit.vjp import to_layout
@@ -19,18 +19,18 @@ from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.hooks import check_finite, guard_memory
 from bbilang.runtime.passes.module.precision import promoted
 
-# bytes of the largest value of some rows: glibc gives back what is larger after every use, and has it cleared anew
-NEAR = 2**25
-WORTH = 32  # rows from which on folding batch norms pays: it takes 10 ms
+# bytes of a chunk's largest result on a CPU: glibc returns larger blocks to the system, which clears them at each use
+MAX_RESULT_BYTES = 2**25
+FOLD_FROM = 32  # rows from which folding batch norms pays off: it takes 10 ms
 UNVIEWABLE = "view size is not compatible"
 
 
 def at_once(upper: NetworkAbove) -> int:
-    """Return how many rows run together. On a CPU no value is larger than ``NEAR``: for pictures of 224 x 224 pixels
-    these are a few rows, which run twice as fast as 32 at once."""
+    """Return how many rows run together. On a CPU no value is larger than ``MAX_RESULT_BYTES``: for pictures of 224 x
+    224 pixels these are a few rows, which run twice as fast as 32 at once."""
     device = upper.activations.device.type
-    limit = AT_MOST.get(device, 32)
-    return max(1, min(limit, NEAR // max(1, upper.cost.largest))) if device == "cpu" else limit
+    limit = MAX_CHUNK.get(device, 32)
+    return max(1, min(limit, MAX_RESULT_BYTES // max(1, upper.cost.largest))) if device == "cpu" else limit
 
 
 def value_chunks(
@@ -43,19 +43,19 @@ def value_chunks(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Yield the values above a layer at ``count`` rows of activations, as many at once as memory allows.
 
-    ``make(start, stop)`` gives rows number start to stop when they are needed, so that never all of them exist:
+    ``make(start, stop)`` gives rows start to stop when they are needed, so that they are never all in memory:
     activations (row, *layer shape) and the inputs that they belong to, (row,): paths around the layer take the values
     of those inputs. Yields (start, value at the target layer (row, *shape), inputs (row,)), in order. One forward per
     row serves every class; the counter counts them as reruns. Running out of memory halves the chunk and continues at
-    the same row, so what ``make`` gives for a row must not depend on the chunk. Raises BbiError E503, E504.
+    the same row, so what ``make`` returns for a row must not depend on the chunk. Raises BbiError E503, E504.
     """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device
     row = upper.activations[0].numel() * upper.activations.element_size()
-    each = 3 * upper.cost.largest + 2 * row  # an operation's operands and result; the row, and what it is made of
+    each = 3 * upper.cost.largest + 2 * row  # an operation's operands and result; the row, and its source
     channels_last = device.type == "cpu"
     network: Backend = upper.run
-    if isinstance(network, GraphSection) and count >= WORTH:
+    if isinstance(network, GraphSection) and count >= FOLD_FROM:
         with torch.inference_mode(False), torch.no_grad():
             network = folded(network, upper.layer, target_layer)
 

@@ -1,7 +1,7 @@
 """torch's reverse mode, with a workaround for what torch gets wrong; every backward of bbilang goes through `grad`.
 
 torch 2.13 on the CPU: the backward of a batch norm (also of an instance norm, which is one) reads an incoming gradient
-by another layout than the one it has, and gives wrong numbers: in eval mode where the strides are those of one picture
+in another memory layout than its own, and gives wrong numbers: in eval mode where the strides are those of one picture
 of tokens, (C, 1, W C, C), with batch statistics for any layout with the channels last. `tests/passes/test_layouts.py`
 compares every kind of layer with float64 under every layout; only batch norms fail. So their incoming gradients are
 made contiguous.
@@ -49,16 +49,16 @@ def grad(
 
 
 def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
-    """Make backward passes from here pass batch norms their gradients in the memory order that they read.
+    """Register hooks that give batch norms below these outputs their gradients in the memory order that they read.
 
-    Raises BbiError E505 where the graph has an operation that torch has no derivative of: it would give zero.
+    Raises BbiError E505 where the graph has an operation for which torch has no derivative: it would give zero.
     """
     for node in graph_of(outputs):
         if node.name().endswith("WarnNotImplemented"):
             raise error(
                 "E505",
-                "torch has no derivative of an operation of this network: it is quantized, or written outside of torch",
-                "take a method without gradients, such as `occlusion`, or the network before it was quantized",
+                "torch has no derivative of an operation of this network: it is quantized, or not written in torch",
+                "use a method without gradients, such as `occlusion`, or the network before it was quantized",
             )
         if "BatchNorm" in node.name() and _ORDERED not in node.metadata:
             node.metadata[_ORDERED] = True

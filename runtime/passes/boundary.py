@@ -1,7 +1,7 @@
-"""The results of a forward at a cut that the network above the layer reads again.
+"""The results that a forward records at a cut, for the network above it to read.
 
-While the network runs, every module that has completed is recorded, and the records of its own parts are dropped. What
-is on record when the layer completes is all that is needed to run the rest: with those results in place of their
+While the network runs, every module that has completed is recorded, and the records of its submodules are dropped. What
+is recorded when the layer completes is all that is needed to run the rest: with those results in place of their
 modules, the model's own code can run above the layer.
 """
 
@@ -17,7 +17,8 @@ from torch.utils.hooks import RemovableHandle
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.results import is_transparent, map_leaves, tensors
 
-RERUN = object()  # in place of a result: the module changes its arguments in place, or hides its tensors: it runs again
+# Instead of a result: the module changes its arguments in place or hides its tensors, so it runs again.
+RERUN = object()
 
 
 @dataclass
@@ -27,14 +28,14 @@ class Record:
     path: str
     call: int
     result: Any
-    given: list[tuple[Tensor, int]]  # the result's tensors and their versions: are they changed in place?
+    versions: list[tuple[Tensor, int]]  # of the result's tensors: shows whether they are changed in place
 
 
 @dataclass(frozen=True)
 class Cut:
     """A layer, the images it was run on, its ``result`` and the records below it, each (path, call, result).
 
-    ``mutated``: paths of modules whose result the model changes in place afterwards, so that a rerun gets a copy.
+    ``mutated``: paths of modules whose result the model changes in place later, so that a rerun gets a copy.
     """
 
     layer: str
@@ -111,9 +112,10 @@ class Recorder:
             self.records[-1] = fresh
 
     def cuts(self, images: Tensor) -> dict[str, Cut] | None:
-        """Return layer -> Cut; None where the model changed a result in place for the first time: run it again."""
+        """Return layer -> Cut; None where the model changed a result in place for the first time: run the forward
+        again."""
         everything = [r for below, own in self.at_layer.values() for r in (*below, own)]
-        changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
+        changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.versions))
         known = self.mutated
         mutated = self.memo[MUTATED] = (known or frozenset()) | changed
         if known is not None and changed - known:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class Passes:
     """Counters of the passes that ran.
 
-    ``forwards`` whole or stopped ones; ``backwards`` one a cotangent; ``tangents`` one a tangent; ``reruns`` forwards
-    of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.
-    ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: runs, once per model, that detect
-    modules that run twice, and, once per layer, that check that the network above it reproduces the forward.
+    ``forwards``: whole or stopped; ``backwards``: one per cotangent; ``tangents``: one per tangent; ``reruns``:
+    forwards of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in
+    reruns. ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: runs, once per model, that
+    detect modules that run twice, and, once per layer, that check that the network above it reproduces the forward.
     ``removals``: inputs that ran with a layer at zero, for the budget line, apart from the others. ``cached_icons``:
     icons taken from the cache without a pass.
     """
@@ -37,7 +37,7 @@ class Passes:
 
     @property
     def rows(self) -> int:
-        """Images, inputs and rows that went through, in passes of every kind."""
+        """The number of images, inputs and rows in passes of all kinds."""
         return self.forward_rows + self.backward_rows + self.tangent_rows + self.rerun_rows
 
     def forward(self, rows: int) -> None:

@@ -73,7 +73,7 @@ class Captured:
 
     ``activations`` by layer, detached, (input, *layer shape); ``scores`` likewise, (input, class), or None. ``graph``
     and ``score_graph`` are the same tensors attached to the autograd graph, for `vjp`; the backward that frees the
-    graph empties both. ``cuts``: by layer, what `above` goes on from.
+    graph empties both. ``cuts``: by layer, where `above` continues.
     """
 
     activations: dict[str, Tensor]
@@ -82,7 +82,7 @@ class Captured:
     score_graph: Tensor | None = None
     images: Tensor | None = None  # (input, 3, y, x) in [0, 1]: what was run
     cuts: dict[str, Cut] = field(default_factory=dict)
-    saved: SavedValues | None = None  # what the modules gave, for the explicit VJP
+    saved: SavedValues | None = None  # results of the modules, for the explicit VJP
     explicit_vjps: dict[tuple[str, ...], ExplicitVjp | None] = field(default_factory=dict)  # (target, *layers) -> it
     relevance: Seeding | None = None  # the rule that the forward ran in, where backward passes give relevance
     parts: tuple[Captured, ...] = ()  # where rows run one by one, that of each row, whose graphs these are made of
@@ -112,12 +112,12 @@ def forward(
 
     ``images`` (input, 3, y, x) in [0, 1], before normalization. With ``grad`` the earliest captured layers become
     leaves of the graph: nothing below them is recorded, and no parameter takes part. A capture is the module's result
-    and stays so when what follows works in place; its gradient counts the paths that leave through the module.
-    ``replace`` substitutes (input, *layer shape) for a layer's result (ablation, path methods, steering).
-    ``cuts``: layers above which the network will run again by `above`; they are captured too, and so are the
-    results below them that the network above reads. ``around``: the context that the model runs in, or what makes it;
-    inside a `BackwardRule` its ``seed`` says what a backward starts with. Where rows depend on each other
-    (`Behaviour`), each input runs alone, and the results are joined.
+    and is not changed by later in-place operations; its gradient counts the paths through the module's result.
+    ``replace`` substitutes (input, *layer shape) for a layer's result (ablation, path methods, steering). ``cuts``:
+    layers above which the network will run again by `above`; they are captured too, and so are the results below them
+    that the network above reads. ``around``: the context that the model runs in, or a function that returns it; inside
+    a `BackwardRule` its ``seed`` says what a backward starts with. Where rows depend on each other (`Behaviour`), each
+    input runs alone, and the results are joined.
 
     Raises BbiError E501 to E504 (see the package).
     """
@@ -139,16 +139,16 @@ def forward(
         if capture.required or capture.whole:
             capture.run(pixels, context, behaviour, counter)
     capture.check_complete()
-    left = capture.cuts(pixels)
-    if left is None:  # a result was changed in place that was not copied; it is known now
+    recorded = capture.cuts(pixels)
+    if recorded is None:  # a result that was not copied was changed in place; the next run copies it
         return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
-    return capture.collect(pixels, left, rule_of(context))
+    return capture.collect(pixels, recorded, rule_of(context))
 
 
 def _refuse_scripted(adapter: Adapter, around: Around) -> None:
     if around is not None and any(isinstance(part, torch.jit.ScriptModule) for part in adapter.module.modules()):
         what = "the method has rules for single operations, and those of a scripted module cannot be seen"
-        raise error("E515", what, "give the module before `torch.jit`, or take `gradient` or `integrated_gradients`")
+        raise error("E515", what, "pass the module before `torch.jit`, or use `gradient` or `integrated_gradients`")
 
 
 class _Capture:
@@ -208,21 +208,21 @@ class _Capture:
         if module in self.attached:
             raise runs_twice(layers[0])
         tensor = tensor_of(result, layers[0])
-        other = next((self.replace[layer] for layer in layers if layer in self.replace), None)
-        if other is not None:
-            tensor = other.detach().to(tensor).expand_as(tensor).clone()
+        replacement = next((self.replace[layer] for layer in layers if layer in self.replace), None)
+        if replacement is not None:
+            tensor = replacement.detach().to(tensor).expand_as(tensor).clone()
         if self.grad and not tensor.requires_grad and tensor.is_floating_point():
             tensor = tensor.detach().clone() if shares_memory(tensor, arguments) else tensor.detach()
             tensor.requires_grad_()
         elif shares_memory(tensor, arguments):
             tensor = tensor.clone()
         self.attached[module] = tensor
-        given = with_tensor(result, tensor.clone(), layers[0])
+        passed_on = with_tensor(result, tensor.clone(), layers[0])
         if self.recorder:
-            self.recorder.replaced(module, given)
+            self.recorder.replaced(module, passed_on)
         if not self.whole and len(self.attached.keys() & self.required) == len(self.required):
             raise Stop
-        return given
+        return passed_on
 
     def cuts(self, pixels: Tensor) -> dict[str, Cut] | None:
         """Return layer -> Cut; None where the forward has to run again (see `Recorder.cuts`)."""
@@ -314,7 +314,7 @@ def _name_hooks(module: nn.Module, rule: BackwardRule) -> list[RemovableHandle]:
     """Return hooks that record which module runs, for messages."""
     handles: list[RemovableHandle] = []
     for name, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):  # its parts take no hooks
+        if isinstance(part, torch.jit.ScriptModule):  # its submodules accept no hooks
             continue
         handles.append(part.register_forward_pre_hook(lambda m, a, name=name: rule.enter(name)))
         handles.append(part.register_forward_hook(lambda m, a, result: rule.leave()))

@@ -21,7 +21,7 @@ from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.boundary import RERUN, Cut, expand_rows
 from bbilang.runtime.passes.fallback import NotTraceable, log_fallback
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
-from bbilang.runtime.passes.module.behaviour import KEY, USUAL
+from bbilang.runtime.passes.module.behaviour import DEFAULT, KEY
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.restore import restored
 from bbilang.runtime.passes.module.results import tensor_path, value_at
@@ -45,15 +45,15 @@ class Tracer(fx.Tracer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.given: dict[str, list[object]] = {}
-        self.began: dict[str, list[int]] = {}
+        self.results: dict[str, list[object]] = {}
+        self.starts: dict[str, list[int]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
 
     def create_node(self, *arguments: Any, **named: Any) -> Node:
         if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
-            raise NotTraceable("gradients are off in a part of it, and a graph does not say where")
+            raise NotTraceable("gradients are off in a part of it, and a graph does not record where")
         return super().create_node(*arguments, **named)
 
     def call_module(
@@ -62,8 +62,8 @@ class Tracer(fx.Tracer):
         path = self.path_of_module(m)
         size = len(self.graph.nodes)
         result = super().call_module(m, forward, args, kwargs)
-        self.began.setdefault(path, []).append(size)
-        self.given.setdefault(path, []).append(result)
+        self.starts.setdefault(path, []).append(size)
+        self.results.setdefault(path, []).append(result)
         return result
 
 
@@ -78,27 +78,27 @@ class Traced:
         try:
             with restored(module):
                 graph = tracer.trace(module, concrete_args=fixed or None)
-            given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
-            began = tracer.began
+            results = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.results.items()}
+            starts = tracer.starts
         finally:
-            vars(tracer).clear()  # fx refers to a tracer from closures that refer to themselves, and it to the model
+            vars(tracer).clear()  # cyclic closures of fx refer to the tracer, and it to the model
         self.nodes = list(graph.nodes)
         self.order = {node: at for at, node in enumerate(self.nodes)}
         self.input = next(node for node in self.nodes if node.op == "placeholder")
         self.result = next(node for node in self.nodes if node.op == "output").args[0]
-        self.given = given
-        self.began = began
-        self.graph = graph  # nodes refer to it
-        self.varies = {self.input}  # with the images; the rest is made of parameters alone
+        self.results = results
+        self.starts = starts
+        self.graph = graph  # kept alive for its nodes
+        self.varies = {self.input}  # with the images; the rest depends on parameters only
         for node in self.nodes:
             if self.varies.intersection(node.all_input_nodes):
                 self.varies.add(node)
         for node in self.nodes:
             if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
-                raise NotTraceable("values are written into")
+                raise NotTraceable("it assigns to items of a tensor")
 
     def single(self, path: str) -> Argument:
-        trees = self.given.get(path, [])
+        trees = self.results.get(path, [])
         if len(trees) != 1:
             raise NotTraceable(f"{path} runs {len(trees)} times in the graph")
         return trees[0]
@@ -112,8 +112,8 @@ class Traced:
             try:
                 node = value_at(tree, path_of_tensor or ())
             except KeyError:
-                raise NotTraceable("a record") from None
-        if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
+                raise NotTraceable("the layer is inside a record") from None
+        if not isinstance(node, Node) or self.order[node] < self.starts[path][0]:
             raise NotTraceable("the layer returns its argument")
         return node
 
@@ -131,18 +131,18 @@ def traced(module: nn.Module) -> Traced:
     """Return the model's graph, traced once in eval mode and valid until the model changes. Raises NotTraceable if
     torch.fx cannot trace it, or would trace into a custom autograd function and lose its backward."""
     memo = memo_of(module)
-    if memo.get(KEY, USUAL).opaque:
-        raise NotTraceable("custom derivatives")
+    if memo.get(KEY, DEFAULT).opaque:
+        raise NotTraceable("it has custom derivatives")
     if TRACED not in memo:
         try:
             with torch.inference_mode(False), torch.enable_grad(), out_of_place(module):
                 memo[TRACED] = Traced(module)
-        except Exception as e:  # a model's own forward, run with symbols, raises what it likes
+        except Exception as e:  # the model's own forward, run on proxies, may raise anything
             log_fallback("torch.fx cannot trace the model", "its own code runs", e)
             memo[TRACED] = None
     graph: Traced | None = memo[TRACED]
     if graph is None:
-        raise NotTraceable("not traceable")
+        raise NotTraceable("torch.fx cannot trace it")
     return graph
 
 
@@ -184,7 +184,7 @@ class GraphSection:
         """Return the values of nodes below the layer that the forward recorded."""
         values: NodeTable = {}
         for path, call, result in self.cut.records:
-            trees = self.traced.given.get(path, [])
+            trees = self.traced.results.get(path, [])
             if result is not RERUN and call < len(trees):
                 _assign(trees[call], result, values)
         tree = self.traced.single(self.cut.path) if self.cut.layer != INPUT else None
@@ -212,7 +212,9 @@ class GraphSection:
                 continue
             if node in above or node not in self.traced.varies:
                 run.add(node)
-            elif not has_tensor(value := self._value(node)):  # a size: it is computed again, from what has rows
+            elif not has_tensor(
+                value := self._value(node)
+            ):  # a size: it is computed again, from values with the new rows
                 run.add(node)
             else:
                 self.border[node] = value
@@ -232,7 +234,7 @@ class GraphSection:
                 self.frees.setdefault(node, []).append(source)
 
     def _value(self, node: Node) -> object:
-        """Return a value below or beside the layer: as recorded, else computed once from recorded ones."""
+        """Return a value below or beside the layer: as recorded, else computed once from recorded values."""
         order = [node]
         for at in order:
             if at not in self.values:
@@ -240,7 +242,7 @@ class GraphSection:
         with torch.no_grad():
             for at in sorted(set(order), key=self.traced.order.__getitem__):
                 if at is self.layer:
-                    raise NotTraceable("not below the layer")
+                    raise NotTraceable("a value depends on the layer")
                 if at not in self.values:
                     self.values[at] = self.step(at, self.values)
         return self.values[node]
@@ -252,7 +254,7 @@ class GraphSection:
         """Return the values at the border and at the layer."""
         values = {node: expand_rows(value, rows, self.inputs) for node, value in self.border.items()}
         start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
-        tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
+        tree = self.traced.results[self.cut.path][0] if self.cut.layer != INPUT else None
         if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
             start = with_tensor(expand_rows(self.cut.result, rows, self.inputs), start, self.cut.layer)
         return values | {self.layer: start}
@@ -272,7 +274,7 @@ class GraphSection:
                 values.pop(done, None)
         return {target: tensor_of(map_arg(end, values.__getitem__), target) for target, end in self.ends.items()}
 
-    def down(self, activations: Tensor, gradients: Tensor) -> Tensor:
+    def gradients_at_layer(self, activations: Tensor, gradients: Tensor) -> Tensor:
         """Convert gradients (target, row, *layer shape) at the layer's node to gradients at the layer: the input is
         normalized between the two."""
         return through_normalization(self.adapter, activations, gradients) if self.cut.layer == INPUT else gradients

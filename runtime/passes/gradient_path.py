@@ -1,8 +1,8 @@
-"""Whether a gradient path leads from a layer to a target at all, and where it ends.
+"""Check whether a gradient path leads from a layer to a target, and find where it ends.
 
 A dead unit has a gradient of zero; a detached tensor has none, and a zero for it would be wrong. Checked only where a
-whole gradient is zero: in a forward of one input, in which only the layer's result requires a gradient, hooks note
-for every module whether its arguments and its result depend on it.
+whole gradient is zero: in a forward of one input, in which only the layer's result requires a gradient, hooks
+record for every module whether its arguments and its result depend on it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def locate_missing_path(adapter: Adapter, captured: Captured, layer: str) -> Ite
             check_gradient_path(adapter, captured.images, layer, e.target_layer)
         to = "the scores" if e.target_layer == OUTPUT else f"`{e.target_layer}`"
         message = f"no gradient leads from `{layer}` to {to} when the network above it runs alone"
-        raise error("E505", message, "take a method without gradients, such as `occlusion`") from e
+        raise error("E505", message, "use a method without gradients, such as `occlusion`") from e
 
 
 def all_zero(gradient: Tensor) -> bool:
@@ -104,10 +104,10 @@ class _PathTracer:
         self.paths = {module: path for path, module in adapter.module.named_modules() if path}
         self.names = {module: short.get(path, path) for module, path in self.paths.items()}
         self.module = adapter.module_of(layer) if layer != INPUT else None
-        self.begun = self.module is None
-        self.last = layer  # the last module whose result depends on it
-        self.ends = ""  # the first whose arguments depend on it and whose result does not
-        self.next = ""  # the first whose arguments do not, since `last`
+        self.started = self.module is None
+        self.last = layer  # the last module whose result depends on the layer's
+        self.ends = ""  # the first module whose arguments depend on it and whose result does not
+        self.next = ""  # the first module after `last` whose arguments do not
 
     def hooks(self) -> list[RemovableHandle]:
         results = [m.register_forward_hook(self.after, with_kwargs=True) for m in self.names]
@@ -116,16 +116,16 @@ class _PathTracer:
         return results
 
     def after(
-        self, module: nn.Module, given: tuple[object, ...], named: Mapping[str, object], result: object
+        self, module: nn.Module, arguments: tuple[object, ...], named: Mapping[str, object], result: object
     ) -> object:
         if module is self.module:
-            self.begun = True
+            self.started = True
             own = tensor_of(result, self.layer).detach().clone().requires_grad_()
             return with_tensor(result, own.clone(), self.layer)
-        if not self.begun or _around(self.paths.get(module, ""), self.paths.get(self.module, "-")):
+        if not self.started or _around(self.paths.get(module, ""), self.paths.get(self.module, "-")):
             return None
         name = self.names[module]
-        before, now = _requires_grad([*given, *named.values()]), _requires_grad(result)
+        before, now = _requires_grad([*arguments, *named.values()]), _requires_grad(result)
         if now:
             self.last, self.next = name, ""
         elif before:
@@ -143,15 +143,15 @@ class _PathTracer:
             where = f"it ends after `{self.last}`" + (f", before `{self.next}`" if self.next else "")
         else:
             where = (
-                f"{to} are not made of what it gives"
+                f"{to} are not computed from its result"
                 if target_layer == OUTPUT
-                else f"{to} is not made of what it gives"
+                else f"{to} is not computed from its result"
             )
         return error(
             "E505",
             f"{start}: {where}",
-            "something like `torch.no_grad()`, `.detach()`, rounding or `argmax` stands there, or another result is "
-            "used: ask about a layer further up, or take a method without gradients, such as `occlusion`",
+            "something like `torch.no_grad()`, `.detach()`, rounding or `argmax` cuts it there, or another result is "
+            "used: choose a later layer, or a method without gradients, such as `occlusion`",
         )
 
 

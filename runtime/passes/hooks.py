@@ -47,18 +47,18 @@ def frozen_module(module: nn.Module) -> Iterator[list[RemovableHandle]]:
 def _frozen(module: nn.Module) -> Iterator[list[RemovableHandle]]:
     parts = list(module.modules())
     training = [m for m in parts if m.training]
-    learning = [p for m in parts for p in own_tensors(m) if p.requires_grad]
+    trainable = [p for m in parts for p in own_tensors(m) if p.requires_grad]
     handles: list[RemovableHandle] = []
     try:
         for m in training:
             m.training = False  # not eval(): a module's own train() may do more
-        for p in learning:
+        for p in trainable:
             p.requires_grad_(False)
         yield handles
     finally:
         for handle in reversed(handles):
             handle.remove()
-        for p in learning:
+        for p in trainable:
             p.requires_grad_(True)
         for m in training:
             m.training = True
@@ -72,7 +72,11 @@ def tensor_of(result: object, layer: str) -> Tensor:
         raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
     if tensor.is_complex():
         message = f"`{layer}` gives complex numbers, which have no order, no sign and no colour"
-        raise error("E525", message, "name the layer after it that gives real ones: a magnitude, or a transform back")
+        raise error(
+            "E525",
+            message,
+            "name the layer after it that gives real numbers, such as a magnitude or an inverse transform",
+        )
     return tensor
 
 
@@ -86,20 +90,20 @@ def with_tensor(result: object, tensor: Tensor, layer: str) -> object:
             return replaced
     except (TypeError, ValueError, AttributeError):  # a custom class that cannot be built from its parts
         pass
-    message = f"`{layer}` gives {type(result).__name__}, and what stands in it cannot be replaced"
+    message = f"`{layer}` gives {type(result).__name__}, and the tensor in it cannot be replaced"
     raise error("E502", message, "name a layer inside it")
 
 
 def shares_memory(out: Tensor, arguments: Sequence[object]) -> bool:
-    """Return whether the result may be that of an identity or an in-place module: another reader of its input holds the
-    same memory."""
+    """Return whether the result may be that of an identity or an in-place module: other readers of its input then share
+    its memory."""
     pointer = out.untyped_storage().data_ptr()
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
 
 
 _OVERFLOW = (
-    "activations are finite, and so are the weights: the numbers overflowed on the way back. Look for quotients by "
-    "almost 0 and for roots and logarithms near 0, or take a later layer"
+    "activations are finite, and so are the weights: the numbers overflowed in the backward pass. Look for "
+    "division by almost 0 and for roots and logarithms near 0, or choose a later layer"
 )
 
 
@@ -120,5 +124,5 @@ def check_finite(layer: str, values: Tensor, what: str = "activations", help: st
         raise error(
             "E503",
             f"the {what} of `{layer}` are not finite" + (f" ({axis} {rows[0]})" if rows else ""),
-            help or "look at the input's range and at the weights: some hold NaN or infinity, or sums of them overflow",
+            help or "check the range of the input, and the weights: some are NaN or infinite, or sums overflow",
         )

@@ -2,7 +2,7 @@
 
 Where the network above is a traced graph its derivative is an explicit linear network (`explicit/jvp.py`), with the
 values computed once and the tangents of a chunk as one batch. Elsewhere it is forward mode (torch.func.jvp) under a
-chunked vmap, or, for code that works in place, values and tangents as rows.
+chunked vmap or, for code that works in place, one batch of values and tangents.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import check_gradients, guard_memory
 from bbilang.runtime.passes.module.precision import promoted
 
-AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
+MAX_CHUNK = {"cpu": 32, "cuda": 256}  # tangents at once; larger chunks were not faster
 _LIVE = 4  # results as large as the largest that a forward holds at once, values and tangents
 
 
@@ -45,14 +45,14 @@ def tangent_chunks(
     each = upper.inputs * upper.cost.largest * _LIVE
 
     def work(start: int, stop: int) -> dict[str, Tensor]:
-        some = make(start, stop).to(upper.activations)
+        batch = make(start, stop).to(upper.activations)
         counter.tangent(upper.inputs, stop - start)
-        plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention know no forward mode
+        plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention do not support forward mode
         with torch.inference_mode(False), torch.no_grad(), plain, guard_memory("a forward pass of tangents"):
-            result = _push(upper, some, chunk == 1)
+            result = _push(upper, batch, chunk == 1)
         return {target_layer: promoted(result[target_layer], upper.pictures) for target_layer in target_layers}
 
-    for start, result in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
+    for start, result in chunks(total, each, work, MAX_CHUNK.get(device.type, 32), device, chunk):
         for target_layer, value in result.items():
             check_gradients(target_layer, value)
             if all_zero(value):
@@ -80,36 +80,36 @@ def tangents(
     parts: dict[str, list[Tensor]] = {
         target_layer: [] for target_layer in (upper.target_layers if target_layers is None else target_layers)
     }
-    for _, some in pieces:
-        for target_layer, value in some.items():
+    for _, chunk_values in pieces:
+        for target_layer, value in chunk_values.items():
             parts[target_layer].append(value)
     return {target_layer: torch.cat(values) if len(values) > 1 else values[0] for target_layer, values in parts.items()}
 
 
-def _push(upper: NetworkAbove, some: Tensor, loop: bool) -> dict[str, Tensor]:
+def _push(upper: NetworkAbove, batch: Tensor, loop: bool) -> dict[str, Tensor]:
     """Push tangents in the fastest way that works for this network; ``loop``: without the explicit network."""
-    tries = [push] if loop or not isinstance(upper.run, GraphSection) else [push_linear, push]
-    for one in tries:
-        if upper.batched.get(one.__name__, True):
+    functions = [push] if loop or not isinstance(upper.run, GraphSection) else [push_linear, push]
+    for function in functions:
+        if upper.batched.get(function.__name__, True):
             try:
-                return one(upper, some)
+                return function(upper, batch)
             except RuntimeError as e:  # an operation that cannot be batched, works in place, or has several results
                 if is_out_of_memory(e):
                     raise
-                log_fallback(f"{one.__name__} above `{upper.layer}`", "a slower way of forward mode runs", e)
-                upper.batched[one.__name__] = False
-    return push_rows(upper, some)
+                log_fallback(f"{function.__name__} above `{upper.layer}`", "a slower way of forward mode runs", e)
+                upper.batched[function.__name__] = False
+    return push_rows(upper, batch)
 
 
-def push_linear(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
+def push_linear(upper: NetworkAbove, batch: Tensor) -> dict[str, Tensor]:
     """Push tangents through the explicit network, whose values were computed once."""
     if upper.linear is None:
         assert isinstance(upper.run, GraphSection)
         upper.linear = ExplicitJvp(upper.run, upper.activations)
-    return upper.linear.push(some)
+    return upper.linear.push(batch)
 
 
-def push(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
+def push(upper: NetworkAbove, batch: Tensor) -> dict[str, Tensor]:
     """Push tangents by vmap over jvp: values once, tangents as a batch."""
 
     def network(activations: Tensor) -> dict[str, Tensor]:
@@ -118,17 +118,17 @@ def push(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
     def one(tangent: Tensor) -> dict[str, Tensor]:
         return torch.func.jvp(network, (upper.activations,), (tangent,))[1]
 
-    if len(some) == 1:
-        return {target_layer: value[None] for target_layer, value in one(some[0]).items()}
-    return torch.func.vmap(one)(some)
+    if len(batch) == 1:
+        return {target_layer: value[None] for target_layer, value in one(batch[0]).items()}
+    return torch.func.vmap(one)(batch)
 
 
-def push_rows(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
+def push_rows(upper: NetworkAbove, batch: Tensor) -> dict[str, Tensor]:
     """Push values and tangents as rows of a batch: twice the work, for code that torch.func cannot transform."""
-    count, inputs = len(some), upper.inputs
-    rows = torch.arange(inputs, device=some.device).repeat(count)
+    count, inputs = len(batch), upper.inputs
+    rows = torch.arange(inputs, device=batch.device).repeat(count)
     with dual.dual_level():
-        dual_values = dual.make_dual(upper.activations[rows], some.flatten(0, 1))
+        dual_values = dual.make_dual(upper.activations[rows], batch.flatten(0, 1))
         values = upper.run(dual_values, rows)
         parts = {target_layer: dual.unpack_dual(value) for target_layer, value in values.items()}
         return {

@@ -1,7 +1,7 @@
 """The network above a layer by hooks: the model's own code runs, and the modules below the layer are not computed.
 
-Modules that had completed before the layer return their recorded results; the layer returns the given activations.
-Functions between modules run again, which is little. Works for anything that runs in Python.
+Modules that had completed before the layer return their recorded results; the layer returns the new activations.
+Functions between modules run again, which costs little. It works for anything that runs in Python.
 """
 
 from __future__ import annotations
@@ -121,10 +121,10 @@ class Replay:
         return results
 
 
-def nearly_equal(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
+def nearly_equal(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
     """Return whether values are equal within a share of the largest value of each target layer."""
-    for target_layer, value in want.items():
-        other = have[target_layer]
+    for target_layer, value in expected.items():
+        other = actual[target_layer]
         if other.shape != value.shape or not bool(torch.isfinite(other).all()):
             return False
         if bool((other - value).abs().max() > tolerance * value.abs().max().clamp_min(1e-3)):

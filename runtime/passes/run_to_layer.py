@@ -1,4 +1,4 @@
-"""Runs of a model up to one layer, again and again, for optimizing the input."""
+"""Repeated runs of a model up to one layer, for optimizing the input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbilang.runtime.passes.autograd import Saved, grad
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import INPUT, Stop, frozen_module, guard_memory, tensor_of
 from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
-from bbilang.runtime.passes.module.gates import Cell, Gate, Gates, Redirected, gate_of
+from bbilang.runtime.passes.module.gates import Gate, Gates, GateState, Redirected, gate_of
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once
 
@@ -44,7 +44,7 @@ class Runner:
 
     While ``through_relu`` is true, gradients pass gates (`gates.py`) that are shut for a whole image; a boolean tensor
     (batch,) selects the images. While ``through_own`` is true they always pass the gate that gives the layer's result.
-    Modules of torch and functions that are not in place can be reached, others keep their own gradient. The layer
+    This works for torch's modules and for out-of-place functions; other gates keep their own gradient. The layer
     "output" means the scores.
     """
 
@@ -53,13 +53,13 @@ class Runner:
         self.through_relu: bool | Tensor = False
         self.through_own = False
         self._result: Tensor | None = None
-        self._images = self._met = 0  # images in this run, gates met in it
-        self._last: tuple[int, Tensor, Cell] | None = None
+        self._images = self._gate_count = 0  # images, and gates so far, in this run
+        self._last: tuple[int, Tensor, GateState] | None = None
         self._own: int | None = None  # the number of the layer's own gate in a run, -1 for none, None while unknown
         runner = weakref.proxy(self)  # no cycle that keeps the network alive
         self._functions = Gates(lambda x, gate: runner._through(x, gate, gate.function))
         self._functional = True  # whether gates are called as functions, until a run shows that none are
-        self._cells: list[Cell] = []  # of the last call
+        self._states: list[GateState] = []  # of the last call
         self.behaviour = behaviour_of(adapter)
 
     def _stop(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
@@ -72,7 +72,7 @@ class Runner:
         def alone(x: Tensor) -> Tensor:
             if type(module) is nn.ReLU6:
                 return _Clamped.apply(x)
-            self._functions.paused = True  # the function in it is this gate
+            self._functions.paused = True  # the function inside it is this gate
             try:
                 return plain(x)
             finally:
@@ -81,32 +81,32 @@ class Runner:
         return lambda x: self._through(x, gate, alone)
 
     def _through(self, x: Tensor, gate: Gate, plain: Callable[[Tensor], Tensor]) -> Tensor:
-        number, self._met = self._met, self._met + 1
+        number, self._gate_count = self._gate_count, self._gate_count + 1
         if not x.requires_grad or not torch.is_grad_enabled():
             return plain(x)
         rows, own = self.through_relu, self.through_own and self._own in (None, number)
-        if len(x) != self._images:  # this module's first axis is not the images
+        if len(x) != self._images:  # the first axis is not that of the images
             return plain(x)
         if rows is False and not own:
             return plain(x)
-        cell = Cell()
-        result: Tensor = Redirected.apply(x, gate, rows, cell)
+        state = GateState()
+        result: Tensor = Redirected.apply(x, gate, rows, state)
         if own:
-            self._last = (number, result, cell)
+            self._last = (number, result, state)
         return result
 
     def opened(self) -> Tensor | None:
         """Return whether the layer's own gate was open for the objective in the last backward, (batch,); None without
         one."""
-        return _joined([cell.opened for cell in self._cells])
+        return _concatenated([state.opened for state in self._states])
 
     def highest(self) -> Tensor | None:
         """Return how far the highest value to be raised was above the own gate's floor, (batch,); None without one."""
-        return _joined([cell.highest for cell in self._cells])
+        return _concatenated([state.highest for state in self._states])
 
     def __call__(self, images: Tensor) -> Tensor:
         self.counter.forward(len(images))
-        self._cells = []
+        self._states = []
         if self.layer == INPUT:
             return images
         if self.behaviour.row_by_row and len(images) > 1:
@@ -125,7 +125,7 @@ class Runner:
         return torch.cat(results)
 
     def _run(self, images: Tensor) -> Tensor:
-        self._result, self._last, self._images, self._met = None, None, len(images), 0
+        self._result, self._last, self._images, self._gate_count = None, None, len(images), 0
         own_functions = self._functional and (self.through_own or self.through_relu is not False)
         try:
             with deterministic(self.behaviour), self._functions if own_functions else nullcontext():
@@ -138,18 +138,18 @@ class Runner:
             raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
         result, self._result = self._result, None
         if result.requires_grad and own_functions:
-            self._functional = self._functions.met > 0
+            self._functional = self._functions.seen > 0
         if result.requires_grad and self.through_own:
             self._note_own(result)
         return promoted(result, images)
 
     def _note_own(self, result: Tensor) -> None:
         """Note whether the last gate of this run gives the layer's result."""
-        number, last, cell = self._last or (-1, None, Cell())
-        cell.own = last is result
-        self._own, self._last = number if cell.own else -1, None
-        if cell.own:
-            self._cells.append(cell)
+        number, last, state = self._last or (-1, None, GateState())
+        state.own = last is result
+        self._own, self._last = number if state.own else -1, None
+        if state.own:
+            self._states.append(state)
 
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the gradients of a scalar loss, zero where it does not depend on an input, and free the graph."""
@@ -160,8 +160,8 @@ class Runner:
         return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, results, strict=True))
 
 
-def _joined(rows: Sequence[Tensor | None]) -> Tensor | None:
-    """Join what each run found, (batch,); None where some found nothing."""
+def _concatenated(rows: Sequence[Tensor | None]) -> Tensor | None:
+    """Concatenate the results of all runs, (batch,); None if a run has none."""
     known = [row for row in rows if row is not None]
     return torch.cat(known) if known and len(known) == len(rows) else None
 
@@ -176,8 +176,8 @@ def run_to(
 ) -> Iterator[Runner]:
     """Yield a `Runner` that stops at the layer: hooks are registered once for any number of calls.
 
-    ``through_relu`` may be set on the runner between calls. ``example`` (batch, 3, y, x): what to check on that the
-    layer runs once. Raises BbiError E501, E502, E504.
+    ``through_relu`` may be set on the runner between calls. ``example`` (batch, 3, y, x): the input for the
+    check that the layer runs once. Raises BbiError E501, E502, E504.
     """
     runner = Runner(adapter, layer, counter if counter is not None else Passes())
     runner.through_relu = through_relu

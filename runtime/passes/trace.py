@@ -1,4 +1,4 @@
-"""Traces one run of a model: which modules run twice, and which batch norm follows which convolution."""
+"""Trace one run of a model: which modules run twice, and which batch norm follows which convolution."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ TRACE = "trace"
 def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Trace:
     """Record one image's pass through the whole model; done once per model and remembered (`memo_of`).
 
-    A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
-    way (a head made for another image size), what ran before that is known and the rest is taken to run once.
+    A forward that stops at its layer cannot see that the layer would run again later; this trace can. Where the model
+    fails halfway (a head made for another image size), the modules before the failure are known and the rest are
+    assumed to run once.
     """
     memo = memo_of(adapter.module)
     if TRACE in memo:
@@ -57,7 +58,7 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
         handles += [m.register_forward_hook(note) for m in names]
         try:
             adapter.module(adapter.normalize(images[:1].detach().to(adapter.device)))
-        except Exception as e:  # the model's own, and shown by the pass itself if it gets as far
+        except Exception as e:  # raised by the model's code; the pass itself will report it if it gets that far
             log.debug("the model fails while it is traced: %r", e)
     if counter:
         counter.probes += 1
@@ -66,11 +67,11 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
 
 
 def runs_twice(layer: str) -> BbiError:
-    """Return the error E501 of a layer."""
+    """Return E501 for a layer."""
     return error(
         "E501",
-        f"`{layer}` runs more than once in one pass, so its activation is not one thing",
-        "name the layer before or after it, or the block that holds it",
+        f"`{layer}` runs more than once in one pass, so it has no single activation",
+        "name the layer before or after it, or the block that contains it",
     )
 
 

@@ -26,11 +26,12 @@ from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.precision import all_promoted
 from bbilang.runtime.passes.replay_above import OUTPUT, nearly_equal
 
-AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
-FEWEST, CACHED = 4, 10 << 20  # on a CPU fewer, down to so many, until the largest gradient has so many bytes: a larger
-# one leaves the caches, and its memory goes back to the system each time and is cleared anew (12 ms a cotangent or 15)
-WORTH, WORTH_FIRST = 3, 8  # cotangents from which on an explicit VJP pays; where it has to be checked first
-AGREE = 1e-5  # of the largest: how far an explicit VJP may be from autograd's
+MAX_CHUNK = {"cpu": 16, "cuda": 256}  # cotangents at once; larger chunks were not faster
+MIN_CHUNK, CACHE_BYTES = 4, 10 << 20  # on a CPU chunks shrink, to MIN_CHUNK at least, until the largest gradient has at
+# most CACHE_BYTES: a larger one does not fit the caches, and the system clears its memory each time (15 ms, not 12)
+EXPLICIT_FROM = 3  # cotangents from which an explicit VJP pays off
+EXPLICIT_FROM_FIRST = 8  # the same, where it has to be checked first
+TOLERANCE = 1e-5  # of the largest value: how much an explicit VJP may differ from autograd's
 _LIVE = 4  # gradients as large as the largest that a backward holds at once
 
 
@@ -62,9 +63,9 @@ def vjp_chunks(
         return backward(cotangents[start:stop].to(outputs))
 
     size = chunk if chunk else 1 if create_graph else None
-    limit, largest = AT_MOST.get(outputs.device.type, 16), _largest(outputs)
+    limit, largest = MAX_CHUNK.get(outputs.device.type, 16), _largest(outputs)
     if outputs.device.type == "cpu":
-        limit = min(limit, max(FEWEST, CACHED // max(1, largest)))
+        limit = min(limit, max(MIN_CHUNK, CACHE_BYTES // max(1, largest)))
     bytes_each = sum(x.numel() * x.element_size() for x in backward.inputs) + _LIVE * largest
     for start, result in chunks(len(cotangents), bytes_each, work, limit, outputs.device, size):
         result = all_promoted(result, captured.images)
@@ -78,7 +79,7 @@ def vjp_chunks(
 
 class _Backward:
     """Backward passes from ``outputs`` to ``layers`` for some cotangents, in the fastest way that works: the explicit
-    VJP, one batched autograd pass, or one pass each. A way that failed is not tried again."""
+    VJP, one batched autograd pass, or one pass each. A way that failed once is not tried again."""
 
     def __init__(self, captured: Captured, outputs: Tensor, layers: Sequence[str], counter: Passes, create_graph: bool):
         self.captured, self.outputs, self.layers = captured, outputs, layers
@@ -93,8 +94,8 @@ class _Backward:
         """Map (chunk, *outputs shape) to layer -> (chunk, input, *layer shape)."""
         if self.explicit is not None:
             try:
-                return self._explicitly(self.explicit, cotangents)
-            except BbiError as e:  # not even one fits: the graph needs less
+                return self._by_explicit_vjp(self.explicit, cotangents)
+            except BbiError as e:  # not even one cotangent fits; the graph needs less memory
                 if len(cotangents) > 1 or not is_out_of_memory(e):
                     raise
                 log_fallback("the explicit VJP is out of memory", "autograd goes through the graph", e)
@@ -112,7 +113,7 @@ class _Backward:
                     self.batched = False
             return self._by_layer(self._one_by_one(cotangents))
 
-    def _explicitly(self, explicit: ExplicitVjp, cotangents: Tensor) -> dict[str, Tensor]:
+    def _by_explicit_vjp(self, explicit: ExplicitVjp, cotangents: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode(False), torch.no_grad(), guard_memory("a backward pass"):
             gradients = _pulled(explicit, self.captured, cotangents.detach(), self.layers)
         self.counter.backward(self.rows, len(cotangents))
@@ -145,7 +146,7 @@ def explicit_vjp_of(
         return None
     key = (targets[0], *layers)
     known = cast("dict[tuple[str, ...], bool]", memo_of(saved.adapter.module).setdefault("explicit vjp", {}))
-    if key in captured.explicit_vjps or total < (WORTH if key in known else WORTH_FIRST):
+    if key in captured.explicit_vjps or total < (EXPLICIT_FROM if key in known else EXPLICIT_FROM_FIRST):
         return captured.explicit_vjps.get(key)
     explicit = None
     if known.get(key, True):
@@ -167,8 +168,8 @@ def explicit_vjp_of(
 
 
 def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str]) -> ExplicitVjp:
-    """Return the rules of all operations between the layers and the target. Raises NotTraceable, NotImplementedError
-    where one has none."""
+    """Return the rules of all operations between the layers and the target. Raises NotTraceable or
+    NotImplementedError where one has none."""
     saved = captured.saved
     assert saved is not None
     adapter, module, names = saved.adapter, saved.adapter.module, saved.names
@@ -181,7 +182,7 @@ def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str]) 
         raise NotImplementedError("a target layer that is not one tensor")
     network = DerivativeGraph(saved.modules, graph.nodes, nodes, end)
     values = NodeValues(saved, graph.nodes, graph.input)
-    values.values |= {node: captured[x] for x, node in nodes.items() if x != INPUT}  # even if written over
+    values.values |= {node: captured[x] for x, node in nodes.items() if x != INPUT}  # even if overwritten
     if target_layer != OUTPUT:
         values.values[end] = captured[target_layer]
     explicit = ExplicitVjp(network, len(saved.images), {layer: captured[layer].shape for layer in layers})
@@ -207,7 +208,7 @@ def _agrees(explicit: ExplicitVjp, captured: Captured, outputs: Tensor, layers: 
         gradients = _pulled(explicit, captured, seed[None], layers)
         with torch.enable_grad():
             expected = _one(outputs, [captured.graph[x] for x in layers], seed, False)
-        return nearly_equal({x: gradients[x][0] for x in layers}, dict(zip(layers, expected, strict=True)), AGREE)
+        return nearly_equal({x: gradients[x][0] for x in layers}, dict(zip(layers, expected, strict=True)), TOLERANCE)
 
 
 def _one(outputs: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, create_graph: bool) -> list[Tensor]:
@@ -246,7 +247,7 @@ def vjp(
     """Compute vector-Jacobian products: for every target and layer, the gradient of <cotangent, outputs>.
 
     ``outputs`` is any function of ``captured.graph`` and ``captured.score_graph``; ``cotangents``
-    (target, *outputs shape). Gives layer -> (target, input, *layer shape), zero where a target does not depend on the
+    (target, *outputs shape). Returns layer -> (target, input, *layer shape), zero where a target does not depend on the
     layer. Every layer is served by the same backward, and ``chunk`` cotangents share one (None: as memory allows; 1 is
     the plain loop, which also runs where an operation cannot be batched). The graph is freed after the last target
     unless ``keep``; ``create_graph`` keeps it and makes the result differentiable (an attribution to an attribution).

@@ -25,9 +25,9 @@ def softmax(mode: Relevance, call: Call) -> Tensor | None:
 
 def scaled_dot_product(share: Callable[..., Tensor], mode: Relevance, call: Call) -> Tensor | None:
     """Compute softmax(q k') v: all relevance goes to the values, in proportion to attention x value."""
-    given = call.named_arguments("query", "key", "value")
-    query, key, value = (given[name] for name in ("query", "key", "value"))
-    if len({id(x) for x in (query, key, value)}) != 3:  # one tensor stands for two
+    arguments = call.named_arguments("query", "key", "value")
+    query, key, value = (arguments[name] for name in ("query", "key", "value"))
+    if len({id(x) for x in (query, key, value)}) != 3:  # one tensor has two roles
         clones = (query, key, value.clone())
         call = Call(call.name, False, call.run, (*clones, *call.arguments[3:]), _other_arguments(call.named))
         value = clones[2]
@@ -39,22 +39,24 @@ def _other_arguments(named: Mapping[str, object]) -> dict[str, object]:
 
 
 def multi_head_attention(mode: Relevance, call: Call) -> Tensor | tuple[Tensor, Tensor | None] | None:
-    """Run `nn.MultiheadAttention` in its parts, so that each has its own rule."""
+    """Run `nn.MultiheadAttention` as separate operations, so that each has its own rule."""
     names = (
         "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k",
         "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask",
         "need_weights", "attn_mask",
     )  # fmt: skip
-    given = call.named_arguments(*names)
+    arguments = call.named_arguments(*names)
     refused = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "use_separate_proj_weight", "is_causal")
-    if any(given.get(name) is not None and given.get(name) is not False for name in (*refused, "add_zero_attn")):
+    if any(
+        arguments.get(name) is not None and arguments.get(name) is not False for name in (*refused, "add_zero_attn")
+    ):
         return None
-    query, key, value = given["query"], given["key"], given["value"]
+    query, key, value = arguments["query"], arguments["key"], arguments["value"]
     if query is not key or key is not value or query.dim() != 3:
         return None
-    count, width = given["num_heads"], query.shape[2]
+    count, width = arguments["num_heads"], query.shape[2]
     with mode:
-        tokens = F.linear(query, given["in_proj_weight"], given["in_proj_bias"])
+        tokens = F.linear(query, arguments["in_proj_weight"], arguments["in_proj_bias"])
         length, rows = tokens.shape[:2]
         q, k, v = (
             part.reshape(length, rows * count, width // count).transpose(0, 1).unflatten(0, (rows, count))
@@ -62,10 +64,10 @@ def multi_head_attention(mode: Relevance, call: Call) -> Tensor | tuple[Tensor, 
         )
         weights = torch.softmax(q @ k.transpose(2, 3) * (width // count) ** -0.5, dim=-1)
         mixed = (weights @ v).flatten(0, 1).transpose(0, 1).reshape(length, rows, width)
-        result = F.linear(mixed, given["out_proj_weight"], given["out_proj_bias"])
-    if not given.get("need_weights", True):
+        result = F.linear(mixed, arguments["out_proj_weight"], arguments["out_proj_bias"])
+    if not arguments.get("need_weights", True):
         return result, None
-    averaged = given.get("average_attn_weights", True)
+    averaged = arguments.get("average_attn_weights", True)
     return result, weights.detach().mean(1) if averaged else weights.detach()
 
 
@@ -74,16 +76,16 @@ def normalization(mode: Relevance, call: Call) -> Tensor | None:
     x = call.arguments[0]
     if mode.excites:
         return mode.pass_through(call, x)
-    weight, bias, given = call.named.get("weight"), call.named.get("bias"), call.arguments
+    weight, bias, positional = call.named.get("weight"), call.named.get("bias"), call.arguments
     eps = call.named.get("eps")
     if call.name == "group_norm":
-        return _group_normalization(mode, call, x, given[1], weight, bias, 1e-5 if eps is None else eps)
-    dims = tuple(range(x.dim() - len(given[1]), x.dim()))
+        return _group_normalization(mode, call, x, positional[1], weight, bias, 1e-5 if eps is None else eps)
+    dims = tuple(range(x.dim() - len(positional[1]), x.dim()))
     centred = call.name == "layer_norm"
     small = eps if eps is not None else 1e-5 if centred else torch.finfo(x.dtype).eps
     with torch.no_grad():
-        middle = x.mean(dims, keepdim=True) if centred else torch.zeros_like(x)
-        scale = ((x - middle).square().mean(dims, keepdim=True) + small).rsqrt()
+        mean = x.mean(dims, keepdim=True) if centred else torch.zeros_like(x)
+        scale = ((x - mean).square().mean(dims, keepdim=True) + small).rsqrt()
 
     def run(x: Tensor) -> Tensor:
         y = (x - x.mean(dims, keepdim=True) if centred else x) * scale

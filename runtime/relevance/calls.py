@@ -51,8 +51,8 @@ class Call:
     @property
     def sources(self) -> list[Tensor]:
         """Its floating-point tensors, each once."""
-        every = tensors_in((self.arguments, dict(self.named)))
-        return list({id(x): x for x in every if x.is_floating_point()}.values())
+        all_tensors = tensors_in((self.arguments, dict(self.named)))
+        return list({id(x): x for x in all_tensors if x.is_floating_point()}.values())
 
     def as_function_of(self, *sources: Tensor) -> PartialCall:
         """Return the call as a function of some of its tensors, in this order; all others are constants."""
@@ -62,8 +62,8 @@ class Call:
         def put(value: object) -> object:
             if not isinstance(value, Tensor):
                 return value
-            given = value.detach()
-            return slots.get(id(value)) or (given.clone() if value is target else given)
+            constant = value.detach()
+            return slots.get(id(value)) or (constant.clone() if value is target else constant)
 
         arguments, named = tree_map(put, (tuple(self.arguments), dict(self.named)))
         return PartialCall(self.run, arguments, named)
@@ -84,26 +84,26 @@ class Call:
 
 @dataclass(frozen=True)
 class _Slot:
-    """A placeholder for an argument that is given later."""
+    """A placeholder for an argument that is passed later."""
 
     index: int
 
 
 class PartialCall:
-    """A function of some tensors of a call. The graph holds it, so it holds no tensor of the graph: a tensor that is
-    written over has this call below it, and the two would keep each other alive."""
+    """A function of some tensors of a call. The graph holds it, so it holds no tensor of the graph: an
+    overwritten tensor has this call below it in the graph, and the two would keep each other alive."""
 
     def __init__(self, run: Callable[..., object], arguments: tuple[object, ...], named: Mapping[str, object]):
         self.run, self.arguments, self.named = run, arguments, named
-        self._given = [x for x in tree_leaves((arguments, named)) if isinstance(x, Tensor)]
-        self._versions = [x._version for x in self._given]
+        self._constants = [x for x in tree_leaves((arguments, named)) if isinstance(x, Tensor)]
+        self._versions = [x._version for x in self._constants]
 
     @property
     def unchanged(self) -> bool:
         """Whether no constant has been overwritten since."""
-        return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
+        return all(x._version == v for x, v in zip(self._constants, self._versions, strict=True))
 
-    def __call__(self, *values: Tensor) -> Any:  # whatever the function gives
+    def __call__(self, *values: Tensor) -> Any:  # whatever the function returns
         def put(value: object) -> object:
             return values[value.index] if isinstance(value, _Slot) else value
 
@@ -112,11 +112,10 @@ class PartialCall:
 
 
 def read_call(
-    func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], given: str = ""
+    func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], called: str = ""
 ) -> Call:
-    """Read a call. ``given``: the function's name, where it is not its ``__name__``."""
-    given = given or getattr(func, "__name__", "")
-    name, inplace = _plain_name(given)
+    """Read a call. ``called``: the function's name, where it is not its ``__name__``."""
+    name, inplace = _plain_name(called or getattr(func, "__name__", ""))
     run = func
     if isinstance(func, types.FunctionType) and "inplace" in (signature := _parameters(func)):
         at = signature.index("inplace")
@@ -130,15 +129,15 @@ def read_call(
 
 
 @cache
-def _plain_name(given: str) -> tuple[str, bool]:
+def _plain_name(called: str) -> tuple[str, bool]:
     """Strip the in-place form from a name: (`add`, True) for `add_` and `__iadd__`."""
-    if given.startswith("__") and given.endswith("__"):
-        name = given.strip("_")
+    if called.startswith("__") and called.endswith("__"):
+        name = called.strip("_")
         name, inplace = (name[1:], True) if name in _INPLACE else (name, False)
         return _PYTHON.get(name, name), inplace
-    if given.endswith("_") and not given.startswith("_"):
-        return given[:-1], True
-    return _PYTHON.get(given, given), False
+    if called.endswith("_") and not called.startswith("_"):
+        return called[:-1], True
+    return _PYTHON.get(called, called), False
 
 
 _INPLACE = frozenset(("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "ifloordiv"))

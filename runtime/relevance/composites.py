@@ -1,4 +1,4 @@
-"""Composites: which rule of layer-wise relevance propagation goes to which kind of layer, by zennit's names."""
+"""Composites: the rule of layer-wise relevance propagation for each kind of layer, by zennit's names."""
 
 from __future__ import annotations
 

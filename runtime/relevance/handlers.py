@@ -1,7 +1,7 @@
 """The handlers of relevance propagation by the name of the operation.
 
-A handler gives the result with its backward, or None where it has no rule for these arguments: then the operation runs
-plainly, and `path.check_rules` refuses it if it lies between a target and a layer.
+A handler returns the result with its backward, or None where it has no rule for these arguments: the operation then
+runs unchanged, and `path.check_rules` refuses it if it lies between a target and a layer.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def weighted(mode: Relevance, call: Call) -> Tensor | None:
     """Handle a convolution or linear layer whose weights do not depend on the picture."""
     names = ("input", "weight", "bias", "stride", "padding")
     last = ("output_padding", "groups", "dilation") if call.name in TRANSPOSED else ("dilation", "groups")
-    given = call.named_arguments(*names, *last)
-    x, weight, bias = given["input"], given["weight"], given.get("bias")
+    arguments = call.named_arguments(*names, *last)
+    x, weight, bias = arguments["input"], arguments["weight"], arguments.get("bias")
     function, rest = call.run, call.arguments[3:]
     named = {name: value for name, value in call.named.items() if name not in ("input", "weight", "bias")}
 
@@ -47,7 +47,7 @@ def weighted(mode: Relevance, call: Call) -> Tensor | None:
 
     kind = "linear" if call.name == "linear" else "convolution"
     return _weighted(
-        mode, call, kind, run, x, weight, bias, 1 if call.name in TRANSPOSED else 0, given.get("groups", 1)
+        mode, call, kind, run, x, weight, bias, 1 if call.name in TRANSPOSED else 0, arguments.get("groups", 1)
     )
 
 
@@ -108,7 +108,7 @@ def in_proportion(mode: Relevance, call: Call, *sources: Tensor) -> Tensor:
 
 
 def sum_or_mean(mode: Relevance, call: Call) -> Tensor | None:
-    """Handle a sum or mean of what varies. A constant takes the share of a bias, except beside the picture itself,
+    """Handle a sum or mean. A constant takes the share of a bias, except beside the picture itself,
     where it is part of the preprocessing."""
     sources = tuple(x for x in call.sources if x.requires_grad)
     alone = call.name in ("add", "radd", "sub", "rsub") and len(sources) == 1
@@ -120,7 +120,7 @@ def sum_or_mean(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def difference(mode: Relevance, call: Call) -> Tensor | None:
-    """Handle a difference as a sum; by positive parts only where the subtrahend does not vary."""
+    """Handle a difference as a sum; by positive parts only where the subtrahend is constant."""
     sources = [x for x in call.sources if x.requires_grad]
     if mode.options["positive"] and len(sources) > 1:
         return None
@@ -128,8 +128,8 @@ def difference(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def scaling(mode: Relevance, call: Call) -> Tensor | None:
-    """Handle a product with, or quotient by, what does not vary; a product with a gate, which is treated as constant:
-    all relevance goes to the signal (Arras et al. 2019)."""
+    """Handle a product with, or quotient by, a constant, and a product with a gate, which is treated as constant: all
+    relevance goes to the signal (Arras et al. 2019)."""
     sources = [x for x in call.sources if x.requires_grad]
     gates: list[Tensor] = []
     if len(sources) == 2:
@@ -162,22 +162,23 @@ def elementwise(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def batch_norm(mode: Relevance, call: Call) -> Tensor | None:
-    """Pass relevance through a batch norm; it is folded into the layer whose result it alone reads."""
-    given = call.named_arguments(
+    """Pass relevance through a batch norm; it is folded into the layer before it where nothing else reads that layer's
+    result."""
+    arguments = call.named_arguments(
         "input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"
     )
-    x, layer = given["input"], mark_of(given["input"]).weighted
-    if layer is not None and not given.get("training") and given.get("running_var") is not None:
+    x, layer = arguments["input"], mark_of(arguments["input"]).weighted
+    if layer is not None and not arguments.get("training") and arguments.get("running_var") is not None:
         if x.dim() == 2 or (layer.axis is not None and layer.weight.dim() > 2):
-            norm = scale_and_shift(given["running_mean"], given["running_var"], given.get("weight"), given.get("bias"),
-                           given.get("eps", 1e-5))  # fmt: skip
+            mean, variance, eps = arguments["running_mean"], arguments["running_var"], arguments.get("eps", 1e-5)
+            norm = scale_and_shift(mean, variance, arguments.get("weight"), arguments.get("bias"), eps)
             layer.norm = layer.norm or norm
     return mode.pass_through(call, x)
 
 
 def interpolate(mode: Relevance, call: Call) -> Tensor | None:
     """Handle interpolation: linear kinds are sums; the nearest is a copy, for which autograd's own backward is
-    right."""
+    correct."""
     if call.named.get("mode", "nearest").startswith("nearest"):
         return None
     return sum_or_mean(mode, call)
@@ -185,9 +186,11 @@ def interpolate(mode: Relevance, call: Call) -> Tensor | None:
 
 def dropout(mode: Relevance, call: Call) -> Tensor | None:
     """Handle dropout: the identity in eval mode."""
-    given = call.named_arguments("input", "p", "training")
+    arguments = call.named_arguments("input", "p", "training")
     return (
-        None if given.get("training", True) else mode.pass_through(call, given["input"], mark_of(given["input"]).gate)
+        None
+        if arguments.get("training", True)
+        else mode.pass_through(call, arguments["input"], mark_of(arguments["input"]).gate)
     )
 
 

@@ -12,9 +12,9 @@ class FoldableLayer(Protocol):
     """A layer with weights whose result a batch norm may read; `WeightedLayer` is the only one."""
 
     weight: Tensor
-    axis: int | None  # of the weight's axes the one of results; None where no norm can be folded in
+    axis: int | None  # the output axis of the weight; None where no norm can be folded in
     readers: int  # operations that read its result
-    norm: tuple[Tensor, Tensor] | None  # (scale, shift) by channel of a batch norm that did
+    norm: tuple[Tensor, Tensor] | None  # (scale, shift) by channel of a batch norm that reads it
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The torch function mode that a forward runs in: it gives operations the backward that redistributes relevance."""
+"""The torch function mode that a forward runs in: it gives operations a backward that redistributes relevance."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from bbilang.runtime.relevance.path import KEY, check_rules, no_rule_error
 from bbilang.runtime.relevance.redistribute import PassThrough, Step, applied
 from bbilang.runtime.relevance.rules import Options, Rule
 
-SAME = frozenset(("detach", "clone", "contiguous", "requires_grad_", "identity", "alias"))  # the same values again
+SAME = frozenset(
+    ("detach", "clone", "contiguous", "requires_grad_", "identity", "alias")
+)  # operations that return the same values
 
 
-Handler = Callable[["Relevance", Call], Any]  # gives the call's result, or None where it has no rule for it
+Handler = Callable[["Relevance", Call], Any]  # returns the call's result, or None where it has no rule for it
 
 
 class Relevance(TorchFunctionMode):
     """A mode in which backward passes compute relevance.
 
     ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``handlers``:
-    operation -> what gives it its backward. ``excites``: relevance is a probability, and only non-negative activations
+    operation -> its handler. ``excites``: relevance is a probability, and only non-negative activations
     take part. ``contrast``: the rule of the first layer below a target.
     """
 
@@ -51,8 +53,8 @@ class Relevance(TorchFunctionMode):
         """The message where relevance is not finite: (what is not finite, what to do)."""
         return (
             f"relevance by `{self.method}`",
-            "activations are finite, and so are the weights: what positive and negative parts have in common cancels, "
-            "and a share is divided by almost 0. Take a larger `epsilon` or `stabilizer` (`lrp(epsilon=0.01)`), "
+            "activations are finite, and so are the weights: positive and negative parts cancel, and a share "
+            "is divided by almost 0. Use a larger `epsilon` or `stabilizer` (`lrp(epsilon=0.01)`), "
             "`composite=epsilon_plus`, or a later layer",
         )
 
@@ -60,7 +62,7 @@ class Relevance(TorchFunctionMode):
 
     def begin(self, pixels: Tensor, bounded: bool = True) -> None:
         """Mark the input of the network, a picture in [0, 1]: up to the first weights its range is known, and relevance
-        passes through its preprocessing. Input that is no picture is not ``bounded``."""
+        passes through its preprocessing. ``bounded`` is false for input that is not a picture."""
         if pixels.is_floating_point():
             some = pixels.detach()[:1]
             low, high = (0.0, 1.0) if bounded else (-torch.inf, torch.inf)
@@ -83,7 +85,7 @@ class Relevance(TorchFunctionMode):
             raise no_rule_error(self.method, "a target that is itself an attribution")
         if not outputs.requires_grad:
             what = "the scores" if target_layer == OUTPUT else f"`{target_layer}`"
-            raise error("E505", f"no graph for {what}", "take a layer below the target")
+            raise error("E505", f"no graph for {what}", "choose a layer below the target")
         check_rules(outputs, self.method)
         value = outputs.detach()
         if not self.excites:
@@ -116,7 +118,7 @@ class Relevance(TorchFunctionMode):
                     layer.readers += 1
                 return call.write_back(result)
         result = func(*args, **kwargs)
-        for layer in read if tensors_in(result) else ():  # not to ask it for its shape
+        for layer in read if tensors_in(result) else ():  # reading only its shape does not count
             layer.readers += 1
         self.propagate_marks(call, sources, result)
         return result
@@ -135,7 +137,7 @@ class Relevance(TorchFunctionMode):
                 marked(x, Mark(same, own, gate, self.padding_mask(call)))
         below = {x.grad_fn for x in sources}
         todo: list[Any] = [x.grad_fn for x in results]
-        while todo:  # every node of this operation, and none of what came before
+        while todo:  # every node of this operation, and none before it
             node = todo.pop()
             if node is not None and node not in below and KEY not in node.metadata:
                 node.metadata[KEY] = self.describe(call.name)
@@ -149,7 +151,7 @@ class Relevance(TorchFunctionMode):
             return [None] * count
         try:
             ends = [tensors_in(call.as_function_of(*varying)(*(p[side] for p in pixels if p))) for side in (0, 1)]
-        except RuntimeError:  # such as a view to fixed sizes: the ends are of one picture
+        except RuntimeError:  # such as a view with a fixed size: the range is that of one picture
             return [None] * count
         if any(len(end) != count for end in ends):
             return [None] * count

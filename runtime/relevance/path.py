@@ -1,4 +1,4 @@
-"""Checks that every operation between a target and the layers has a rule, else refuses the method."""
+"""Check that every operation between a target and the layers has a rule; else refuse the method."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bbilang.runtime.passes.autograd import GraphNode
 from bbilang.runtime.relevance.redistribute import NODE, Step
 from bbilang.runtime.relevance.weighted import WeightedLayer
 
-# What autograd calls operations whose plain derivative moves relevance, entry by entry: each entry of the result is a
-# copy of one that went in, or the greatest of some.
+# Autograd's names of operations whose plain derivative moves relevance entry by entry: each entry of the result is a
+# copy of an input entry, or the largest of several.
 MOVES = frozenset(
     "AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd CopyBackwards CopySlices Diagonal Expand Flip Gather "
     "Index IndexPut IndexSelect MaskedFill MaskedSelect Narrow Permute PixelShuffle PixelUnshuffle ReflectionPad1D "
@@ -23,7 +23,7 @@ MOVES = frozenset(
     "MaxPool2DWithIndices MaxPool3DWithIndices MaxPool2D MaxPool1D MaxPool3D AdaptiveMaxPool2D AdaptiveMaxPool3D "
     "AdaptiveMaxPool1D Max Amax Maximum Where".split()
 )
-KEY = "bbilang"  # of a node's metadata: what computed it, in words
+KEY = "bbilang"  # key in a node's metadata: a description of the operation that computed it
 
 
 def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
@@ -35,7 +35,7 @@ def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
     for node, top in _nodes(outputs):
         name = type(node).__name__
         if name != NODE:
-            if _kind(name) not in MOVES or getattr(node, "_saved_accumulate", False):  # index_put that adds
+            if _kind(name) not in MOVES or getattr(node, "_saved_accumulate", False):  # an index_put that accumulates
                 raise no_rule_error(method, node.metadata.get(KEY) or f"`{_kind(name)}`")
             continue
         step: Step = node.step
@@ -83,5 +83,5 @@ def no_rule_error(method: str, what: str, why: str = "") -> BbiError:
     return error(
         "E515",
         f"`{method}` has no rule for {what}{': ' if why else ''}{why}",
-        "take a layer above it, or a method that needs plain gradients only, such as `linear`",
+        "choose a layer above it, or a method that only needs plain gradients, such as `linear`",
     )

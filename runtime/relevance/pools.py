@@ -14,7 +14,7 @@ from bbilang.runtime.passes.autograd import Saved
 
 Pair = tuple[int, int]  # (y, x)
 Size = int | tuple[int, ...] | list[int]
-Geometry = tuple[Pair, Pair, Pair, bool]  # window, stride, padding, whether it rounds up
+Geometry = tuple[Pair, Pair, Pair, bool]  # window, stride, padding, ceil_mode
 BLEND = ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625))
 
 
@@ -22,8 +22,8 @@ class Pools(TorchFunctionMode):
     """A mode in which every two-dimensional max pool without dilation has the backward of ``kind``.
 
     relaxed_pool: a window's gradient goes to its inputs in proportion to their activation, 0 where none is positive.
-    smooth_pool: the gradient of avgpool(x^2) / (.01 + avgpool(|x|)). With ``checkerboard`` what comes out is blended
-    with its neighbours, beyond the border with 0.
+    smooth_pool: the gradient of avgpool(x^2) / (.01 + avgpool(|x|)). With ``checkerboard`` each result is blended
+    with its neighbours, which are 0 beyond the border.
     """
 
     def __init__(self, kind: str, checkerboard: bool):

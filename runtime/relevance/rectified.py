@@ -1,4 +1,4 @@
-"""Recognizes the calls of torch functions that rectify: every way to write a ReLU that a function mode sees."""
+"""Recognize calls of torch functions that rectify: every way to write a ReLU that a function mode sees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SQUASHES = frozenset("Sigmoid Hardsigmoid Tanh Erf Softplus _Rectify".split())
 
 
 class NoRule(Exception):
-    """Raised for a call that rectifies in a way for which the methods have no rule; its text names the call."""
+    """Raised for a call that rectifies in a way for which the methods have no rule; the message names the call."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Rectified:
 
 @dataclass(frozen=True)
 class Side:
-    """What a mask shows of a tensor: 1 where it is positive, -1 where it is negative, 0 for anything else computed from
-    it. A weak reference: a tensor that is overwritten with its own mask would otherwise never be freed."""
+    """What a mask shows of a tensor: 1 for its positive entries, -1 for its negative ones, 0 for anything else computed
+    from it. A weak reference: a tensor that is overwritten with its own mask would otherwise never be freed."""
 
     of: weakref.ref[Tensor]
     version: int
@@ -84,10 +84,10 @@ def follow_masks(name: str, args: tuple[object, ...], result: object) -> None:
 def rectified(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
     """Return what a call rectifies; None where it does not. Raises NoRule."""
 
-    def given(position: int, key: str, default: Any = None) -> Any:
+    def argument(position: int, key: str, default: Any = None) -> Any:
         return args[position] if len(args) > position else kwargs.get(key, default)
 
-    x = given(0, "input", kwargs.get("self"))
+    x = argument(0, "input", kwargs.get("self"))
     if name in SMOOTH:
         if not _varies(x):
             return None
@@ -95,21 +95,21 @@ def rectified(name: str, args: tuple[object, ...], kwargs: Mapping[str, object])
     if name in ("relu", "relu6"):
         return Rectified(x, 6.0 if name == "relu6" else math.inf)
     if name in ("clamp", "clip"):
-        return _between(name, x, given(1, "min"), given(2, "max"))
+        return _between(name, x, argument(1, "min"), argument(2, "max"))
     if name == "clamp_min":
-        return _between(name, x, given(1, "min"), None)
+        return _between(name, x, argument(1, "min"), None)
     if name == "clamp_max":
-        return _between(name, x, None, given(1, "max"))
+        return _between(name, x, None, argument(1, "max"))
     if name == "hardtanh":
-        return _between(name, x, given(1, "min_val", -1.0), given(2, "max_val", 1.0))
+        return _between(name, x, argument(1, "min_val", -1.0), argument(2, "max_val", 1.0))
     if name == "threshold":
-        return _threshold(x, given(1, "threshold"), given(2, "value"))
+        return _threshold(x, argument(1, "threshold"), argument(2, "value"))
     if name in _LARGER or name in _SMALLER:
-        return _greater(name, x, given(1, "other"))
+        return _extremum(name, x, argument(1, "other"))
     if name == "where":
-        return _chosen(args, kwargs)
+        return _where(args, kwargs)
     if name in _PRODUCTS:
-        return _masked(x, given(1, "other"))
+        return _masked(x, argument(1, "other"))
     if name in _FILLS:
         return _filled(name, args, kwargs)
     return None
@@ -123,7 +123,7 @@ def _between(name: str, x: object, low: Bound | None, high: Bound | None) -> Rec
     if is_zero(low):
         return Rectified(x, math.inf if high is None else high)
     below = bool(torch.as_tensor(low < 0).all())
-    if (high is not None and below) or not bool((x < low).any()):  # saturates, as tanh does; cuts nothing off
+    if (high is not None and below) or not bool((x < low).any()):  # it saturates, as tanh does, or cuts nothing off
         return None
     return _refuse(f"{name} with a lower bound other than 0")
 
@@ -134,8 +134,9 @@ def _threshold(x: Tensor, threshold: Bound, value: object) -> Rectified | None:
     return _refuse("threshold other than at 0") if bool((x <= threshold).any()) else None
 
 
-def _greater(name: str, one: object, other: object) -> Rectified | None:
-    """Route each entry to the greater of two that vary, as in a max pool; unless one is made of the other."""
+def _extremum(name: str, one: object, other: object) -> Rectified | None:
+    """Handle a maximum or minimum. Of two varying tensors it routes the gradient, as a max pool does, unless one is
+    computed from the other."""
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return None
     if one.requires_grad and other.requires_grad:
@@ -149,7 +150,7 @@ def _greater(name: str, one: object, other: object) -> Rectified | None:
     return _refuse(f"{name} with a bound other than 0") if acts else None
 
 
-def _chosen(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
+def _where(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
     parts = dict(zip(("condition", "input", "other"), args, strict=False)) | dict(kwargs)
     mask, one, other = (parts.get(key) for key in ("condition", "input", "other"))
     if (
@@ -221,8 +222,8 @@ def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) 
     common = left.keys() & right.keys()
     if not common:
         return False
-    on_the_way = [kind for chain in (left, right) for at, kind in chain.items() if at not in common]
-    return through is None or bool(through.intersection(on_the_way))
+    between = [kind for chain in (left, right) for at, kind in chain.items() if at not in common]
+    return through is None or bool(through.intersection(between))
 
 
 def _chain(x: Tensor) -> dict[object, str]:

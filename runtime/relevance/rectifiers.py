@@ -72,7 +72,7 @@ class Rectifiers(TorchFunctionMode):
             "E515",
             f"`{self.kind}` is not defined for this network: it has {what}{where}, and the method's rule is for "
             "ReLU and ReLU6",
-            "take `gradient`, `input_x_gradient` or `integrated_gradients`",
+            "use `gradient`, `input_x_gradient` or `integrated_gradients`",
         )
 
     # --- what operations call --------------------------------------------------------------------------------------
@@ -85,10 +85,10 @@ class Rectifiers(TorchFunctionMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
-        given = getattr(func, "__name__", "")
-        if given in ("__get__", "__set__", "__delete__"):
+        name = getattr(func, "__name__", "")
+        if name in ("__get__", "__set__", "__delete__"):
             return func(*args, **kwargs)
-        call = read_call(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
+        call = read_call(func, args, kwargs, name.partition(".")[0])  # `relu.default` is aten's own name
         try:
             match = rectified(call.name, args, kwargs)
         except NoRule as e:
@@ -109,7 +109,7 @@ def _unreplaced(node: Node) -> str | None:
         function = getattr(node, "_forward_cls", None)
         if getattr(function, "__module__", "").startswith("bbilang."):
             return None
-        return f"a function with a backward of its own (`{getattr(function, '__name__', kind_of(node))}`)"
+        return f"a function with a custom backward (`{getattr(function, '__name__', kind_of(node))}`)"
     kind = kind_of(node)
     if "DifferentiableGraph" in kind or "DifferentiableGraph" in node.name():
         return "a compiled part (TorchScript)"

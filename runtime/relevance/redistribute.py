@@ -15,7 +15,8 @@ from bbilang.runtime.relevance.calls import PartialCall
 
 @dataclass(frozen=True)
 class Piece:
-    """``call`` of ``inputs``: one linear map that relevance is shared by; ``sign`` is what it counts in its group."""
+    """``call`` of ``inputs``: one linear map by which relevance is shared; ``sign``: its sign in the sum of its
+    group."""
 
     inputs: tuple[Tensor, ...]
     call: Callable[..., Tensor]
@@ -67,7 +68,7 @@ class _Redistribute(torch.autograd.Function):
         pointers = {source.untyped_storage().data_ptr() for source in sources}
         if result.untyped_storage().data_ptr() in pointers:
             return result.clone()
-        # a linear layer on tokens gives a view of what it computed, which nothing in place may write over
+        # a linear layer on tokens returns a view, which no in-place operation may overwrite
         return torch.ops.aten._unsafe_view(result, result.shape) if result._is_view() else result  # type: ignore[no-any-return]
 
     @staticmethod
@@ -80,7 +81,7 @@ def applied(step: Step, *sources: Tensor) -> Tensor:
     return _Redistribute.apply(step, *sources)  # type: ignore[no-any-return]
 
 
-NODE = "_RedistributeBackward"  # what autograd calls such a node
+NODE = "_RedistributeBackward"  # autograd's name of such a node
 
 
 class PassThrough(Step):
@@ -90,7 +91,7 @@ class PassThrough(Step):
         self.call: Callable[[Tensor], Tensor] | None = call
 
     def value(self, *sources: Tensor) -> Tensor:
-        call, self.call = self.call, None  # the backward does not need it, nor the tensors that it holds
+        call, self.call = self.call, None  # the backward needs neither it nor the tensors that it holds
         assert call is not None
         return call(*sources)
 
@@ -122,10 +123,10 @@ class Redistribution(Step):
             self.prepared = self._prepared(self.groups())
 
     def _prepared(self, groups: Sequence[Group]) -> Prepared:
-        """Return what the backward needs of the groups."""
+        """Compute what the backward needs from the groups."""
         changed = isinstance(self.call, PartialCall) and not self.call.unchanged
         if changed or any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
-            raise NotImplementedError("what it read was changed in place after that")
+            raise NotImplementedError("its input was changed in place afterwards")
         prepared: Prepared = []
         with torch.enable_grad():
             for group in groups:
@@ -147,9 +148,9 @@ class Redistribution(Step):
     def _pull(self, prepared: Prepared, relevance: Tensor) -> Sequence[Tensor]:
         leaves = [leaf for own, _, _ in prepared for leaf in own]
         results = [result for _, result, _ in prepared]
-        given = [relevance * factor for _, _, factor in prepared]
-        slopes = grad(results, leaves, given, retain_graph=True)
-        shares = [leaf.detach() * slope for leaf, slope in zip(leaves, slopes, strict=True)]
+        cotangents = [relevance * factor for _, _, factor in prepared]
+        gradients = grad(results, leaves, cotangents, retain_graph=True)
+        shares = [leaf.detach() * gradient for leaf, gradient in zip(leaves, gradients, strict=True)]
         width = len(self.sources)
         return [sum(shares[at::width][1:], shares[at]) for at in range(width)]
 

@@ -1,7 +1,7 @@
 """The rules for layers with weights: how relevance is distributed among a layer's inputs.
 
-Each takes a layer and gives the groups of linear maps that relevance goes back through. Definitions and defaults are
-those of zennit 0.5.1 (Anders et al. 2021), which says them with biases in the denominators.
+Each takes a layer and returns the groups of linear maps that relevance passes back through. Definitions and defaults
+are those of zennit 0.5.1 (Anders et al. 2021), which includes biases in the denominators.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from bbilang.runtime.relevance.redistribute import Group, Piece
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear map y = call(x, weight, whole_bias), its batch norm folded in. ``bias``: what the rule sees of the bias,
+    """A linear map y = call(x, weight, whole_bias), its batch norm folded in. ``bias``: the bias that the rule uses,
     None where biases take no share. ``low`` and ``high``: the least and greatest values that x can have, where x is the
-    picture, else None. ``ones``: 1 for the entries of x, 0 for padding that was put around them."""
+    picture, else None. ``ones``: 1 for the entries of x, 0 for the padding around them."""
 
     call: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     x: Tensor
@@ -34,17 +34,17 @@ class Layer:
     def piece(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, sign: float = 1.0) -> Piece:
         return Piece((x,), lambda leaf: self.call(leaf, weight, bias), sign)
 
-    def halves(self, ours: Tensor, theirs: Tensor, bias: Tensor | None) -> tuple[Piece, ...]:
-        """Apply the rule to the two halves of x: its positive part through ``ours`` with the bias, its negative part,
-        where it has one, through ``theirs``."""
-        pieces = [self.piece(self.x.clamp_min(0), ours, bias)]
+    def halves(self, positive: Tensor, negative: Tensor, bias: Tensor | None) -> tuple[Piece, ...]:
+        """Apply the rule to the two halves of x: its positive part through ``positive`` with the bias, its negative
+        part, where it has one, through ``negative``."""
+        pieces = [self.piece(self.x.clamp_min(0), positive, bias)]
         if bool((self.x < 0).any()):
-            pieces.append(self.piece(self.x.clamp_max(0), theirs))
+            pieces.append(self.piece(self.x.clamp_max(0), negative))
         return tuple(pieces)
 
 
 class Options(TypedDict):
-    """What the methods of this folder set for their rules. ``positive``: sums share by what is positive only."""
+    """The options of the rules, set by the methods. ``positive``: sums share relevance by their positive terms only."""
 
     epsilon: float
     gamma: float
@@ -64,7 +64,7 @@ def epsilon(layer: Layer, options: Options) -> list[Group]:
 
 
 def z_plus(layer: Layer, options: Options) -> list[Group]:
-    """Distribute over what raised the result: x w where it is positive (Montavon et al. 2017)."""
+    """Distribute over what increased the result: x w where it is positive (Montavon et al. 2017)."""
     pieces = layer.halves(layer.weight.clamp_min(0), layer.weight.clamp_max(0), _least(layer.bias, 0))
     return [Group(pieces, epsilon=options["stabilizer"])]
 
@@ -95,11 +95,11 @@ def gamma(layer: Layer, options: Options) -> list[Group]:
 
 
 def z_box(layer: Layer, options: Options) -> list[Group]:
-    """Compute x w - low w+ - high w-: what a pixel adds to the least that it could (Montavon et al. 2017)."""
+    """Compute x w - low w+ - high w-: what a pixel adds to the least that it could add (Montavon et al. 2017)."""
     if layer.low is None or layer.high is None:
         raise NotImplementedError("the `z_box` rule needs the range of the pixels, and this layer does not read them")
     if not bool(layer.low.isfinite().all() and layer.high.isfinite().all()):
-        raise NotImplementedError("the `z_box` rule needs the range of the input, and a model of no pictures has none")
+        raise NotImplementedError("the `z_box` rule needs the range of the input, and only pictures have one")
     w, b = layer.weight, layer.bias
     low, high = layer.low.expand_as(layer.x), layer.high.expand_as(layer.x)
     most = None if b is None else b.clamp_max(0)
@@ -119,7 +119,7 @@ def w_square(layer: Layer, options: Options) -> list[Group]:
 
 
 def flat(layer: Layer, options: Options) -> list[Group]:
-    """Distribute equally over everything that the layer read there (Lapuschkin et al. 2019)."""
+    """Distribute equally over everything that the layer reads (Lapuschkin et al. 2019)."""
     piece = layer.piece(layer.ones, torch.ones_like(layer.weight))
     return [Group((piece,), epsilon=options["stabilizer"])]
 

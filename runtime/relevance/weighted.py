@@ -1,4 +1,4 @@
-"""The backward of a layer with weights, with the batch norm that read its result folded in."""
+"""The backward of a layer with weights, with the batch norm that reads its result folded in."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LayerFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 class WeightedLayer(Redistribution):
-    """A convolution or linear layer. Batch norms and readers become known while the forward goes on, so its rule is
-    applied when the backward begins.
+    """A convolution or linear layer. Batch norms and readers become known during the forward, so its rule is applied
+    when the backward begins.
 
-    ``axis``: of the weight's axes the one of results, for folding; None where none can be folded in. ``contrast``:
+    ``axis``: the output axis of the weight, for folding; None where no norm can be folded in. ``contrast``:
     replaces ``rule`` for a target's own layer in contrastive excitation backprop. ``mark``: of x.
     """
 
@@ -40,7 +40,7 @@ class WeightedLayer(Redistribution):
         self.axis, self.split = axis, groups
         self.rule, self.contrast, self.options, self.mark = rule, contrast, options, mark
         self.readers = 0  # operations that read its result
-        self.norm: tuple[Tensor, Tensor] | None = None  # (scale, shift) by channel of a batch norm that did
+        self.norm: tuple[Tensor, Tensor] | None = None  # (scale, shift) by channel of a batch norm that reads it
         self.contrasts = False
         self._prepared_for: dict[bool, Prepared] = {}  # by `contrasts`
 
@@ -52,7 +52,7 @@ class WeightedLayer(Redistribution):
         return Layer(self.weighted, x, weight, bias, seen, ones, low, high)
 
     def folded(self) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias with the batch norm folded in, where it alone read the result (Guillemot et al.
+        """Return weight and bias with the batch norm folded in, where nothing else read the result (Guillemot et al.
         2020)."""
         if self.norm is None or self.readers != 1 or self.axis is None or not self.options["canonize"]:
             return self.weight, self.bias

@@ -116,7 +116,7 @@ def test_too_large_a_chunk_is_halved(method, monkeypatch):
 def test_a_mask_is_the_same_in_any_company(method, monkeypatch):
     text = f"input.pixel | attribute({{}}, method={method}) | present(heatmap{{}})"
     many = last(slow.run(text.format("[output[2], output[5]]", ", facet=class"), "residual", 2), "class", "y", "x")
-    monkeypatch.setitem(rerun.AT_MOST, "cpu", 1)
+    monkeypatch.setitem(rerun.MAX_CHUNK, "cpu", 1)
     for position, number in enumerate((2, 5)):
         alone = last(slow.run(text.format(f"output[{number}]", ""), "residual", 2), "y", "x")
         assert np.abs(many[:, position] - alone).max() < 1e-4

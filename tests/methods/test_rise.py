@@ -114,7 +114,7 @@ def test_all_classes_cost_one_run():
 
 
 def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
-    """As many as keep the largest value below `NEAR` bytes, one at the least; the numbers stay the same."""
+    """As many as keep the largest value below `MAX_RESULT_BYTES` bytes, one at the least; the numbers stay the same."""
     from bbilang.runtime.passes import above_values as scores
 
     sizes, whole = [], scores.at_once
@@ -125,10 +125,10 @@ def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
     text = f"input.pixel | attribute({score}, method=rise(n_masks=40)) | present(heatmap)"
     model, maps = tiny.adapter(), []
     for near in (2**25, 5 * 10**4, 1):
-        monkeypatch.setattr(scores, "NEAR", near)
+        monkeypatch.setattr(scores, "MAX_RESULT_BYTES", near)
         maps.append(tiny.run(text, model=model).fields["element-1"].values.data)
     (most, largest), (few, _), (one, _) = sizes
-    assert most == scores.AT_MOST["cpu"] and few == 5 * 10**4 // largest and 1 < few < most and one == 1
+    assert most == scores.MAX_CHUNK["cpu"] and few == 5 * 10**4 // largest and 1 < few < most and one == 1
     for other in maps[1:]:
         close(other, maps[0])
 

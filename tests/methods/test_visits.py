@@ -143,7 +143,7 @@ def test_chunks_and_company_do_not_change_it(monkeypatch):
     method = "vargrad(of=integrated_gradients(n_steps=3), n_samples=4)"
     whole = at_input(method, "relu6")
     for rows, block in ((1, 5), (3, 256), (64, 7)):
-        monkeypatch.setattr(rerun, "AT_MOST", {"cpu": rows})
+        monkeypatch.setattr(rerun, "MAX_CHUNK", {"cpu": rows})
         monkeypatch.setattr(path_methods, "ROWS", block)
         close(at_input(method, "relu6"), whole)
     monkeypatch.undo()

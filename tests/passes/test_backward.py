@@ -116,14 +116,14 @@ def test_gradients_pass_shut_relus_while_it_is_asked_for(network, adapter, image
 
 def test_redirected_gradient_equals_its_definition():
     """Per image: the plain gradient where any of it passes, else that which would open a shut unit."""
-    from bbilang.runtime.passes.module.gates import Cell, Redirected, gate_of
+    from bbilang.runtime.passes.module.gates import GateState, Redirected, gate_of
 
     x = torch.randn(5, 3, 4) * 4
     x[0] = -x[0].abs()
     x[1] = 6.5
     g = torch.randn(5, 3, 4)
     y = x.clone().requires_grad_()
-    (got,) = torch.autograd.grad(Redirected.apply(y, gate_of(torch.nn.ReLU6()), True, Cell()), y, g)
+    (got,) = torch.autograd.grad(Redirected.apply(y, gate_of(torch.nn.ReLU6()), True, GateState()), y, g)
     for image in range(5):
         plain = [float(b) if 0 < a < 6 else 0.0 for a, b in zip(x[image].flatten(), g[image].flatten(), strict=True)]
         opening = [

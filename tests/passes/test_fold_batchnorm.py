@@ -6,7 +6,7 @@ from closeness import close_to
 from torch import nn
 
 from bbilang.runtime.passes import above, forward
-from bbilang.runtime.passes.above_values import WORTH, value_chunks
+from bbilang.runtime.passes.above_values import FOLD_FROM, value_chunks
 from bbilang.runtime.passes.fold_batchnorm import folded
 
 
@@ -52,7 +52,7 @@ def adapter(network, make_stub):
 
 def test_values_are_those_of_the_module_which_stays_as_it_is(network, adapter):
     images = torch.rand(1, 3, 12, 12)
-    rows = torch.rand(WORTH, 3, 12, 12)
+    rows = torch.rand(FOLD_FROM, 3, 12, 12)
     state = {name: value.clone() for name, value in network.state_dict().items()}
     captured = forward(adapter, images, [], cuts=["input"])
     with above(adapter, captured, "input", backend="fx") as upper:

@@ -112,7 +112,7 @@ from bbilang.runtime.device import memory
 from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
 torch.set_num_threads(1)
 # chunks as large as they ever get, whose memory goes back to the system each time:
-sys.modules["bbilang.runtime.passes.vjp"].CACHED = 1 << 40
+sys.modules["bbilang.runtime.passes.vjp"].CACHE_BYTES = 1 << 40
 torch.manual_seed(0)
 module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 256, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4096, 64))
 adapter = SimpleNamespace(module=module, normalize=lambda x: x, module_of=module.get_submodule,

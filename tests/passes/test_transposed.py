@@ -194,12 +194,12 @@ def test_what_comes_out_of_convolutions_of_single_channels_is_laid_out_channels_
 
 
 def test_few_cotangents_at_once_where_each_is_large(make_stub, monkeypatch):
-    """What leaves the caches takes longer: a chunk is bounded by its bytes, never below `FEWEST`."""
+    """What leaves the caches takes longer: a chunk is bounded by its bytes, never below `MIN_CHUNK`."""
     network = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 256, 12))
     captured = forward(make_stub(network), torch.rand(1, 3, 16, 16), ["0"], grad=True)
     seeds, each = torch.eye(12)[:, None], 64 * 256 * 4
-    for room, calls in ((each, 12 // BACKWARD.FEWEST), (6 * each, 2), (100 * each, 1)):
-        monkeypatch.setattr(BACKWARD, "CACHED", room)
+    for room, calls in ((each, 12 // BACKWARD.MIN_CHUNK), (6 * each, 2), (100 * each, 1)):
+        monkeypatch.setattr(BACKWARD, "CACHE_BYTES", room)
         counter = Passes()
         vjp(captured, captured.score_graph, seeds, ["0"], counter, keep=True)
         assert (counter.calls, counter.backwards) == (calls, 12)

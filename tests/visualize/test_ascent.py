@@ -196,7 +196,7 @@ class FromTheHost(TorchDispatchMode):
 @pytest.mark.parametrize("layer", ["block5c.expand", "head"])
 def test_a_step_takes_nothing_from_the_host(efficientnet, layer, monkeypatch):
     """What a CUDA graph cannot record: the normalization made its mean and deviation in every step."""
-    monkeypatch.setattr("bbilang.runtime.passes.module.gates.looks", lambda x: False)  # as on CUDA
+    monkeypatch.setattr("bbilang.runtime.passes.module.gates.host_readable", lambda x: False)  # as on CUDA
     recipe = Recipe(size=32, steps=2, batch=2, redirect=0)
     with Ascent(efficientnet, Objective(layer, 3), recipe, 2, passes.Passes()) as ascent:
         ascent.run(channels(3, 4, layer=layer), lambda objective, icon: None)

@@ -89,7 +89,7 @@ def _outside(model: nn.Module, numbers: Tensor) -> Exception:
         message = f"a text of {numbers.shape[1]} tokens is longer than the model has positions"
     else:
         message = f"the model has no row for one of the tokens up to {most}, or for one of {numbers.shape[1]} positions"
-    return error("E526", message, "take the tokenizer that the model was trained with")
+    return error("E526", message, "use the tokenizer that the model was trained with")
 
 
 class Mean(nn.Module):

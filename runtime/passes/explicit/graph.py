@@ -1,4 +1,4 @@
-"""The part of a traced model that cotangents go through, with the convolutions that batch norms are folded into."""
+"""The part of a traced model that cotangents pass through, with batch norms folded into convolutions."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ class Values(Protocol):
 
 
 class DerivativeGraph:
-    """The part of a model's graph that cotangents go through, from ``target_layer`` down to ``layers``."""
+    """The part of a model's graph that cotangents pass through, from ``target_layer`` down to ``layers``."""
 
     def __init__(
         self, modules: Mapping[str, nn.Module], nodes: Iterable[Node], layers: Mapping[str, Node], target_layer: Node
     ):
         self.modules = modules  # by path, the model itself at ""
         self.layers, self.target_layer = dict(layers), target_layer
-        moving = set(layers.values())
+        active = set(layers.values())
         dependent = []
         for node in nodes:
-            if not moving.isdisjoint(node.all_input_nodes):
-                moving.add(node)
+            if not active.isdisjoint(node.all_input_nodes):
+                active.add(node)
                 dependent.append(node)
         needed = {target_layer}
         for node in reversed(dependent):
             if node in needed:
                 needed.update(node.all_input_nodes)
         self.weights: dict[tuple[Node, bool], Tensor] = {}  # of convolutions, as their rules need them
-        self.moving = moving & needed
+        self.active = active & needed
         self.run = [node for node in dependent if node in needed]
         self.norms = self._folded()
-        self.after = set(self.norms.values())
+        self.folded = set(self.norms.values())
 
     def kind(self, node: Node, types: tuple[type[M], ...]) -> M | None:
         """Return the module of a node that is of exactly one of these types, without hooks; else None."""

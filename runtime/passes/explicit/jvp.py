@@ -1,9 +1,9 @@
 """Forward mode as an explicit network: the derivative of the network above a layer at the captured values.
 
-It is made from the cut graph, with one run for the values. Tangents are then rows of one batch, channels last: a
-convolution or a linear layer is itself without its bias, a batch norm is folded into the convolution before it, ReLU
-and ReLU6 are masks, sums and means are themselves; any other operation goes through torch.func alone. Tensors that
-nothing else reads are overwritten. `vjp.py` is the transpose.
+It is built from the cut graph, with one run for the values. Tangents are then rows of one batch, channels last: a
+convolution or a linear layer stays as it is, without its bias, a batch norm is folded into the convolution before it,
+ReLU and ReLU6 are masks, sums and means stay as they are; any other operation is differentiated by torch.func, alone.
+Tensors that nothing else reads are overwritten. `vjp.py` is the transpose.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ExplicitJvp:
 
     def __init__(self, section: GraphSection, activations: Tensor):
         if section.cut.layer == INPUT or not isinstance(section.cut.result, Tensor):
-            raise NotImplementedError("the layer is not one module's one tensor")
+            raise NotImplementedError("the layer is not the single tensor of a module")
         self.section, self.inputs = section, section.inputs
         with torch.no_grad():
             values = section.everything(activations)
@@ -41,7 +41,7 @@ class ExplicitJvp:
             self.dtype = activations.dtype
             norms = self._folded_norms()
             dependent = {section.layer}
-            self.reusable: set[Node] = set()  # whose tangents one operation reads, and may overwrite
+            self.reusable: set[Node] = set()  # whose tangents only one operation reads, so it may overwrite them
             self.rules: list[tuple[Node, Rule]] = []
             for node in section.run:
                 if dependent.isdisjoint(node.all_input_nodes) or not has_tensor(values[node]):
@@ -59,9 +59,9 @@ class ExplicitJvp:
         try:
             node = end if isinstance(end, Node) else value_at(end, path or ())
         except KeyError:
-            raise NotImplementedError("a record") from None
+            raise NotImplementedError("the target is inside a record") from None
         if not isinstance(node, Node) or not isinstance(values[node], Tensor):
-            raise NotImplementedError("a target layer that is not one tensor")
+            raise NotImplementedError("the target layer is not a single tensor")
         return node
 
     def _folded_norms(self) -> dict[Node, Node]:
@@ -101,7 +101,7 @@ class ExplicitJvp:
             if self.is_kind(node, (nn.ReLU6,)) or (node.target in RELU6 and len(node.args) == 1):
                 return self._mask(node, source, (values[source] > 0) & (values[source] < 6))
             if self.is_kind(node, _POOLS) or _keeps_rows(node, values[source]):
-                section = self.section  # a rule refers to it, not to this object, which refers to the rule
+                section = self.section  # not self: it refers to the rule, and the cycle would keep both alive
                 return lambda tangents: section.step(node, tangents)
         if node.target in SUMS and len(node.args) == 2 and not node.kwargs:
             terms = [x for x in node.args if isinstance(x, Node) and x in dependent]
@@ -164,7 +164,7 @@ class ExplicitJvp:
             return section.step(node, {**fixed, **dict(zip(sources, at, strict=True))})
 
         if not all(isinstance(p, Tensor) for p in points) or not isinstance(values[node], Tensor):
-            raise NotImplementedError("a result that is not one tensor")
+            raise NotImplementedError("a result is not a single tensor")
 
         def apply(tangents: dict[Node, Tensor]) -> Tensor:
             def one(*tangents: Tensor) -> Tensor:
@@ -175,14 +175,14 @@ class ExplicitJvp:
 
         return apply
 
-    def push(self, some: Tensor) -> dict[str, Tensor]:
+    def push(self, batch: Tensor) -> dict[str, Tensor]:
         section = self.section
-        tangents: dict[Node, Tensor] = {section.layer: to_layout(some.flatten(0, 1))}
+        tangents: dict[Node, Tensor] = {section.layer: to_layout(batch.flatten(0, 1))}
         for node, rule in self.rules:
             tangents[node] = rule(tangents)
             for done in section.frees.get(node, ()):
                 tangents.pop(done, None)
-        count = len(some)
+        count = len(batch)
         result = {}
         for target_layer, end in self.ends.items():
             shape = self.shapes[target_layer].shape

@@ -24,7 +24,7 @@ _SUMS = (
     operator.add,
     operator.iadd,
     torch.add,
-)  # of two tensors of one shape and dtype: like either
+)  # of two tensors of the same shape and dtype: the result is like either
 
 
 class SavedValues:
@@ -34,14 +34,14 @@ class SavedValues:
         self.adapter, self.images = adapter, images
         self.modules = dict(adapter.module.named_modules())
         self.names = {m: name for name, m in self.modules.items()}
-        self.given: dict[str, list[tuple[object, int]]] = {}
+        self.results: dict[str, list[tuple[object, int]]] = {}
 
     def hooks(self) -> list[RemovableHandle]:
-        ends = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
-        return [m.register_forward_hook(self._keep) for m in ends]
+        leaves = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
+        return [m.register_forward_hook(self._save) for m in leaves]
 
-    def _keep(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
-        calls = self.given.setdefault(self.names[module], [])
+    def _save(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
+        calls = self.results.setdefault(self.names[module], [])
         if isinstance(result, Tensor):
             calls.append((result.detach(), result._version))
         else:
@@ -49,10 +49,10 @@ class SavedValues:
 
 
 class NodeValues:
-    """The values of a graph's nodes by what a forward saved; those of functions between modules are computed again."""
+    """The values of a graph's nodes, from what a forward saved; functions between modules are computed again."""
 
     def __init__(self, saved: SavedValues, nodes: Sequence[Node], start: Node):
-        self.given: dict[Node, tuple[object, int]] = {}
+        self.recorded: dict[Node, tuple[object, int]] = {}
         self.values: dict[Node, Any] = {}
         self.likes: dict[Node, Any] = {}
         calls: dict[str, int] = {}
@@ -61,38 +61,38 @@ class NodeValues:
             if node.op == "call_module":
                 path = str(node.target)
                 at = calls[path] = calls.get(path, -1) + 1
-                if at < len(saved.given.get(path, ())):
-                    self.given[node] = saved.given[path][at]
+                if at < len(saved.results.get(path, ())):
+                    self.recorded[node] = saved.results[path][at]
 
     def value(self, node: Node) -> Any:
         """Return the value of a node. Raises NotImplementedError where it was not saved, was overwritten, or is
         expensive to compute."""
         if node in self.values:
             return self.values[node]
-        if node in self.given:
-            value, version = self.given[node]
+        if node in self.recorded:
+            value, version = self.recorded[node]
             if isinstance(value, Tensor) and value._version != version:
-                raise NotImplementedError("a value that was overwritten")
+                raise NotImplementedError("a value was overwritten")
         elif node is self.start:
             value = self.saved.adapter.normalize(self.saved.images)
         elif node.op in ("call_module", "placeholder"):
-            raise NotImplementedError("a value that was not saved")
-        elif (value := self._written(node)) is None:
+            raise NotImplementedError("a value was not saved")
+        elif (value := self._in_place_result(node)) is None:
             if is_heavy(node):
-                raise NotImplementedError("a value that is expensive")
+                raise NotImplementedError("a value is expensive to compute")
             points = {x: self.value(x) for x in node.all_input_nodes}
             with torch.no_grad():
                 value = run_node(self.saved.modules, node, points)
         self.values[node] = value
         return value
 
-    def _written(self, node: Node) -> Tensor | None:
+    def _in_place_result(self, node: Node) -> Tensor | None:
         """Return the result of an in-place function, which is in the saved result of the module before it."""
         source = node.args[0] if node.args else None
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
         if not (node.kwargs.get("inplace") is True or (name.endswith("_") and not name.endswith("__"))):
             return None
-        value, version = self.given.get(source, (None, 0)) if isinstance(source, Node) else (None, 0)
+        value, version = self.recorded.get(source, (None, 0)) if isinstance(source, Node) else (None, 0)
         return value if isinstance(value, Tensor) and value._version == version + 1 else None
 
     def like(self, node: Node) -> Any:
@@ -100,8 +100,8 @@ class NodeValues:
         if node not in self.likes:
             if node in self.values:
                 like = self.values[node]
-            elif node in self.given:
-                like = self.given[node][0]
+            elif node in self.recorded:
+                like = self.recorded[node][0]
             elif node is self.start or node.op == "get_attr":
                 like = self.value(node)
             else:

@@ -1,12 +1,12 @@
 """Reverse mode as an explicit network: the transpose of the network above its layers, at given values.
 
-Cotangents are rows of one batch and go down node by node. Nothing is recorded and nothing runs forward: gates come
-from the values that the original network had, batch norms are folded into the convolutions of the derivative only.
+Cotangents are rows of one batch and pass down node by node. Nothing is recorded and nothing runs forward: gates
+come from the values of the original network, batch norms are folded into the convolutions of the derivative only.
 The transpose of a convolution of stride 1 that keeps the size is a convolution with the flipped kernel, for which torch
-has faster kernels than for a backward. An operation without a rule goes through autograd alone.
+has faster kernels than for a backward. An operation without a rule is differentiated by autograd, alone.
 
-EfficientNet-Lite0 from `block3b.expand` up, one CPU thread, 10 at once: 14 ms a cotangent channels last (25 otherwise)
-and 25 ms once; autograd takes 31 ms on the module as it comes.
+EfficientNet-Lite0 from `block3b.expand` up, one CPU thread, 10 at once: 14 ms per cotangent channels last (25
+otherwise) and 25 ms once; autograd takes 31 ms on the unmodified module.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SAME = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class ExplicitVjp:
-    """The rules of a network's nodes. `add` them in forward order while values are there, then `pull`.
+    """The rules of a network's nodes. `add` them in forward order while their values exist, then `pull`.
 
     ``shapes``: layer -> (row, *layer shape). ``layout``: of whatever has channel, y and x. No rule refers to this
     object: it holds the values of a run, and is freed without waiting for the garbage collector.
@@ -57,29 +57,29 @@ class ExplicitVjp:
         network, count = self.network, len(cotangents)
         ends = {network.layers[layer]: None for layer in layers}
         seed = cotangents.flatten(0, 1)
-        got: dict[Node, tuple[Tensor, bool]] = {network.target_layer: (seed, False)}
+        pending: dict[Node, tuple[Tensor, bool]] = {network.target_layer: (seed, False)}
         complete: dict[Node, Tensor] = {}
         if network.target_layer in ends:
             complete[network.target_layer] = seed
         for node, rule in reversed(self.rules):
-            if node not in got:
+            if node not in pending:
                 continue
-            gradient, own = got.pop(node)
+            gradient, own = pending.pop(node)
             if node in ends:
                 complete[node], own = gradient, False
             for source, part, fresh in rule(gradient, own):
-                if source not in network.moving:
+                if source not in network.active:
                     continue
-                if source not in got:
-                    got[source] = (part, fresh)
+                if source not in pending:
+                    pending[source] = (part, fresh)
                     continue
-                before, mine = got[source]
-                got[source] = (before.add_(part) if mine else part.add_(before) if fresh else before + part, True)
+                before, owned = pending[source]
+                pending[source] = (before.add_(part) if owned else part.add_(before) if fresh else before + part, True)
             del gradient
         result = {}
         for layer in layers:
             node = network.layers[layer]
-            total = complete[node] if node in complete else got[node][0] if node in got else None
+            total = complete[node] if node in complete else pending[node][0] if node in pending else None
             if total is None:
                 total = seed.new_zeros(len(seed), *self.shapes[layer][1:])
             result[layer] = total.unflatten(0, (count, self.rows))
@@ -88,17 +88,17 @@ class ExplicitVjp:
     # --- rules -----------------------------------------------------------------------------------------------------
 
     def add(self, node: Node, values: Values) -> None:
-        """Add the rule of a node. Raises NotImplementedError where there is none."""
+        """Add the rule of a node. Raises NotImplementedError if there is none."""
         if not has_tensor(values.like(node)):
             return
-        rule = self._named(node, values)
+        rule = self._known_rule(node, values)
         self.rules.append((node, rule or self._by_autograd(node, values)))
 
-    def _named(self, node: Node, values: Values) -> Rule | None:
+    def _known_rule(self, node: Node, values: Values) -> Rule | None:
         network = self.network
         source = node.args[0] if node.args else None
-        if isinstance(source, Node) and source in network.moving:
-            if node in network.after or network.kind(node, _SAME):
+        if isinstance(source, Node) and source in network.active:
+            if node in network.folded or network.kind(node, _SAME):
                 return lambda gradient, own: [(source, gradient, own)]
             if (module := network.kind(node, CONVOLUTIONS)) is not None:
                 return self._convolution(node, source, module, values)
@@ -115,7 +115,7 @@ class ExplicitVjp:
             if network.kind(node, (nn.AdaptiveAvgPool2d,)) or node.target in (F.adaptive_avg_pool2d,):
                 if values.like(node).shape[-2:] == (1, 1):
                     return self._mean(source, values, (-2, -1), True)
-            if node.target in ("mean", torch.mean) and _only(node, ("dim", "keepdim")) and len(node.args) <= 3:
+            if node.target in ("mean", torch.mean) and _has_only(node, ("dim", "keepdim")) and len(node.args) <= 3:
                 dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
                 keep = bool(node.args[2] if len(node.args) > 2 else node.kwargs.get("keepdim"))
                 dims = list(dim) if isinstance(dim, tuple | list) else [dim]
@@ -123,15 +123,15 @@ class ExplicitVjp:
                 if axes and len(axes) == len(dims) and all(d % total for d in axes):
                     return self._mean(source, values, axes, keep)
             if network.kind(node, (nn.Flatten,)) or node.target in ("flatten", torch.flatten, "reshape", "view"):
-                shape, there = values.like(source).shape, values.like(node).shape
-                if shape[0] == there[0]:
+                shape, reshaped = values.like(source).shape, values.like(node).shape
+                if shape[0] == reshaped[0]:
                     return lambda gradient, own: [(source, gradient.reshape(len(gradient), *shape[1:]), False)]
         if node.target in SUMS and len(node.args) == 2 and not node.kwargs:
-            terms = [x for x in node.args if isinstance(x, Node) and x in network.moving]
+            terms = [x for x in node.args if isinstance(x, Node) and x in network.active]
             if all(values.like(x).shape == values.like(node).shape for x in terms):
                 return lambda gradient, own: [(x, gradient, False) for x in terms]
-        if node.target in (torch.cat, torch.concat, "cat") and _only(node, ("dim",)):
-            return self._joined(node, values)
+        if node.target in (torch.cat, torch.concat, "cat") and _has_only(node, ("dim",)):
+            return self._concatenation(node, values)
         if node.target in (operator.matmul, torch.matmul, torch.bmm) and len(node.args) == 2 and not node.kwargs:
             return self._product(node, values)
         return None
@@ -158,7 +158,7 @@ class ExplicitVjp:
     def _convolution(self, node: Node, source: Node, module: _ConvNd, values: Values) -> Rule:
         dims = module.weight.dim() - 2
         if module.padding_mode != "zeros" or isinstance(module.padding, str) or values.like(node).dim() != dims + 2:
-            raise NotImplementedError("a convolution with padding of its own")
+            raise NotImplementedError("a convolution with another padding mode")
         weight, groups = module.weight, module.groups
         size, shape = tuple(values.like(source).shape[2:]), tuple(values.like(source).shape[1:])
         if type(module) is SameConv2d:
@@ -240,7 +240,7 @@ class ExplicitVjp:
 
         return rule
 
-    def _joined(self, node: Node, values: Values) -> Rule | None:
+    def _concatenation(self, node: Node, values: Values) -> Rule | None:
         parts = node.args[0] if node.args else None
         axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
         if not isinstance(parts, tuple | list) or not isinstance(axis, int):
@@ -264,9 +264,9 @@ class ExplicitVjp:
         shapes = values.like(left).shape, values.like(right).shape
         if len(shapes[0]) != len(shapes[1]) or len(shapes[0]) < 3 or shapes[0][:-2] != shapes[1][:-2]:
             return None
-        moving, rows = self.network.moving, self.rows
-        first = values.value(left).detach() if right in moving else None
-        second = values.value(right).detach() if left in moving else None
+        active, rows = self.network.active, self.rows
+        first = values.value(left).detach() if right in active else None
+        second = values.value(right).detach() if left in active else None
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             wide = gradient.unflatten(0, (-1, rows))
@@ -286,15 +286,15 @@ class ExplicitVjp:
         module = network.modules[str(node.target)] if node.op == "call_module" else None
         if is_heavy(node) or (module and any(p.dim() > 1 for p in module.parameters())):
             raise NotImplementedError(f"no rule for {node.target}")
-        sources = [x for x in node.all_input_nodes if x in network.moving]
+        sources = [x for x in node.all_input_nodes if x in network.active]
         points = {x: values.value(x) for x in node.all_input_nodes}
         if any(not isinstance(points[x], Tensor) or not points[x].is_floating_point() for x in sources):
-            raise NotImplementedError("a source that is not one tensor of numbers")
+            raise NotImplementedError("a source is not a single floating-point tensor")
         with torch.enable_grad():
             points |= {x: points[x].detach().requires_grad_() for x in sources}
             out = run_node(network.modules, node, points)
         if not isinstance(out, Tensor):
-            raise NotImplementedError("a result that is not one tensor")
+            raise NotImplementedError("a result is not a single tensor")
         if not out.requires_grad:
             return lambda gradient, own: []
         inputs, rows = [points[x] for x in sources], self.rows
@@ -337,5 +337,5 @@ def empty_in_layout(like: Tensor, shape: tuple[int, ...], layout: torch.memory_f
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
-def _only(node: Node, names: tuple[str, ...]) -> bool:
+def _has_only(node: Node, names: tuple[str, ...]) -> bool:
     return set(node.kwargs) <= set(names)

@@ -1,10 +1,10 @@
 """Determine how a module behaves: whether rows of a batch depend on each other, whether it is deterministic, whether it
 has custom derivatives.
 
-Two cheap probes on a run's own first input show it (`probes.py`): the input twice, alone; and, where rows are to be run
-together, the input between two others in one batch. The results are remembered for as long as the module stays what it
-is (`memo.py`), and stored on disk for other processes (`probe_store.py`). A module whose rows depend on each other, or
-that takes one row only, runs one row at a time.
+Two cheap probes on the first input of a run show it (`probes.py`): the input twice, alone; and, where rows will run
+together, the input between two others in one batch. The results are remembered until the module changes (`memo.py`),
+and stored on disk for other processes (`probe_store.py`). A module whose rows depend on each other, or that takes one
+row only, runs one row at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bbilang.runtime.passes.module.probes import probe_repetition, probe_rows, s
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
 
-KEY, ROWS = "behaviour", "rows were probed"  # of a module's memo
+KEY, ROWS = "behaviour", "rows were probed"  # keys in a module's memo
 OURS = ("bbilang", "torch")
 RANDOM = (
     "the network is random even when it is evaluated: every number is for one draw of its randomness, seed {seed}; "
@@ -34,9 +34,9 @@ RANDOM = (
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a module behaves. ``row_by_row``: rows run one at a time. ``random``: another result each time, unless seeded
-    with ``seed``. ``opaque``: a custom autograd function is in it, or gradients are off in a part of it, so that only
-    autograd knows its derivative."""
+    """How a module behaves. ``row_by_row``: rows run one at a time. ``random``: its result differs each time, unless
+    seeded with ``seed``. ``opaque``: it has a custom autograd function, or gradients are off in a part of it, so that
+    only autograd knows its derivative."""
 
     row_by_row: bool = False
     random: bool = False
@@ -49,12 +49,12 @@ class Behaviour:
         return (RANDOM.format(seed=self.seed),) if self.random else ()
 
 
-USUAL = Behaviour()
+DEFAULT = Behaviour()
 
 
 def behaviour_of(adapter: Adapter) -> Behaviour:
     """Return the result of `probe`; the default behaviour of a module that was not probed."""
-    behaviour: Behaviour = memo_of(_module(adapter)).get(KEY, USUAL)
+    behaviour: Behaviour = memo_of(_module(adapter)).get(KEY, DEFAULT)
     return behaviour
 
 
@@ -76,7 +76,7 @@ def probe(
     ``cache``, in another. ``together``: several rows will be in one batch. A module that fails gets the default
     behaviour: its error shows in the pass itself.
 
-    Raises BbiError E520 where the same input gives another result each time although every source of randomness is
+    Raises BbiError E520 where the same input gives a different result each time although every source of randomness is
     seeded: no number would mean anything.
     """
     memo = memo_of(_module(adapter))
@@ -87,7 +87,7 @@ def probe(
     store = ProbeStore(cache, adapter, one)
     if behaviour is None and not _is_built_in(adapter):
         behaviour = _probed_repetition(adapter, one, seed, counter, store)
-    behaviour = memo[KEY] = replace(behaviour or USUAL, seed=seed)
+    behaviour = memo[KEY] = replace(behaviour or DEFAULT, seed=seed)
     if together and ROWS not in memo and not behaviour.row_by_row and not _is_built_in(adapter):
         memo[ROWS] = True
         behaviour = memo[KEY] = replace(behaviour, row_by_row=_probed_rows(adapter, one, counter, store))

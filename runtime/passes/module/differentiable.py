@@ -1,8 +1,8 @@
-"""Makes a module differentiable by plain autograd for a while: checkpoints, inference tensors, scripted code.
+"""Make a module temporarily differentiable by plain autograd: checkpoints, inference tensors, scripted code.
 
 Checkpointed blocks run again in a backward, under every hook, and the reentrant kind does not support `autograd.grad`:
-they run once and keep their results. Weights made under `torch.inference_mode` cannot be part of a graph: copies
-replace them. Scripted code runs operation by operation: fused, it has its own backward.
+here they run once and keep their results. Weights made under `torch.inference_mode` cannot be part of a graph: copies
+replace them. Scripted code runs operation by operation: fused code has its own backward.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def differentiable(module: nn.Module) -> Iterator[None]:
 
 def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
     """Return the parameters (or buffers) that a module itself holds; as `parameters(recurse=False)` does, in a tenth of
-    its time, which a run spends at each borrowing."""
+    its time: every pass calls it."""
     if isinstance(part, torch.jit.ScriptModule):
         return list(part.parameters(False) if held == "_parameters" else part.buffers(False))
     return [value for value in part.__dict__[held].values() if value is not None]

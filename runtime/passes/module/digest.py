@@ -37,11 +37,11 @@ SKIPPED = {
 }  # fmt: skip
 PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice))
 OF_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
-MOST, DEEPEST = 200_000, 100  # number of values, and depth of nesting; beyond, a module is Unknown
+MOST, DEEPEST = 200_000, 100  # number of values, and depth of nesting; beyond these a module is not digested
 
 
-class Unknown(Exception):
-    """A value that cannot be digested: an open file, a lock, an object of a compiled extension."""
+class Undigestible(Exception):
+    """Raised for a value that cannot be digested: an open file, a lock, an object of a compiled extension."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _digest_of(module: nn.Module, alive: bool) -> _Digest | None:
     digest = _Digest(alive)
     try:
         digest.module(module)
-    except (Unknown, RecursionError):
+    except (Undigestible, RecursionError):
         return None
     return digest
 
@@ -105,7 +105,7 @@ class _Digest:
             self.put("again", self.seen[id(value)][0])
             return False
         if len(self.seen) > MOST or self.depth > DEEPEST:
-            raise Unknown
+            raise Undigestible
         self.seen[id(value)] = len(self.seen), value
         return True
 
@@ -183,7 +183,7 @@ class _Digest:
         elif isinstance(value, np.ndarray | np.generic):
             array = np.asarray(value)
             if array.dtype.hasobject:
-                raise Unknown
+                raise Undigestible
             self.put("array", array.shape, array.dtype)
             self.put_bytes(np.ascontiguousarray(array).tobytes())
         elif isinstance(value, enum.Enum):
@@ -228,7 +228,7 @@ class _Digest:
             return
         pieces = content(value)
         if pieces is None:
-            raise Unknown
+            raise Undigestible
         self.put("tensor")
         for piece in pieces:
             self.put_bytes(piece)
@@ -252,7 +252,7 @@ class _Digest:
                 self.value(item)
         elif isinstance(value, set | frozenset):
             if not all(type(item) in PLAIN for item in value):
-                raise Unknown
+                raise Undigestible
             known = True
             self.put(*sorted(map(repr, value)))
         attributes = getattr(value, "__dict__", None)
@@ -262,7 +262,7 @@ class _Digest:
                 self.put("attribute", name)
                 self.value(item)
         elif not known:
-            raise Unknown
+            raise Undigestible
 
     # --- code -------------------------------------------------------------------------------------------------------
 

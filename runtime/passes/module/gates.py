@@ -73,8 +73,8 @@ def gate_of(module: nn.Module) -> Gate | None:
     return Gate(cast(Function, partial(function, **options)) if options else function, *_RISE[name])
 
 
-class Cell:
-    """What a gate's backward learned, for the gate that gives the layer's result. ``own``: it does."""
+class GateState:
+    """What a gate's backward recorded. ``own``: the gate gives the layer's result; only then is the rest recorded."""
 
     def __init__(self) -> None:
         self.own = False
@@ -88,7 +88,7 @@ class _GateSaved(Saved, Protocol):
 
     gate: Gate
     rows: Tensor | bool
-    cell: Cell
+    state: GateState
 
 
 class Redirected(torch.autograd.Function):
@@ -97,37 +97,37 @@ class Redirected(torch.autograd.Function):
 
     The gradient is that of a loss, so a positive one pushes a unit lower. Inside the network it passes where it would
     open a unit (Lucid's redirected gradient), for the images that ``rows`` (batch,) says, or all, or none. At the
-    layer's own gate (``cell.own``) it passes in any case, at the units nearest to opening (over all positions a filter
+    layer's own gate (``state.own``) it passes in any case, at the units nearest to opening (over all positions a filter
     whose weights add up to 0 has no gradient), and, where no unit is left to open, entirely: the value before the gate
     goes on beyond the ceiling.
     """
 
     @staticmethod
-    def forward(context: _GateSaved, x: Tensor, gate: Gate, rows: Tensor | bool, cell: Cell) -> Tensor:
+    def forward(context: _GateSaved, x: Tensor, gate: Gate, rows: Tensor | bool, state: GateState) -> Tensor:
         context.save_for_backward(x)
-        context.gate, context.rows, context.cell = gate, rows, cell
+        context.gate, context.rows, context.state = gate, rows, state
         return gate.function(x)
 
     @staticmethod
     def backward(context: _GateSaved, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
-        gate, rows, cell = context.gate, context.rows, context.cell
+        gate, rows, state = context.gate, context.rows, context.state
         plain = gate.gradient(x, gradient)
-        if rows is False and not cell.own:
+        if rows is False and not state.own:
             return plain, None, None, None
         low, high = x <= gate.floor, x >= gate.ceiling
         shut = ~((gradient != 0) & ~low & ~high).flatten(1).any(1)
-        if cell.own:
+        if state.own:
             up, down = gradient < 0, gradient > 0
-            beyond = (high & up) | (low & down & ~_wide(up.flatten(1).any(1), x))  # past an end that it is driven to
-            cell.opened = ~shut | beyond.flatten(1).any(1)
-            cell.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
+            beyond = (high & up) | (low & down & ~_wide(up.flatten(1).any(1), x))  # beyond the end that it is driven to
+            state.opened = ~shut | beyond.flatten(1).any(1)
+            state.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
         elif isinstance(rows, Tensor):
             shut = shut & rows
-        if looks(x) and not bool(shut.any()):
+        if host_readable(x) and not bool(shut.any()):
             return plain, None, None, None
         opening = gradient.masked_fill((low & (gradient > 0)) | (high & (gradient < 0)), 0.0)
-        if cell.own:
+        if state.own:
             opening = torch.where(low & (gradient < 0) & ~_nearest(x, low & (gradient < 0)), 0.0, opening)
             none = ~(opening != 0).flatten(1).any(1)
             opening = torch.where(_wide(none, x), gradient, opening)
@@ -142,7 +142,7 @@ def _nearest(x: Tensor, shut: Tensor) -> Tensor:
     return x >= _wide((mean + top) / 2, x)
 
 
-def looks(x: Tensor) -> bool:
+def host_readable(x: Tensor) -> bool:
     """Return whether values may be read: on a GPU this would synchronize, and no CUDA graph could be recorded."""
     return x.device.type != "cuda"
 
@@ -157,7 +157,7 @@ class Gates(TorchFunctionMode):
 
     def __init__(self, apply: Callable[[Tensor, Gate], Tensor]):
         super().__init__()
-        self.apply, self.met, self.paused = apply, 0, False
+        self.apply, self.seen, self.paused = apply, 0, False
 
     def __torch_function__(
         self,
@@ -172,7 +172,7 @@ class Gates(TorchFunctionMode):
         gate = _called(getattr(func, "__name__", ""), args, kwargs)
         if gate is None or not isinstance(args[0], Tensor) or not args[0].requires_grad or not torch.is_grad_enabled():
             return func(*args, **kwargs)
-        self.met += 1
+        self.seen += 1
         return self.apply(args[0], gate)
 
 

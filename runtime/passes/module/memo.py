@@ -1,4 +1,4 @@
-"""The memo of a live module: what passes learned about it, valid until the module changes.
+"""The memo of a live module: what passes have learned about it, valid until the module changes.
 
 Once in each run, and at each call outside of a run, a digest of the module (its code, attributes, hooks, and which
 tensors it holds) is compared with the last one. Where they differ, or no digest can be made, the memo starts empty.
@@ -32,7 +32,8 @@ _checked: ContextVar[weakref.WeakSet[nn.Module] | None] = ContextVar("_checked",
 
 @contextmanager
 def module_unchanged() -> Iterator[None]:
-    """Treat modules as unchanged inside, once they were checked: passes themselves put hooks and stubs on them."""
+    """Treat modules as unchanged inside, once they were checked: the hooks and stubs of the passes themselves do not
+    count."""
     token = _checked.set(weakref.WeakSet()) if _checked.get() is None else None
     try:
         yield

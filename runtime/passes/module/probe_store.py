@@ -1,7 +1,7 @@
 """Results of probes on disk, so that another process does not probe the same module again.
 
 A key is made of everything that a result depends on: the module's code, attributes, hooks and tensors, the input's
-shape and dtype, the device, torch and this package. Where one of them cannot be known nothing is read or stored.
+shape and dtype, the device, torch and this package. Where one of them cannot be determined nothing is read or stored.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class ProbeStore:
     """The records of one module and one shape of input in a cache; ``cache`` None: there are none."""
 
-    def __init__(self, cache: Cache | None, adapter: Adapter, one: Tensor):
-        self.cache, self.adapter, self.one = cache, original_of(adapter), one
+    def __init__(self, cache: Cache | None, adapter: Adapter, example: Tensor):
+        self.cache, self.adapter, self.example = cache, original_of(adapter), example
         self._identity: dict[str, object] | None = None
-        self._known = cache is None  # whether the identity was looked for
+        self._known = cache is None  # whether the identity was looked up
 
     def repetition(self) -> Repetition | None:
         """Return the result of `probe_repetition`; None where it is not stored."""
@@ -65,8 +65,8 @@ class ProbeStore:
         return None if self._identity is None else key_of({**self._identity, "probe": probe})
 
     def _identified(self) -> dict[str, object] | None:
-        """Return the identity; None where the module's code, attributes or tensors cannot be known: its fingerprint is
-        then different each time."""
+        """Return the identity; None where the module's code, attributes or tensors cannot be determined: its
+        fingerprint then differs each time."""
         adapter = self.adapter
         fingerprint = getattr(adapter, "fingerprint", None) if getattr(adapter, "knowable", False) else None
         code = code_of(adapter.module)
@@ -76,8 +76,8 @@ class ProbeStore:
             "what": "probe",
             "module": fingerprint,
             "code": code,
-            "shape": list(self.one.shape),
-            "dtype": str(self.one.dtype),
+            "shape": list(self.example.shape),
+            "dtype": str(self.example.dtype),
             "device": adapter.device.type,
             "torch": version_of("torch"),
             "bbilang": code_digest(),

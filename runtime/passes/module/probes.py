@@ -22,14 +22,14 @@ from bbilang.runtime.passes.fallback import log
 from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.results import tensors
 
-AGREE = 1e-4  # of the largest: how far two runs on the same input may be apart
-NOISE_SEED = 52_061_993  # a seed that nobody gives for pictures
+TOLERANCE = 1e-4  # of the largest value: how much two runs on the same input may differ
+NOISE_SEED = 52_061_993  # an arbitrary seed, unlikely to be used for inputs
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """The result of two runs on the same input. ``random``: another result each time, unless seeded; ``opaque``: a
-    custom autograd function is in it, or gradients are off in a part of it."""
+    """The result of two runs on the same input. ``random``: the result differs each time, unless seeded;
+    ``opaque``: it has a custom autograd function, or gradients are off in a part of it."""
 
     random: bool
     opaque: bool
@@ -73,40 +73,40 @@ def probe_repetition(adapter: Adapter, one: Tensor, seed: int, counter: Passes) 
         for _ in range(2):
             with seeded(seed):
                 runs.append(_run(adapter, one))
-    except Exception as e:  # the model's own, and shown by the pass itself
+    except Exception as e:  # raised by the model's code; the pass itself will report it
         log.debug("the model fails while it is probed: %r", e)
         return None
     if _agree(*runs):
         return Repetition(True, opaque)
     raise error(
         "E520",
-        "the network gives another result each time that it is run on the same input",
+        "the network gives a different result each time it runs on the same input",
         "it keeps a state between calls, or is random in a way that no seed governs: reset it in its forward",
     )
 
 
 def probe_rows(adapter: Adapter, one: Tensor, counter: Passes) -> bool | None:
-    """Return whether a row's result depends on the other rows of its batch, or the module takes one row only. None
-    where the module does not run, or memory does not suffice.
+    """Return whether a row's result depends on the other rows of its batch, or the module accepts one row only.
+    None where the module does not run, or memory does not suffice.
 
-    The row stands twice between two equal others: whatever is sorted, averaged or taken from a neighbour, from the
-    first or from the last row moves one of the two.
+    The row is repeated between two equal others: whatever is sorted, averaged or taken from a neighbour, from the first
+    or from the last row changes one of the two results.
     """
     if getattr(adapter.description, "reads", "image") == "text":
         other = one.flip(1)
         other = torch.where(other == one, one[:, :1].expand_as(one), other)
     else:
         noise = torch.rand(one.shape, generator=torch.Generator().manual_seed(NOISE_SEED)).to(one)
-        other = 0.6 * noise  # darker, too: statistics of noise are those of noise
+        other = 0.6 * noise  # and darker: other noise alone has the same batch statistics
     counter.probes += 2
     try:
         alone = _run(adapter, one)
-    except Exception as e:  # the model's own, and shown by the pass itself
+    except Exception as e:  # raised by the model's code; the pass itself will report it
         log.debug("the model fails while it is probed: %r", e)
         return None
     try:
         batch = _run(adapter, torch.cat([other, one, one, other]))
-    except Exception as e:  # the model's own code, on a batch that it may not take
+    except Exception as e:  # raised by the model's code, which may not accept this batch
         if is_out_of_memory(e):
             return None
         log.info("the model does not take four rows: %r; rows run one by one", e)
@@ -147,7 +147,7 @@ def _agree(first: list[Tensor], second: list[Tensor]) -> bool:
 def _nearly_equal(a: Tensor, b: Tensor) -> bool:
     if not (a.is_floating_point() or a.is_complex()):
         return torch.equal(a, b)
-    tolerance = max(AGREE, 8 * torch.finfo(a.dtype).eps)
+    tolerance = max(TOLERANCE, 8 * torch.finfo(a.dtype).eps)
     a, b = (x.to(torch.complex128 if x.is_complex() else torch.float64) for x in (a, b))
     equal = (a == b) | (torch.isnan(a) & torch.isnan(b))
     a, b = a[~equal], b[~equal]

@@ -1,4 +1,4 @@
-"""Restores the attributes of a module that its own code changes while it runs under a tracer or a transform."""
+"""Restore the attributes of a module that its own code changes while it runs under a tracer or a transform."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONTAINERS = frozenset((dict, OrderedDict, defaultdict, list, set, deque))
 
 @contextmanager
 def restored(module: nn.Module) -> Iterator[None]:
-    """Restore a module's attributes at the end: every attribute is then the object that it was, and every container
-    among them holds what it held. Features and caches that the module stores (`self.cache[key] = bias`) may otherwise
-    be symbols of a graph, or tensors of a finished transform."""
+    """Restore a module's attributes at the end: every attribute is then the same object as before, and every container
+    among them has its former contents. Features and caches that the module stores (`self.cache[key] = bias`) may
+    otherwise be symbols of a graph, or tensors of a finished transform."""
     filled: list[tuple[Any, Any]] = []
     empty: list[Any] = []  # most containers: the hooks that a module does not have
     for child in module.modules():
