@@ -77,7 +77,7 @@ def put(
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     masked = _nonfinite(len(rows), arrays)
     pieces: list[bytes] = []
-    described: dict[str, JsonObject] = {}
+    described: list[JsonObject] = []  # no table, whose order JSON would not keep
     at = 0
     for name, value in arrays.items():
         kind = value.dtype.newbyteorder("<").str
@@ -87,7 +87,8 @@ def put(
             value = value.copy()
             value[list(masked)] = _missing(value.dtype)
         raw = np.ascontiguousarray(value, kind).tobytes()
-        described[name] = {"type": kind, "shape": list(value.shape), "at": at, "checksum": zlib.crc32(raw)}
+        checksum = zlib.crc32(raw)
+        described.append({"name": name, "type": kind, "shape": list(value.shape), "at": at, "checksum": checksum})
         pieces.append(raw)
         at += len(raw)
     metadata: JsonObject = {
@@ -130,8 +131,10 @@ def head_of(key: str, metadata: JsonObject) -> Head:
     anything else."""
     rows = tuple(int(row) for row in metadata["rows"])
     arrays = {
-        str(name): Stored(str(one["type"]), tuple(int(n) for n in one["shape"]), int(one["at"]), int(one["checksum"]))
-        for name, one in metadata["arrays"].items()
+        str(one["name"]): Stored(
+            str(one["type"]), tuple(int(n) for n in one["shape"]), int(one["at"]), int(one["checksum"])
+        )
+        for one in metadata["arrays"]
     }
     for one in arrays.values():
         if one.dtype not in TYPES or one.shape[:1] != (len(rows),) or min((*one.shape, one.at)) < 0:

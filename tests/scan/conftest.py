@@ -10,5 +10,5 @@ def cache(tmp_path):
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    return Pictures.make(tmp_path / "pictures", 600)
+def pictures():
+    return Pictures(600)

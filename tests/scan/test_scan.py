@@ -40,7 +40,7 @@ def arrays(scanned):
 
 
 def equal(one, other):
-    return one.keys() == other.keys() and all(one[key].tobytes() == other[key].tobytes() for key in one)
+    return list(one) == list(other) and all(one[key].tobytes() == other[key].tobytes() for key in one)
 
 
 def code_of(raised):
@@ -99,7 +99,7 @@ def test_another_layer_costs_that_layer(pictures, cache):
 
 def test_changed_picture_costs_its_shard(pictures, cache):
     before = arrays(scan(pictures, TwoLayers(), cache))
-    Image.new("RGB", (8, 8), "red").save(pictures.files[300])
+    pictures.put(300, Image.new("RGB", (8, 8), "red"))
     pictures.decoded.clear()
     after = scan(pictures, TwoLayers(), cache)
     assert sorted(pictures.decoded) == list(range(256, 512)) and (after.fresh, after.recalled) == (1, 2)
@@ -117,24 +117,22 @@ def test_batches_are_of_one_size_and_stay_within_a_shard(pictures):
 
 def test_unreadable_pictures_are_left_out_and_named(pictures, cache):
     for number in (0, 299, 599):
-        pictures.files[number].write_bytes(b"no picture")
-    pictures.files[255].write_bytes(pictures.files[255].read_bytes()[:100])  # cut short
+        pictures.files[number] = b"no picture"
+    pictures.files[255] = pictures.files[255][:100]  # cut short
     scanned = scan(pictures, TwoLayers(), cache)
     assert [number for number, _ in scanned.unreadable] == [0, 255, 299, 599]
     assert all("image" in reason or "picture" in reason or "truncated" in reason for _, reason in scanned.unreadable)
     assert len(scanned.rows) == 596 and 299 not in scanned.rows
     again = stored(pictures, TwoLayers(), cache)
     assert again.unreadable == scanned.unreadable and equal(arrays(again), arrays(scanned))
-    kept = [file for number, file in enumerate(pictures.files) if number in scanned.rows]
-    readable = Pictures(pictures.files[0].parent, 0)
-    readable.files = kept
+    readable = Pictures(0)
+    readable.files = [file for number, file in enumerate(pictures.files) if number in scanned.rows]
     np.testing.assert_allclose(scanned.array("low", "max"), scan(readable, TwoLayers(), None).array("low", "max"), 1e-5)
 
 
-def test_nothing_readable(tmp_path):
-    pictures = Pictures.make(tmp_path / "pictures", 3)
-    for file in pictures.files:
-        file.write_bytes(b"")
+def test_nothing_readable():
+    pictures = Pictures(3)
+    pictures.files = [b""] * 3
     with pytest.raises(BbiError) as raised:
         scan(pictures, TwoLayers(), None)
     assert code_of(raised) == "E512"
@@ -143,7 +141,7 @@ def test_nothing_readable(tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_activations_that_are_not_finite_are_left_out(pictures, cache, value):
     for number in (7, 300):
-        Image.new("RGB", (8, 8)).save(pictures.files[number])
+        pictures.put(number, Image.new("RGB", (8, 8)))
     scanned = scan(pictures, TwoLayers(spoil=value), cache)
     assert scanned.nonfinite == {"low": 2, "high": 2}
     for layer in ("low", "high"):
@@ -157,15 +155,15 @@ def test_activations_that_are_not_finite_are_left_out(pictures, cache, value):
 
 
 def test_pictures_of_several_shapes_are_refused(pictures):
-    Image.new("RGB", (9, 9)).save(pictures.files[20])
+    pictures.put(20, Image.new("RGB", (9, 9)))
     with pytest.raises(BbiError) as raised:
         scan(pictures, TwoLayers(), None)
     assert code_of(raised) == "E418" and "example 20" in str(raised.value)
 
 
 def test_grey_and_transparent_pictures_are_converted(pictures):
-    Image.new("L", (8, 8), 90).save(pictures.files[20])
-    Image.new("RGBA", (8, 8), (90, 90, 90, 10)).save(pictures.files[21])
+    pictures.put(20, Image.new("L", (8, 8), 90))
+    pictures.put(21, Image.new("RGBA", (8, 8), (90, 90, 90, 10)))
     scanned = scan(pictures, TwoLayers(), None)
     assert (scanned.array("low", "max")[20] == scanned.array("low", "max")[21]).all()
 
@@ -186,9 +184,9 @@ def test_damaged_shard_is_computed_again(pictures, cache):
     assert equal(arrays(scan(pictures, TwoLayers(), cache)), before)
 
 
-def test_batch_size_is_chosen_once(tmp_path, cache, monkeypatch):
+def test_batch_size_is_chosen_once(cache, monkeypatch):
     """By a short trial for a large dataset; then it is remembered, since shards depend on it."""
-    pictures = Pictures.make(tmp_path / "pictures", 40)
+    pictures = Pictures(40)
     monkeypatch.setattr(batch_size, "FEWEST", 40)
     assert stored(pictures, TwoLayers(), cache) is None
     work = TwoLayers()
@@ -198,7 +196,7 @@ def test_batch_size_is_chosen_once(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(batch_size, "choose", None)
     assert scan(pictures, TwoLayers(), cache).batch == first.batch
     assert stored(pictures, TwoLayers(), cache).recalled == 1
-    assert scan(Pictures(pictures.files[0].parent, 39), TwoLayers(), cache).batch == batch_size.USUAL
+    assert scan(Pictures(39), TwoLayers(), cache).batch == batch_size.USUAL
 
 
 def test_events_say_how_fast(pictures, cache):
@@ -208,7 +206,7 @@ def test_events_say_how_fast(pictures, cache):
     done = [event.done for event in events]
     assert done == sorted(done) and done[0] == 0 and done[-1] == 600
     assert events[-1].rate > 0 and events[-1].seconds == 0
-    pictures.files[-1].write_bytes(pictures.files[0].read_bytes())
+    pictures.files[-1] = pictures.files[0]
     scan(pictures, TwoLayers(), cache, listener=(later := []).append)
     assert later[0].done == 512 and later[-1].done == 600
 

@@ -1,4 +1,4 @@
-"""A small dataset of generated pictures, and a work of two layers of a small network."""
+"""What the tests of scans scan: small generated pictures, and two layers of a small network."""
 
 import hashlib
 import io
@@ -13,37 +13,39 @@ SIDE = 8
 
 
 class Pictures:
-    """Files in a folder, each written once by `make`."""
+    """Files of pictures, in memory; their numbers are in `decoded` once they are read."""
 
     name = "pictures"
 
-    def __init__(self, folder, count):
-        self.files = [folder / f"{n:05}.png" for n in range(count)]
+    def __init__(self, count, seed=0):
+        random = np.random.default_rng(seed)
+        pixels = random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+        self.files = [_png(Image.fromarray(one)) for one in pixels]
         self.decoded = []
 
-    @classmethod
-    def make(cls, folder, count, seed=0):
-        folder.mkdir(parents=True, exist_ok=True)
-        pictures = cls(folder, count)
-        random = np.random.default_rng(seed)
-        for file in pictures.files:
-            Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(file)
-        return pictures
+    def put(self, number, picture):
+        self.files[number] = _png(picture)
 
     def __len__(self):
         return len(self.files)
 
     def digest(self, number):
-        return hashlib.sha256(self.files[number].read_bytes()).hexdigest()
+        return hashlib.sha256(self.files[number]).hexdigest()
 
     def picture(self, number):
         self.decoded.append(number)
         try:
-            picture = Image.open(io.BytesIO(self.files[number].read_bytes()))
+            picture = Image.open(io.BytesIO(self.files[number]))
             picture.load()
             return picture
         except Exception as error:
             raise Unreadable(str(error)) from error
+
+
+def _png(picture):
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=0)
+    return file.getvalue()
 
 
 class TwoLayers:

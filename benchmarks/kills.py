@@ -1,0 +1,79 @@
+"""Kill a scan with SIGKILL at random points, run it again, and compare every array to the bit.
+
+Each point begins with an empty cache: a process scans the pictures, is killed somewhere between its first batch and its
+last, and a second one goes on from what is there. A process of its own forks them all, so that torch is imported once.
+
+    python -m benchmarks.kills [POINTS] [SEED]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "shared"))  # the pictures and the network of the tests
+PICTURES, BATCHES = 1100, 69  # 5 shards; batches of 16
+
+
+def digest(scanned: Any) -> str:
+    whole = hashlib.sha256()
+    for part in scanned.parts:
+        for name in scanned.names(part):
+            whole.update(scanned.array(part, name).tobytes())
+    return whole.hexdigest()
+
+
+def main(points: int, seed: int) -> dict[str, Any]:
+    import torch
+    from tiny_scan import Pictures, TwoLayers
+
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.scan.scan import scan
+
+    torch.set_num_threads(1)  # a fork has no other threads
+    draw = random.Random(seed)
+    left, equal = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = Pictures(PICTURES)
+        expected = digest(scan(pictures, TwoLayers(), Cache(Path(folder) / "whole")))
+        for point in range(points):
+            cache = Path(folder) / f"cache{point}"
+            _killed(pictures, cache, draw.randrange(1, BATCHES), draw.uniform(0, 0.003))
+            again = scan(pictures, TwoLayers(), Cache(cache))
+            left.append(again.recalled)
+            equal += digest(again) == expected
+    return {"points": points, "equal": equal, "shards left by a killed scan": sorted(left)}
+
+
+def _killed(pictures: Any, cache: Path, batches: int, more: float) -> None:
+    """Scan in a fork, which is killed so many batches and seconds after its start."""
+    from tiny_scan import TwoLayers
+
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.scan.scan import scan
+
+    def listen(event: Any) -> None:
+        if event.done >= batches * 16:
+            threading.Timer(more, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    child = os.fork()
+    if child == 0:
+        try:
+            scan(pictures, TwoLayers(), Cache(cache), listener=listen)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    numbers = [int(word) for word in sys.argv[1:]]
+    print(json.dumps(main(*(numbers + [50, 0][len(numbers) :]))))
