@@ -27,6 +27,7 @@ WORDS = {
     "pointer": "imported records",
     "shard": "shards of scanned datasets",
     "batch": "batch sizes of scans",
+    "digests": "digests of datasets",
 }
 
 

@@ -74,14 +74,6 @@ RUNNING: Final[dict[str, Code]] = {
         '>>> bbilang.run("a.channel | attribute(output[1], method=linear) | present(bars)", model=noisy)',
         needs="a network that is random when it is evaluated",
     ),
-    "E512": Code(
-        "a dataset of which nothing can be read",
-        "Files that cannot be decoded are left out of a scan, counted and named; here that is all of them. The message "
-        "has the reason of the first.",
-        "$ bbi run page.bbi  # a dataset of empty files",
-        "$ bbi run page.bbi  # a dataset of pictures",
-        needs="a dataset without a readable picture",
-    ),
     "E515": Code(
         "a method that is not defined for this network",
         "Some methods have rules for some networks: deconvnet and guided backpropagation for ReLU and ReLU6, class "

@@ -126,6 +126,10 @@ class Dataset:
             self._shared.digests[row] = self._shared.source.digest(row)
         return self._shared.digests[row]
 
+    def stamp(self, i: int) -> tuple[str, int, int] | None:
+        """Return what identifies an example's content without reading it: (path, bytes, time); None if nothing does."""
+        return self._shared.source.stamp(int(self.rows[i]))
+
     def subset(self, rows: Sequence[int] | np.ndarray) -> Dataset:
         """Return the examples of these numbers, in this order. They share what is known of them."""
         chosen = np.asarray(rows)

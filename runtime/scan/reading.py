@@ -11,7 +11,8 @@ from itertools import islice
 import numpy as np
 from PIL.Image import Image
 
-from bbilang.runtime.scan.work import Examples, Unreadable
+from bbilang.runtime.data.pictures import Unreadable
+from bbilang.runtime.scan.work import Examples
 
 MOST_THREADS = 8
 Prepare = Callable[[Image], np.ndarray]
@@ -27,12 +28,6 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def digests(dataset: Examples, numbers: Iterable[int]) -> list[str]:
-    """Return the digest of each example; files are read in threads."""
-    with ThreadPoolExecutor(threads(), "digest") as pool:
-        return list(pool.map(dataset.digest, numbers, chunksize=64))
-
-
 def ready(dataset: Examples, prepare: Prepare, number: int) -> np.ndarray | Unreadable:
     """Decode one example for the network, or return the reason why it cannot be read."""
     try:
@@ -40,7 +35,7 @@ def ready(dataset: Examples, prepare: Prepare, number: int) -> np.ndarray | Unre
     except Unreadable as error:
         return error
     except (OSError, SyntaxError) as error:  # what a decoder raises for a damaged file that it reads late
-        return Unreadable(str(error) or type(error).__name__)
+        return Unreadable(str(dataset.files[number]), str(error) or type(error).__name__)
 
 
 class Ahead:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
 from bbilang.runtime.scan.reading import Ahead, threads
 from bbilang.runtime.scan.shards import Arrays
-from bbilang.runtime.scan.work import Examples, ShardWork, Unreadable
+from bbilang.runtime.scan.work import Examples, ShardWork
 
 
 @frozen
@@ -73,7 +74,7 @@ class Runner:
             ready = ahead.take()
             taken += 1
             if isinstance(ready, Unreadable):
-                computed.unreadable.append((row, str(ready)))
+                computed.unreadable.append((row, ready.reason))
             else:
                 computed.rows.append(row)
                 images.append(self._alike(ready, number))

@@ -11,10 +11,13 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.data.dataset import said
+from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.scan import batch_size, room, shards
-from bbilang.runtime.scan.reading import digests, ready
+from bbilang.runtime.scan.digests import digests
+from bbilang.runtime.scan.reading import ready
 from bbilang.runtime.scan.running import Computed, Runner, Unit
 from bbilang.runtime.scan.scanned import Scanned
 from bbilang.runtime.scan.shards import Arrays, Head
@@ -34,7 +37,7 @@ def scan(
     """Scan a dataset, reusing the shards of the cache. ``batch``: examples of a batch; by default the fastest, see
     `batch_size`. Without a ``cache`` a temporary folder holds the shards as long as the result lives.
 
-    Raises BbiError E418 for examples of several shapes, E448 where the results do not fit, E512 where no example can be
+    Raises BbiError E418 for examples of several shapes, E448 where the results do not fit, E452 where no example can be
     read, and what the work raises.
     """
     temporary = None
@@ -73,8 +76,7 @@ class Layout:
     def __init__(self, dataset: Examples, identity: Identity, cache: Cache):
         self.dataset, self.identity, self.cache = dataset, identity, cache
         self.ranges = tuple(shards.ranges(len(dataset)))
-        every = digests(dataset, range(len(dataset)))
-        self.contents = tuple(shards.content_of(every[one.start : one.stop]) for one in self.ranges)
+        self.contents = tuple(shards.content_of(own) for own in digests(dataset, cache, self.ranges))
 
     def key(self, shard: int, part: str, batch: int) -> str:
         return shards.key(self.contents[shard], self.identity.parts[part], batch)
@@ -157,15 +159,19 @@ class _Progress:
 
 
 def _some(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
-    """Return the first readable examples, for a trial. Raises BbiError E512 where there is none."""
+    """Return the first readable examples, for a trial. Raises BbiError E452 where there is none."""
     images: list[np.ndarray] = []
+    unreadable: list[Unreadable] = []
     for number in range(len(dataset)):
         image = ready(dataset, work.prepare, number)
-        images += [image] if isinstance(image, np.ndarray) else []
+        if isinstance(image, Unreadable):
+            unreadable.append(image)
+        else:
+            images.append(image)
         if len(images) == batch_size.SIZES[0]:
             break
     if not images:
-        raise _nothing(dataset, ())
+        raise _nothing(dataset, unreadable)
     return images
 
 
@@ -179,6 +185,5 @@ def _scanned(
     return scanned
 
 
-def _nothing(dataset: Examples, unreadable: Sequence[tuple[int, str]]) -> BbiError:
-    why = f": {unreadable[0][1]}" if unreadable else ""
-    return error("E512", f"none of the {len(dataset)} examples of `{dataset.name}` can be read{why}")
+def _nothing(dataset: Examples, unreadable: Sequence[Unreadable]) -> BbiError:
+    return error("E452", f"none of the {len(dataset):,} examples of {dataset.name} can be read", said(unreadable))

@@ -10,6 +10,7 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
 from bbilang.runtime.scan import shards
 from bbilang.runtime.scan.shards import Head
@@ -50,10 +51,12 @@ class Scanned:
         return np.array(numbers, np.int64)
 
     @cached_property
-    def unreadable(self) -> tuple[tuple[int, str], ...]:
-        """(number in the dataset, reason) of each example that could not be read."""
-        heads = enumerate(_any(self._heads))
-        return tuple((n * shards.SIZE + row, why) for n, head in heads for row, why in head.unreadable)
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """The examples that could not be read, each with its name and the reason."""
+        heads, files = enumerate(_any(self._heads)), self.dataset.files
+        return tuple(
+            Unreadable(str(files[n * shards.SIZE + row]), why) for n, head in heads for row, why in head.unreadable
+        )
 
     @property
     def nonfinite(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -11,20 +11,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Unreadable(Exception):
-    """A picture that cannot be read; the message says why."""
-
-
 class Examples(Protocol):
-    """What a scan needs of a dataset. It is called by several threads at once."""
+    """What a scan needs of a dataset, see `data.dataset.Dataset`. It is called by several threads at once."""
 
     @property
     def name(self) -> str: ...
 
+    @property
+    def files(self) -> Sequence[str] | np.ndarray:
+        """The names of the examples."""
+
     def __len__(self) -> int: ...
 
+    def stamp(self, number: int, /) -> tuple[str, int, int] | None:
+        """Return what identifies an example without reading it, the last of it a time in nanoseconds; None if nothing
+        does."""
+
     def digest(self, number: int, /) -> str:
-        """Return a hash of the content of an example, also of one that cannot be decoded."""
+        """Return a hash of the content of an example, also of one that cannot be decoded. Raises Unreadable."""
 
     def picture(self, number: int, /) -> Image:
         """Decode an example. Raises Unreadable."""

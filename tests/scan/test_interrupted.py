@@ -116,6 +116,9 @@ class Wide:
     def __len__(self):
         return self.count
 
+    def stamp(self, number):
+        return None
+
     def digest(self, number):
         return str(number)
 

@@ -6,8 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.scan.summary import summary
-from bbilang.runtime.scan.work import Unreadable
 
 SIDE = 8
 
@@ -20,26 +20,39 @@ class Pictures:
     def __init__(self, count, seed=0):
         random = np.random.default_rng(seed)
         pixels = random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
-        self.files = [_png(Image.fromarray(one)) for one in pixels]
-        self.decoded = []
+        self.data = [_png(Image.fromarray(one)) for one in pixels]
+        self.decoded, self.digested = [], []
+        self.times = None  # nanoseconds, by number
+
+    @property
+    def files(self):
+        return [f"{number:05}.png" for number in range(len(self.data))]
+
+    def stamp(self, number):
+        return None if self.times is None else (self.files[number], len(self.data[number]), self.times[number])
 
     def put(self, number, picture):
-        self.files[number] = _png(picture)
+        self.data[number] = _png(picture)
 
     def __len__(self):
-        return len(self.files)
+        return len(self.data)
 
     def digest(self, number):
-        return hashlib.sha256(self.files[number]).hexdigest()
+        self.digested.append(number)
+        if self.data[number] is None:
+            raise Unreadable(self.files[number], "it is not there any more")
+        return hashlib.sha256(self.data[number]).hexdigest()
 
     def picture(self, number):
         self.decoded.append(number)
+        if self.data[number] is None:
+            raise Unreadable(self.files[number], "it is not there any more")
         try:
-            picture = Image.open(io.BytesIO(self.files[number]))
+            picture = Image.open(io.BytesIO(self.data[number]))
             picture.load()
             return picture
         except Exception as error:
-            raise Unreadable(str(error)) from error
+            raise Unreadable(self.files[number], str(error)) from error
 
 
 def _png(picture):
