@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +59,11 @@ class Scores:
             dense = np.where(errors > 0, errors / most, 0.0)
         s = np.minimum(np.maximum(self.smallest, dense), np.maximum(sizes, 1))
         return np.maximum(self.score(s, np.minimum(errors, s * most)), self.score(sizes, errors))
+
+
+def conjunction(masks: np.ndarray, which: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return where all of some conditions hold (example,). masks (condition, example)."""
+    return np.logical_and.reduce(masks[np.asarray(which)], axis=0)
 
 
 def search(
@@ -126,8 +131,8 @@ class _Search:
         # Sums of 0 and 1 are exact in float32, and twice as fast.
         exact = np.float32 if np.array_equal(errors, errors.astype(bool)) else np.float64
         self.masks, self.columns, self.scores, self.k, self.accept = masks, columns, scores, k, accept
-        self.errors = errors.astype(exact)
-        self.table = masks.astype(exact)
+        self.errors: np.ndarray = errors.astype(exact)
+        self.table: np.ndarray = masks.astype(exact)
         self.most = np.where(masks, errors, 0.0).max(1)
         self.best: list[Scored] = []
         self.budget = max(1, int(work / masks.size))  # slices that are extended by one condition
@@ -184,7 +189,7 @@ class _Search:
             scored = Scored.of(tuple(slices[i].tolist()), float(scores[i]))
             if len(self.best) == self.k and scored.rank > self.best[-1].rank:
                 continue
-            if self.accept is None or self.accept(np.logical_and.reduce(self.masks[slices[i]], axis=0)):
+            if self.accept is None or self.accept(conjunction(self.masks, slices[i])):
                 insort(self.best, scored)
                 del self.best[self.k :]
 

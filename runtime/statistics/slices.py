@@ -12,7 +12,7 @@ import numpy as np
 
 from bbilang.runtime.statistics.conditions import Columns, Condition, candidates
 from bbilang.runtime.statistics.intervals import permutation_p, wilson
-from bbilang.runtime.statistics.sliceline import ALPHA, Scores, search
+from bbilang.runtime.statistics.sliceline import ALPHA, Scores, conjunction, search
 
 OVERLAP = 0.5  # Jaccard index of the examples of two slices; above it the second says little new
 PERMUTATIONS = 999
@@ -147,13 +147,13 @@ def _search(
         best = {scored.conditions for result in searches for scored in result.slices}
         # Simplified, another one may be the best.
         simple = {needed(which, masks, errors, scores) for which in best}
-        parts = [(which, masks[list(which)].all(0)) for which in simple]
+        parts = [(which, conjunction(masks, which)) for which in simple]
         ranked = [(-float(scores.score(mask.sum(), errors @ mask)), which, mask) for which, mask in parts]
         for negative, which, mask in sorted(ranked, key=lambda entry: entry[:2]):
             if negative < 0 and apart(mask) and len(found) < n:
                 found.append((-negative, which))
                 taken.append(mask)
-        taken += [masks[list(which)].all(0) for which in sorted(best)]
+        taken += [conjunction(masks, which) for which in sorted(best)]
         if len(found) == n or not best:
             break
     found.sort(key=lambda pair: -pair[0])
@@ -170,15 +170,15 @@ def needed(which: tuple[int, ...], masks: np.ndarray, errors: np.ndarray, scores
     """
     parts = [part for size in range(1, len(which) + 1) for part in combinations(which, size)]
     kept = [part for part in parts if _each_needed(part, masks, errors)]
-    inside = [masks[list(part)].all(0) for part in kept]
+    inside = [conjunction(masks, part) for part in kept]
     values = [float(scores.score(mask.sum(), errors @ mask)) for mask in inside]
     return kept[int(np.argmax(values))]
 
 
 def _each_needed(which: tuple[int, ...], masks: np.ndarray, errors: np.ndarray) -> bool:
-    inside = masks[list(which)].all(0)
+    inside = conjunction(masks, which)
     for condition in which if len(which) > 1 else ():
-        around = masks[[i for i in which if i != condition]].all(0)
+        around = conjunction(masks, [i for i in which if i != condition])
         if chance(inside[around], errors[around]) * len(masks) > LEVEL:
             return False
     return True
@@ -207,7 +207,7 @@ def _measure(
     """Measure the slices on the half that was not searched."""
     if not found:
         return ()
-    whole = np.stack([np.logical_and.reduce([c.holds(columns) for c in conditions]) for conditions, _ in found])
+    whole = np.stack([np.all([c.holds(columns) for c in conditions], axis=0) for conditions, _ in found])
     inside = whole[:, measured].astype(np.float64)
     own = errors[measured]
     source = np.random.default_rng((seed, 1))
