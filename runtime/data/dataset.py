@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ import numpy as np
 from PIL import Image
 
 from bbilang.runtime.data.conditions import Condition, columns_of, evaluate
+from bbilang.runtime.data.facts import Facts, Store
+from bbilang.runtime.data.fingerprints import Fingerprint
 from bbilang.runtime.data.listing import Column, Options
 from bbilang.runtime.data.peek import list_examples
-from bbilang.runtime.data.pictures import Unreadable, size_of
+from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.data.resolve import fail
 from bbilang.runtime.data.sampling import sampled
-from bbilang.runtime.data.source import Source, source_of
+from bbilang.runtime.data.source import Source, as_text, source_of
 
 SIZES = ("width", "height")
 SHOWN = 3  # unreadable files that a message names
@@ -46,22 +47,11 @@ class Columns(Mapping[str, np.ndarray]):
 
 
 class _Shared:
-    """What a dataset and its subsets have in common: the source, and what was found out about its examples."""
+    """What a dataset and its subsets have in common: the source, and what is known of its examples."""
 
     def __init__(self, source: Source, columns: Mapping[str, np.ndarray]):
         self.source, self.columns = source, columns
-        self.digests: dict[int, str] = {}
-        self.sizes: dict[int, tuple[float, float]] = {}
-
-    def size(self, number: int) -> tuple[float, float]:
-        if number not in self.sizes:
-            try:
-                with self.source.header(number) as file:
-                    found = size_of(file)
-            except Unreadable:
-                found = None
-            self.sizes[number] = (np.nan, np.nan) if found is None else (float(found[0]), float(found[1]))
-        return self.sizes[number]
+        self.facts = Facts(source, len(next(iter(columns.values()))))
 
 
 class Dataset:
@@ -91,7 +81,7 @@ class Dataset:
         return Columns(known, self._sizes)
 
     def _sizes(self) -> np.ndarray:
-        return np.array([self._shared.size(int(row)) for row in self.rows], np.float64).reshape(-1, 2).T
+        return np.array([self._shared.facts.size(int(row)) for row in self.rows], np.float64).reshape(-1, 2).T
 
     @property
     def files(self) -> np.ndarray:
@@ -117,14 +107,27 @@ class Dataset:
 
     def picture(self, i: int) -> Image.Image:
         """Return a picture in RGB, turned as EXIF says, without metadata. Raises Unreadable with the reason."""
-        return self._shared.source.picture(int(self.rows[i]))
+        row = int(self.rows[i])
+        picture, digest = self._shared.source.load(row)
+        self._shared.facts.note_digest(row, digest)
+        self._shared.facts.note_size(row, picture.size)
+        return picture
 
     def digest(self, i: int) -> str:
-        """Return the hash of an example's content, computed once. Raises Unreadable."""
-        row = int(self.rows[i])
-        if row not in self._shared.digests:
-            self._shared.digests[row] = self._shared.source.digest(row)
-        return self._shared.digests[row]
+        """Return the sha256 of an example's content, computed once. Raises Unreadable."""
+        return self._shared.facts.digest(int(self.rows[i]))
+
+    def fingerprint(self, i: int) -> Fingerprint:
+        """Return what near-duplicates have in common (`fingerprints`), computed once. Raises Unreadable."""
+        return self._shared.facts.fingerprint(int(self.rows[i]))
+
+    def remember(self, store: Store) -> None:
+        """Take digests, sizes and fingerprints from the cache where the files have not changed, for all subsets."""
+        self._shared.facts.remember(store)
+
+    def keep(self) -> None:
+        """Write digests, sizes and fingerprints that are new into the cache of `remember`."""
+        self._shared.facts.keep()
 
     def stamp(self, i: int) -> tuple[str, int, int] | None:
         """Return what identifies an example's content without reading it: (path, bytes, time); None if nothing does."""
@@ -189,11 +192,6 @@ def open_dataset(
     return Dataset(listing.source.name, source_of(listing, root), columns, closed=listing.closed)
 
 
-def as_text(name: str) -> str:
-    """Return a name as text: bytes that are no UTF-8 become question marks."""
-    return name.encode("utf-8", "replace").decode("utf-8")
-
-
 def as_array(values: Column | Sequence[str]) -> np.ndarray:
     """Return words as an array of words, numbers as float64."""
     return np.array(values, np.float64 if values and isinstance(values[0], float) else np.str_)
@@ -210,14 +208,3 @@ def said(unreadable: Sequence[Unreadable]) -> str:
     """Name the first unreadable files with their reasons: "a.jpg: an empty file; and 2 more"."""
     shown = "; ".join(str(each) for each in unreadable[:SHOWN])
     return f"{shown}; and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else shown
-
-
-def digest_of(dataset: Dataset) -> str:
-    """Return a hash of all contents in order; an unreadable example counts by its name. It reads every file."""
-    digest = hashlib.sha256()
-    for number in range(len(dataset)):
-        try:
-            digest.update(bytes.fromhex(dataset.digest(number)))
-        except Unreadable as failure:
-            digest.update(failure.name.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()

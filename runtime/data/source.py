@@ -18,6 +18,11 @@ from bbilang.runtime.data.pictures import Unreadable, picture_of
 from bbilang.runtime.inputs.images import MOST_BYTES
 
 
+def as_text(name: str) -> str:
+    """Return a name as text: bytes that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 class Source(Protocol):
     """The examples of a whole dataset, by their numbers, from any thread. A source can be pickled, and then reads the
     same files."""
@@ -26,8 +31,8 @@ class Source(Protocol):
         """Return the bytes of the example's file. Raises Unreadable."""
         ...
 
-    def picture(self, number: int) -> Image.Image:
-        """Return the picture in RGB. Raises Unreadable."""
+    def load(self, number: int) -> tuple[Image.Image, str]:
+        """Return the picture in RGB and the hash of its content, of one reading. Raises Unreadable."""
         ...
 
     def header(self, number: int) -> BinaryIO:
@@ -41,6 +46,10 @@ class Source(Protocol):
     def stamp(self, number: int) -> tuple[str, int, int] | None:
         """Return what identifies the content without reading it: (path, bytes, time or offset); None if nothing
         does."""
+        ...
+
+    def unchanged(self, number: int) -> bool:
+        """Return whether the stamp is still true."""
         ...
 
 
@@ -58,19 +67,20 @@ class FileSource:
                 raise Unusable(0, "it leads out of the folder given with `--root`")
             return opened(path, MOST_BYTES)
         except FileNotFoundError as failure:
-            raise Unreadable(name, "it is not there any more") from failure
+            raise Unreadable(as_text(name), "it is not there any more") from failure
         except OSError as failure:
-            raise Unreadable(name, failure.strerror or str(failure)) from failure
+            raise Unreadable(as_text(name), failure.strerror or str(failure)) from failure
 
     def read(self, number: int) -> bytes:
         with self.header(number) as file:
             try:
                 return file.read()
             except OSError as failure:
-                raise Unreadable(self.listing.names[number], failure.strerror or str(failure)) from failure
+                raise Unreadable(as_text(self.listing.names[number]), failure.strerror or str(failure)) from failure
 
-    def picture(self, number: int) -> Image.Image:
-        return picture_of(self.read(number), self.listing.names[number])
+    def load(self, number: int) -> tuple[Image.Image, str]:
+        data = self.read(number)
+        return picture_of(data, as_text(self.listing.names[number])), hashlib.sha256(data).hexdigest()
 
     def digest(self, number: int) -> str:
         return hashlib.sha256(self.read(number)).hexdigest()
@@ -78,6 +88,13 @@ class FileSource:
     def stamp(self, number: int) -> tuple[str, int, int] | None:
         listing = self.listing
         return os.path.join(listing.base, listing.names[number]), listing.sizes[number], listing.stamps[number]
+
+    def unchanged(self, number: int) -> bool:
+        try:
+            status = os.stat(os.path.join(self.listing.base, self.listing.names[number]))
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.listing.sizes[number], self.listing.stamps[number])
 
 
 class Reader(Protocol):
@@ -104,15 +121,18 @@ class ArchiveSource:
     def read(self, number: int) -> bytes:
         listing = self.listing
         try:
+            if not self.unchanged(number):
+                raise Unusable(0, "the archive has changed since it was opened")
             return self.reader.read(listing.names[number], listing.stamps[number], listing.sizes[number])
         except OSError as failure:
-            raise Unreadable(listing.names[number], failure.strerror or str(failure)) from failure
+            raise Unreadable(as_text(listing.names[number]), failure.strerror or str(failure)) from failure
 
     def header(self, number: int) -> BinaryIO:
         return io.BytesIO(self.read(number))  # type: ignore[return-value]
 
-    def picture(self, number: int) -> Image.Image:
-        return picture_of(self.read(number), self.listing.names[number])
+    def load(self, number: int) -> tuple[Image.Image, str]:
+        data = self.read(number)
+        return picture_of(data, as_text(self.listing.names[number])), hashlib.sha256(data).hexdigest()
 
     def digest(self, number: int) -> str:
         return hashlib.sha256(self.read(number)).hexdigest()
@@ -120,6 +140,10 @@ class ArchiveSource:
     def stamp(self, number: int) -> tuple[str, int, int] | None:
         size, time = self._changed
         return f"{self.listing.source}\0{size}\0{self.listing.stamps[number]}", self.listing.sizes[number], time
+
+    def unchanged(self, number: int) -> bool:
+        status = os.stat(self.listing.source)
+        return (status.st_size, status.st_mtime_ns) == self._changed
 
 
 def source_of(listing: Listing, root: Path | None) -> Source:

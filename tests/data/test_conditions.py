@@ -100,5 +100,5 @@ def test_filters_of_a_dataset(tmp_path):
 
 def test_headers_are_read_only_for_conditions_on_sizes(tmp_path, monkeypatch):
     data = open_dataset(".", write(tmp_path, CLASSES))
-    monkeypatch.setattr("bbilang.runtime.data.dataset.size_of", lambda file: pytest.fail("a header is read"))
+    monkeypatch.setattr("bbilang.runtime.data.facts.size_of", lambda file: pytest.fail("a header is read"))
     assert len(data.filter(("compare", "==", ("column", "label"), ("constant", "cat"))).dataset) == 2

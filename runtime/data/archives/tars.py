@@ -87,7 +87,10 @@ def _add(members: Members, file: Seekable, enough: Callable[[], bool]) -> bool:
         if enough():
             return False
     file.seek(tar.offset)
-    if file.read(BLOCK).strip(b"\0"):
+    end = file.read(BLOCK)
+    if not end:  # without the block of zeros that every tar ends with
+        members.refuse("ends too early", "copy or make it again")
+    if end.strip(b"\0"):
         members.refuse(f"is damaged at byte {tar.offset:,}", "copy or make it again")
     return True
 

@@ -1,0 +1,68 @@
+"""Duplicates in a dataset, and examples that two datasets (train and test) share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bbilang.runtime.data.dataset import Dataset
+from bbilang.runtime.data.fingerprints import THRESHOLD, Fingerprint, NearIndex, leaders
+from bbilang.runtime.data.pictures import Unreadable
+
+
+def exact_leaders(dataset: Dataset) -> np.ndarray:
+    """Return, for each example, the number of the earliest example of the same content, int64."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(digest, i) for i, digest in enumerate(digests(dataset))], np.int64)
+
+
+def near_leaders(dataset: Dataset, threshold: int = THRESHOLD) -> np.ndarray:
+    """Return, for each example, the number of the earliest example that it nearly equals (`leaders`), int64. Every
+    picture is decoded once."""
+    return leaders(marks(dataset), threshold)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Pairs (example of the one, example of the other), int64 (pair, 2), one for each example of the first that has a
+    match. ``near``: those that are not exact."""
+
+    exact: np.ndarray
+    near: np.ndarray
+
+
+def overlap(test: Dataset, train: Dataset, threshold: int = THRESHOLD) -> Overlap:
+    """Return which examples of ``test`` are in ``train``, as the same content or nearly so."""
+    contents: dict[str, int] = {}
+    index = NearIndex(threshold)
+    for number, (digest, mark) in enumerate(zip(digests(train), marks(train), strict=True)):
+        contents.setdefault(digest, number)
+        if mark is not None:
+            index.add(number, mark)
+    exact, near = [], []
+    for number, (digest, mark) in enumerate(zip(digests(test), marks(test), strict=True)):
+        if digest in contents:
+            exact.append((number, contents[digest]))
+        elif mark is not None and (found := index.find(mark)) is not None:
+            near.append((number, found))
+    return Overlap(*(np.array(pairs, np.int64).reshape(-1, 2) for pairs in (exact, near)))
+
+
+def digests(dataset: Dataset) -> Iterator[str]:
+    """Yield the content's hash of every example; of an unreadable one a word that no other has."""
+    for number in range(len(dataset)):
+        try:
+            yield dataset.digest(number)
+        except Unreadable:
+            yield f"unreadable {id(dataset)} {number}"
+
+
+def marks(dataset: Dataset) -> Iterator[Fingerprint | None]:
+    """Yield the fingerprint of every example; None of an unreadable one."""
+    for number in range(len(dataset)):
+        try:
+            yield dataset.fingerprint(number)
+        except Unreadable:
+            yield None

@@ -1,0 +1,79 @@
+"""Near-duplicates: a difference hash of 64 bits (Krawetz 2013) and 16 mean colours, compared by an index of bands."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from PIL import Image
+
+Fingerprint = tuple[int, np.ndarray]  # 64 bits; 48 bytes: the mean colours of 4 x 4 blocks
+
+THRESHOLD = 4  # bits that differ, at most
+COLOURS = 20.0  # mean difference of the colours, at most, of 255: flat pictures have the same bits
+WIDTH, HEIGHT = 9, 8
+BLOCKS = 4
+
+
+def fingerprint(picture: Image.Image) -> Fingerprint:
+    """Return the fingerprint of a picture in RGB: bit (y, x) says whether grey falls from x to x + 1 in the picture
+    shrunk to 9 x 8. Recoding, resizing and small changes of tone leave nearly all bits as they are."""
+    grey = np.asarray(picture.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.int16)
+    bits = np.packbits(grey[:, :-1] > grey[:, 1:])
+    colours = np.asarray(picture.convert("RGB").resize((BLOCKS, BLOCKS), Image.Resampling.BOX), np.uint8)
+    return int.from_bytes(bits.tobytes(), "big"), colours.reshape(-1)
+
+
+class NearIndex:
+    """Fingerprints by number. Two that differ in at most ``threshold`` of 64 bits agree in one of threshold + 1 bands
+    of bits (pigeonhole), so only those that share a band are compared."""
+
+    def __init__(self, threshold: int = THRESHOLD):
+        if not 0 <= threshold <= 15:
+            raise ValueError("a threshold is from 0 to 15 bits")
+        self.threshold = threshold
+        edges = np.linspace(0, 64, threshold + 2).astype(int).tolist()
+        self._bands = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
+        self._tables: list[dict[int, list[int]]] = [defaultdict(list) for _ in self._bands]
+        self._numbers: list[int] = []
+        self._bits: list[int] = []
+        self._colours: list[np.ndarray] = []
+
+    def add(self, number: int, mark: Fingerprint) -> None:
+        place = len(self._numbers)
+        self._numbers.append(number)
+        self._bits.append(mark[0])
+        self._colours.append(mark[1].astype(np.int16))
+        for (shift, mask), table in zip(self._bands, self._tables, strict=True):
+            table[mark[0] >> shift & mask].append(place)
+
+    def find(self, mark: Fingerprint) -> int | None:
+        """Return the number that was added first of those near, or None."""
+        candidates = {
+            place
+            for (shift, mask), table in zip(self._bands, self._tables, strict=True)
+            for place in table.get(mark[0] >> shift & mask, ())
+        }
+        for place in sorted(candidates):
+            if (self._bits[place] ^ mark[0]).bit_count() <= self.threshold and self._alike(place, mark[1]):
+                return self._numbers[place]
+        return None
+
+    def _alike(self, place: int, colours: np.ndarray) -> bool:
+        return float(np.abs(self._colours[place] - colours).mean()) <= COLOURS
+
+
+def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> np.ndarray:
+    """Return, for each example, the number of the earliest example that it nearly equals, and its own where there is
+    none, int64. An example that follows another is compared with by no third one, so that no chain of small changes
+    joins pictures that differ. None (an unreadable example) stands for itself."""
+    index = NearIndex(threshold)
+    leader = []
+    for number, mark in enumerate(marks):
+        first = None if mark is None else index.find(mark)
+        if first is None and mark is not None:
+            index.add(number, mark)
+        leader.append(number if first is None else first)
+    return np.array(leader, np.int64)
