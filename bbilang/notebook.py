@@ -66,19 +66,19 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     from bbilang.grammar.source import Source
 
     try:
-        asked = _parser().parse_args(shlex.split(line))
+        options = _parser().parse_args(shlex.split(line))
     except ValueError as error:  # a quote that is not closed
         _misused(str(error))
-    if asked.name and not asked.name.isidentifier():
-        _misused(f"`{asked.name}` is no name for a variable")
+    if options.name and not options.name.isidentifier():
+        _misused(f"`{options.name}` is not a valid variable name")
     source = Source(cell, "<cell>")
-    inputs = [_meant(variables, word) for word in asked.input or ()]
-    model = _meant(variables, asked.model) if asked.model else _named_model(variables, source)
+    inputs = [_meant(variables, word) for word in options.input or ()]
+    model = _meant(variables, options.model) if options.model else _named_model(variables, source)
     page = api.run(
-        source, model=model, input=inputs or None, weights=asked.weights, device=asked.device,
-        settings=settings_of(asked.set, asked.seed), draft=asked.draft, title=asked.title, progress=shown,
+        source, model=model, input=inputs or None, weights=options.weights, device=options.device,
+        settings=settings_of(options.set, options.seed), draft=options.draft, title=options.title, progress=shown,
     )  # fmt: skip
-    return asked.name or NAME, page, asked.height
+    return options.name or NAME, page, options.height
 
 
 def _meant(variables: dict[str, Any], word: str) -> Any:
@@ -114,7 +114,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _misused(message: str) -> NoReturn:
-    raise BbiError(Diagnostic("E440", f"%%bbi: {message}", help="`%%bbi?` says what can be asked"))
+    raise BbiError(Diagnostic("E440", f"%%bbi: {message}", help="`%%bbi?` lists the options"))
 
 
 def _parser() -> argparse.ArgumentParser:

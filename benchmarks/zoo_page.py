@@ -35,7 +35,7 @@ def page() -> str:
     total = ", ".join(f"{count} {word}" for word, count in counts.items())
     machine = first["machine"]
     where = f"{machine['cpu']}, {machine['cores']} cores; torch {first['versions']['torch']}; commit {first['commit']}."
-    return "\n".join([HEAD, f"{len(rows)} networks; of the answers {total}.\n", *lines, f"\n{where}\n"])
+    return "\n".join([HEAD, f"{len(rows)} networks: {total}.\n", *lines, f"\n{where}\n"])
 
 
 def cell(row: dict[str, Any], question: str, counts: dict[str, int]) -> str:

@@ -20,7 +20,7 @@ def prepare(line: CommandLine, program: Program) -> None:
     slot = program.models[0]
     pin = pinned(line.sha256) if line.sha256 is not None else None
     if pin is not None and slot.weights in (None, "random"):
-        misuse("--sha256 is about a file of weights, and none is asked for", "`--weights FILE` or `--weights download`")
+        misuse("--sha256 needs a file of weights, and none is requested", "`--weights FILE` or `--weights download`")
     download = slot.weights == DOWNLOAD
     if download and any(slot.name in (name, *entry.aliases) for name, entry in models().items()):
         with ProgressBar(line.quiet) as bar:

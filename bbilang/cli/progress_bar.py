@@ -25,7 +25,7 @@ class ProgressBar:
         self.made = self.cached = 0
         self._bar: Any = None
         self._tasks: Any = None  # of unknown length, and of known
-        self._began = self._told = time.monotonic()
+        self._started_at = self._reported_at = time.monotonic()
         self._warnings = warnings.catch_warnings()
 
     def __enter__(self) -> ProgressBar:
@@ -86,13 +86,13 @@ class ProgressBar:
         words += f", about {duration(left)} left" if left else ""
         if self._bar is not None:
             self._move(words, share)
-        elif now - self._told >= EVERY:
-            self._told = now
+        elif now - self._reported_at >= EVERY:
+            self._reported_at = now
             self.line(words)
 
     def _estimated(self, event: Event) -> None:
         self.made, self.cached = self.made + event.total, self.cached + event.done
-        self._began = self._told = time.monotonic()
+        self._started_at = self._reported_at = time.monotonic()
         if event.total:
             more = f"; {event.done} more {'is' if event.done == 1 else 'are'} in the cache" if event.done else ""
             about = f"about {duration(event.seconds)}" if event.seconds is not None else "no telling how long"
@@ -106,9 +106,9 @@ class ProgressBar:
         words = f"{event.done} of {plural(event.total, 'icon')}"
         words += f", about {duration(left)} left" if event.done < event.total else ""
         if self._bar is not None:
-            self._move(words, (now - self._began) / max(now - self._began + left, 1e-9))
-        elif now - self._told >= EVERY:
-            self._told = now
+            self._move(words, (now - self._started_at) / max(now - self._started_at + left, 1e-9))
+        elif now - self._reported_at >= EVERY:
+            self._reported_at = now
             self.line(words)
 
     def _move(self, words: str, share: float | None = None) -> None:

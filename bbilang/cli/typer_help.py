@@ -106,7 +106,7 @@ def misused(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(context.get_help(), file=sys.stderr)
         return MISUSE
-    help = f"`{path} --help` says what can be asked"
+    help = f"`{path} --help` lists the options"
     if match := MEANT.fullmatch(message):
         message, help = match[1], f"did you mean {_quoted(match[2] or match[3])}? {help}"
     elif (match := re.fullmatch(r"No such command '(.*)'", message, re.DOTALL)) and _is_text(match[1]):

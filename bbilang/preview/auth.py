@@ -47,11 +47,11 @@ class Guard:
             return "other pages get no answer"
         if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             return "other sites get no answer"
-        if not self._known(self.asked(target)) and not self._known(self._cookie_token(headers.get("Cookie", ""))):
+        if not self._known(self.token_in(target)) and not self._known(self._cookie_token(headers.get("Cookie", ""))):
             return "open the address that `bbi watch` printed: it carries the token"
         return None
 
-    def asked(self, target: str) -> str:
+    def token_in(self, target: str) -> str:
         """Return the token in the address, or ""."""
         return parse_qs(urlsplit(target).query).get("token", [""])[0]
 

@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if reason is not None:
             self._text(HTTPStatus.FORBIDDEN, reason)
-        elif path == "/" and self.server.guard.asked(self.path):  # out of the address bar, and out of the history
+        elif path == "/" and self.server.guard.token_in(self.path):  # out of the address bar, and out of the history
             self._answer(
                 HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": self.server.guard.cookie}
             )
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         while True:
             if state is not None:
                 since = seen if state.page == page else 0
-                self._send(f"data: {json.dumps(_told(state, since))}\n\n")
+                self._send(f"data: {json.dumps(_message(state, since))}\n\n")
                 page, seen = state.page, state.number
             else:
                 self._send(": still here\n\n")
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: the terminal is for messages about the text."""
 
 
-def _told(state: State, since: int) -> dict[str, Any]:
+def _message(state: State, since: int) -> dict[str, Any]:
     pictures = [[index, address] for index, (number, address) in state.pictures.items() if number > since]
     return {"page": state.page, "words": state.words, "busy": state.busy, "errors": state.errors, "ended": state.ended,
             "pictures": pictures}  # fmt: skip

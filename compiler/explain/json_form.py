@@ -51,9 +51,9 @@ def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
     number = {id(entry.node): entry.number for entry in logical}
     written: dict[int, list[dict[str, Any]]] = {}  # equal nodes share one tuple, with the span of every occurrence
 
-    def asked_by(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+    def requesters(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
         if id(spans) not in written:
-            written[id(spans)] = _asked(program, spans)
+            written[id(spans)] = _lines_of_spans(program, spans)
         return written[id(spans)]
 
     return [
@@ -69,7 +69,7 @@ def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
             "layers": list(entry.node.type.layers),
             "axes": [_axis(axis) for axis in entry.node.type.axes],
             "states": [_axis(axis) for axis in entry.node.type.states],
-            "asked": asked_by(program.spans(entry.node)),
+            "asked": requesters(program.spans(entry.node)),
         }
         for entry in logical
         if not entry.again
@@ -99,7 +99,7 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
             "returns": reach.returns if reach else False,
             "layers": list(reach.layers) if reach else [],
             "elements": list(needed[step.key]),
-            "asked": _asked(plan.program, step.asked),
+            "asked": _lines_of_spans(plan.program, step.requested_by),
             "frees": [str(free) for free in step.frees],
             "alternatives": [
                 {
@@ -123,7 +123,7 @@ def _measured(measured: Measured) -> dict[str, Any]:
     }
 
 
-def _asked(program: Program, spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+def _lines_of_spans(program: Program, spans: tuple[Span, ...]) -> list[dict[str, Any]]:
     return [
         {"start": span.start, "end": span.end, "line": next(iter(lines_of(program, (span,))), None)} for span in spans
     ]

@@ -190,7 +190,7 @@ def _counted(axis: Axis) -> str:
     return f"{'' if axis.exact else 'up to '}{axis.size:,} {one if axis.size == 1 else many}"
 
 
-# --- who asked --------------------------------------------------------------------------------------------------------
+# --- the lines that need a node ---------------------------------------------------------------------------------------
 
 
 def lines_of(program: Program, spans: Iterable[Span]) -> tuple[int, ...]:

@@ -132,7 +132,7 @@ def _merge_similar(plan: Plan, steps: list[TimedStep]) -> list[TimedStep]:
             first = replace(
                 first, words=words, passes=sum(s.passes for s in many), flops=sum(s.flops for s in many),
                 bytes=sum(s.bytes for s in many), bound=any(s.bound for s in many), least=sum(s.least for s in many),
-                asked=tuple(span for s in many for span in s.asked), alternatives=(), frees=(),
+                requested_by=tuple(span for s in many for span in s.requested_by), alternatives=(), frees=(),
             )  # fmt: skip
             times = [each for _, each in group if each]
             peak = max((each.peak or 0 for each in times), default=0) or None
@@ -145,8 +145,8 @@ def _step_row(
     number: int, plan: Plan, step: Step, measured: Measured | None, wide: bool, runs: bool, page: bool
 ) -> Row:
     own = ["page"] if page and step.kind == "forward" else []  # its predictions for every picture
-    asked = line_words(lines_of(plan.program, step.asked))
-    lines = ", ".join([*own, *([asked] if asked else [])])
+    requested_by = line_words(lines_of(plan.program, step.requested_by))
+    lines = ", ".join([*own, *([requested_by] if requested_by else [])])
     cost = [passes_words(step), si(step.flops, "") if step.flops else "", si(step.bytes, "B") if step.bytes else ""]
     timed = ["", ""]
     notes = _choice(step)

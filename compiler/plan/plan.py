@@ -72,7 +72,7 @@ class Step:
     bytes: int = 0
     bound: bool = False
     least: int = 0  # icons: the fewest
-    asked: tuple[Span, ...] = ()
+    requested_by: tuple[Span, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     frees: tuple[Free, ...] = ()
 
@@ -167,7 +167,7 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     flops = inputs * forward_flops(description, forward.layers, bool(stop))
     captured = inputs * captured_bytes(description, forward.layers)
     runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
-    return Step("forward", number, words, int(runs), flops, captured, asked=_spans(program, forward.serves))
+    return Step("forward", number, words, int(runs), flops, captured, requested_by=_spans(program, forward.serves))
 
 
 def _backward(
@@ -180,13 +180,13 @@ def _backward(
     words += ", stops there" if backward.stops else ", down to the input"
     flops = sum(inputs * n * flops_between(description, low, target_layer) for low, n in count.items())
     bound = len(reached) > 1 and not known_apart(set(reached))
-    asked, passes = _spans(program, backward.serves), len(reached)
+    requested_by, passes = _spans(program, backward.serves), len(reached)
     if target_layer.startswith(CHAIN):
         # First the slope itself, with a graph of its own; its curve costs at most as much.
         (layer,) = captured_at(backward.targets[0], target_layer)
         flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
         bound, passes = True, 2 * passes
-    return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
+    return Step("backward", number, words, passes, flops, 0, bound, requested_by=requested_by,
                 alternatives=alternatives.of(backward))  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _tangents(
     exact = all(
         axis.exact for request in tangents.requests for axis in request.node.type.atom_axes + request.node.type.states
     )
-    return Step("tangents", number, words, count, flops, 0, not exact, asked=_spans(program, tangents.serves),
+    return Step("tangents", number, words, count, flops, 0, not exact, requested_by=_spans(program, tangents.serves),
                 alternatives=alternatives.of(tangents))  # fmt: skip
 
 
@@ -209,13 +209,13 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
     if rerun.is_removal:
         row = flops_between(description, rerun.layer, OUTPUT) if rerun.above else description.flops
         words = f"removal of {rerun.layer}, {'above it' if rerun.above else 'whole network'}"
-        asked = _spans(program, rerun.serves)
-        return Step("reruns", number, words, 1, _inputs(program) * row, 0, asked=asked)
+        requested_by = _spans(program, rerun.serves)
+        return Step("reruns", number, words, 1, _inputs(program) * row, 0, requested_by=requested_by)
     if rerun.is_trial:
         passes, flops, bound = cost_of(program, rerun, description)
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
-        flops, asked = flops * _inputs(program), _spans(program, rerun.serves)
-        return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
+        flops, requested_by = flops * _inputs(program), _spans(program, rerun.serves)
+        return Step("reruns", number, words, passes, flops, 0, bound, requested_by=requested_by)
     inputs, name = _inputs(program), rerun.method[0]
     keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
     count = min(len(keys) + rerun.rivals, description.classes) if rerun.rivals else len(keys)
@@ -227,7 +227,7 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
     (rows, times), extra = rerun_rows(rerun, count), extra_rows(rerun, count)
     bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
     flops = inputs * (rows * times + extra) * row
-    return Step("reruns", number, words, rows + extra, flops, 0, bound, asked=_spans(program, rerun.serves))
+    return Step("reruns", number, words, rows + extra, flops, 0, bound, requested_by=_spans(program, rerun.serves))
 
 
 def _icons(program: Program, number: int, icons: Icons, description: ModelDescription) -> Step:
@@ -244,20 +244,27 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
         tries, shown = tries_and_pictures(element.node, program)
         flops += icon_flops(description, layers, size, steps) * tries // shown
     flops //= max(len(elements), 1)
-    asked = _spans(program, tuple(e.node for e in elements))
+    requested_by = _spans(program, tuple(e.node for e in elements))
     words = [f"{size} px, {steps} steps"] if dreams < len(elements) or not elements else []
     words += [f"dreams of up to {DREAM_MOST:,} px, {min(steps, DREAM_STEPS)} steps an octave"] if dreams else []
     photographs = program.setting("featvis.check")
     words += [f"each checked against the photographs of {photographs}"] if photographs is not None else []
     return Step(
-        "icons", number, ", ".join(words), icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked
+        "icons",
+        number,
+        ", ".join(words),
+        icons.at_most,
+        icons.at_most * flops,
+        bound=True,
+        least=least,
+        requested_by=requested_by,
     )
 
 
 def _draw(program: Program, number: int, element: Element) -> Step:
     states = element.node.type.state_count
     words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
-    return Step("draw", number, words, 0, 0, asked=_spans(program, (element.node,)))
+    return Step("draw", number, words, 0, 0, requested_by=_spans(program, (element.node,)))
 
 
 class _Alternatives:

@@ -183,7 +183,7 @@ def device_named(name: str) -> torch.device:
         device = torch.device("meta")
     count = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}.get(device.type, 0)
     if (device.index or 0) >= count:
-        raise error("E406", f"there is no device `{name}` here", "cpu, cuda, mps and auto can be asked for")
+        raise error("E406", f"there is no device `{name}` here", "choose cpu, cuda, mps or auto")
     return device
 
 

@@ -105,7 +105,7 @@ def _figure(
         "hint": hint,
         "pointed": bool(pointed),
         "read": read,
-        "copied": any(asked(part) and (drives(part) or not cells(part)) for part in parts),
+        "copied": any(has_pipe(part) and (drives(part) or not cells(part)) for part in parts),
         "readable": bool(hint) or any(part.legend for part in parts),
     }
 
@@ -147,8 +147,8 @@ def ask(selection: Selection, view: View) -> str:
     return f"{verb} a {thing}" + (f" in “{where}”" if where else "")
 
 
-def asked(element: Element) -> bool:
-    """Return whether a text can ask about some of the element's atoms."""
+def has_pipe(element: Element) -> bool:
+    """Return whether a pipe can be copied for some of the element's atoms."""
     return any(atom.text for atom in element.atoms) and any(
         (element.pipe, element.class_pipe, element.group_pipe, element.layer_pipes)
     )

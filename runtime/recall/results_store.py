@@ -229,8 +229,8 @@ def _is_count(name: str, value: object) -> bool:
     return type(value) is int
 
 
-def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> dict[str, ElementRecord] | None:
-    """Split a run's results into element id -> its part; ``asked`` are the objectives behind ``results.icons``, in
+def records_of(results: Results, requested: Sequence[Objective], origin: Origin) -> dict[str, ElementRecord] | None:
+    """Split a run's results into element id -> its part; ``requested`` are the objectives behind ``results.icons``, in
     order. None where Results holds something that this file does not know."""
     for f in fields(Results):
         value = getattr(results, f.name)
@@ -242,7 +242,7 @@ def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> 
     for element in results.program.elements:
         chosen = [n for n in walk(element.node) if n.type.content == "selection"]
         icons = results.icon_sets.get(element.id)
-        index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
+        index, objectives = (None, ()) if icons is None else _local(icons.index, requested)
         layers = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
         names = [name for name in layers if name in results.layers]  # a selection's among them
         records[element.id] = ElementRecord(
@@ -254,13 +254,13 @@ def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> 
     return records
 
 
-def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objective, ...]]:
+def _local(index: Named, requested: Sequence[Objective]) -> tuple[Named, tuple[Objective, ...]]:
     """Return the element's own objectives, those of several pictures that differ together, and the index into them."""
     first = {int(number) for number in index.data.ravel().tolist() if number >= 0}
-    used = sorted({number + n for number in first for n in range(asked[number].pictures)})
-    number_of = np.full(len(asked) + 1, -1)
+    used = sorted({number + n for number in first for n in range(requested[number].pictures)})
+    number_of = np.full(len(requested) + 1, -1)
     number_of[used] = np.arange(len(used))
-    return Named(index.dims, number_of[index.data]), tuple(asked[number] for number in used)
+    return Named(index.dims, number_of[index.data]), tuple(requested[number] for number in used)
 
 
 def joined(

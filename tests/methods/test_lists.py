@@ -127,5 +127,5 @@ def test_five_methods_three_layers_and_ten_classes_are_one_plan():
     assert plan.total("tangents")[0] == 0
     written = bbilang.plan(program)
     assert written.total("backward")[0] == CLASSES * len(LAYERS) * 4
-    asked = [step for step in plan.steps if step.kind == "backward"]
-    assert len(asked) == 2 and all(len(step.asked) == len(LAYERS) for step in asked)  # which lines ask for each
+    backwards = [step for step in plan.steps if step.kind == "backward"]
+    assert len(backwards) == 2 and all(len(step.requested_by) == len(LAYERS) for step in backwards)
