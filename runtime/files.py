@@ -74,7 +74,7 @@ def put(finished: str | os.PathLike[str], target: str | os.PathLike[str], sync: 
 
 
 def check(path: str | os.PathLike[str], parents: bool = False) -> None:
-    """Raises OSError where a file of this name could not be written. Nothing is left behind; no pipe is opened."""
+    """Check that a file of this name could be written; nothing is left behind, no pipe is opened. Raises OSError."""
     target, special = _target(path_of(path))
     if special:
         if not os.access(target, os.W_OK):
@@ -105,7 +105,7 @@ def _target(path: Path) -> tuple[Path, bool]:
 
 
 def _mode(target: Path) -> int:
-    """The permissions that a file has or gets. Raises PermissionError where it is not to be changed."""
+    """Return the permissions that a file has or would get. Raises PermissionError where it must not be changed."""
     if not target.exists():
         mask = os.umask(0)
         os.umask(mask)

@@ -109,6 +109,7 @@ class Start:
         return cls((rows.shape[0], rows.shape[1]), rows.tobytes())
 
     def array(self) -> np.ndarray:
+        """Return uint8 (y, x, rgb)."""
         return np.frombuffer(self.data, np.uint8).reshape(*self.shape, 3)
 
 
@@ -122,6 +123,7 @@ class Grid:
 
     @classmethod
     def of(cls, vectors: np.ndarray, groups: int) -> Grid:
+        """Make a grid from its vectors (cell, channel) and the number of groups."""
         rows = np.ascontiguousarray(vectors, np.float32)
         return cls(hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest(), groups, rows)
 
@@ -335,6 +337,7 @@ def look_up(
 
 
 def pack(icon: Icon) -> tuple[bytes, JsonObject]:
+    """Return the PNG of an icon and the metadata of its record."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -343,6 +346,7 @@ def pack(icon: Icon) -> tuple[bytes, JsonObject]:
 
 
 def unpack(data: bytes, metadata: JsonObject) -> Icon:
+    """Return the icon of a record. Raises ValueError, KeyError, TypeError, OSError for an invalid one."""
     from PIL import Image
 
     opened = Image.open(io.BytesIO(data))

@@ -129,6 +129,7 @@ class Maco:
         self.colour = colour_matrix().to(device) if decorrelate else torch.eye(3, device=device)
 
     def initial(self, generator: torch.Generator) -> Tensor:
+        """Return uniformly random phases of one picture."""
         return (torch.rand(self.shape, generator=generator) * 2 - 1) * torch.pi
 
     def inverse(self, picture: Tensor) -> Tensor:

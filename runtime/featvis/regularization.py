@@ -30,6 +30,7 @@ class Regularization:
     clip_contribution: float = 0.0
 
     def words(self) -> str:
+        """Describe the regularizers for the legend."""
         parts = [f"L2 decay {self.l2_decay:g}"] if self.l2_decay else []
         if self.blur_width:
             parts.append(f"a blur of {self.blur_width:g} px every {self.blur_every} steps")

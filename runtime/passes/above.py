@@ -61,6 +61,7 @@ class NetworkAbove:
 
     @property
     def inputs(self) -> int:
+        """The number of inputs of the forward."""
         return len(self.activations)
 
     def check_gradient_path(self, target_layer: str) -> None:

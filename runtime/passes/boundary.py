@@ -65,6 +65,7 @@ class Recorder:
         self.at_layer: dict[str, tuple[list[Record], Record]] = {}
 
     def register(self) -> list[RemovableHandle]:
+        """Register the hooks and return their handles."""
         handles: list[RemovableHandle] = []
         for m in self.names:
             handles.append(m.register_forward_pre_hook(self.before, prepend=True, with_kwargs=True))

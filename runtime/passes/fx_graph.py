@@ -98,6 +98,7 @@ class Traced:
                 raise NotTraceable("it assigns to items of a tensor")
 
     def single(self, path: str) -> Argument:
+        """Return the result tree of a module that runs once. Raises NotTraceable for any other."""
         trees = self.results.get(path, [])
         if len(trees) != 1:
             raise NotTraceable(f"{path} runs {len(trees)} times in the graph")
@@ -248,6 +249,7 @@ class GraphSection:
         return self.values[node]
 
     def step(self, node: Node, values: NodeTable) -> Any:
+        """Run one node on the values of its inputs."""
         return run_node(self.modules, node, values)
 
     def start(self, activations: Tensor, rows: Tensor | None) -> NodeTable:
@@ -281,6 +283,7 @@ class GraphSection:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
+        """Prepare the model; inside, this object can be called."""
         with out_of_place(self.adapter.module):
             yield
 

@@ -49,6 +49,7 @@ class Replay:
         self.passed = False
 
     def stub(self, module: nn.Module, plain: Callable[..., object]) -> Callable[..., object]:
+        """Return a replacement of a module's forward that replays recorded results; ``plain``: its own forward."""
         path = self.names[module]
 
         def forward(*arguments: object, **named: object) -> object:
@@ -68,6 +69,7 @@ class Replay:
         return forward
 
     def capture(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> object:
+        """Record the result of a target layer and stop after the last one (a forward hook)."""
         for target_layer in self.at[module]:
             if target_layer in self.results:
                 raise runs_twice(target_layer)

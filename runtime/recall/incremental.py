@@ -232,7 +232,7 @@ class _Recall:
 
 
 def _with_checks(job: Job, cache: Cache, model: KnownModel, icons: dict[Objective, Icon]) -> dict[Objective, Icon]:
-    """Cached icons with their cached checks, without those that still have to be checked; all where none is asked."""
+    """Return cached icons with their cached checks, without unchecked ones; all icons if no check is requested."""
     if job.photographs is None or not icons:
         return icons
     from bbilang.runtime.featvis.dissociation.check import known

@@ -36,11 +36,13 @@ PLAIN = Mark()
 
 
 def mark_of(x: Tensor) -> Mark:
+    """Return the mark of a tensor; the empty one if it has none."""
     mark: Mark = getattr(x, "_bbilang_mark", PLAIN)
     return mark
 
 
 def marked(x: Tensor, mark: Mark) -> Tensor:
+    """Set the mark of a tensor and return the tensor."""
     if mark is not PLAIN or hasattr(x, "_bbilang_mark"):
         x._bbilang_mark = mark  # type: ignore[attr-defined]
     return x

@@ -83,7 +83,7 @@ def _atoms_and_values(drawing: Drawing) -> tuple[Callable[[Index], tuple[int, st
     axes = [drawing.axis(name) for name in drawing.drawn.spent]
 
     def lone(array: Named) -> np.ndarray:
-        """The array over states and facets: the axes of size 1 are none."""
+        """Return the array over states and facets, without the axes of size 1."""
         whole = drawing.grid(array, *axes)
         return whole.reshape(whole.shape[: whole.ndim - len(axes)])
 

@@ -36,6 +36,7 @@ class Verdict:
 
     @property
     def misleads(self) -> bool:
+        """Whether the icon is further from the photographs than their clusters are from each other, and far enough."""
         return self.apart >= LEFT and self.apart > self.among
 
 

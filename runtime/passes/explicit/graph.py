@@ -19,7 +19,8 @@ M = TypeVar("M", bound=nn.Module)
 class Values(Protocol):
     """The values of a network at its nodes, (row, ...)."""
 
-    def value(self, node: Node) -> Any: ...
+    def value(self, node: Node) -> Any:
+        """Return the value of a node."""
 
     def like(self, node: Node) -> Any:
         """Return the value, or a tensor of its shape and type (on the device "meta")."""

@@ -79,6 +79,7 @@ class ExplicitJvp:
         return norms
 
     def module(self, node: Node) -> Any:
+        """Return the module that a node calls."""
         return self.section.modules[str(node.target)]
 
     def is_kind(self, node: Node, types: tuple[type, ...]) -> bool:
@@ -141,6 +142,7 @@ class ExplicitJvp:
         return apply
 
     def mark_reusable(self, node: Node) -> None:
+        """Let the only reader of a node overwrite its tangents."""
         if len(node.users) == 1 and node not in self.ends.values():
             self.reusable.add(node)
 
@@ -176,6 +178,7 @@ class ExplicitJvp:
         return apply
 
     def push(self, batch: Tensor) -> dict[str, Tensor]:
+        """Push tangents (tangent, input, *layer shape) to target layer -> (tangent, input, *its shape)."""
         section = self.section
         tangents: dict[Node, Tensor] = {section.layer: to_layout(batch.flatten(0, 1))}
         for node, rule in self.rules:

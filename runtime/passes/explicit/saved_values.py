@@ -37,6 +37,7 @@ class SavedValues:
         self.results: dict[str, list[tuple[object, int]]] = {}
 
     def hooks(self) -> list[RemovableHandle]:
+        """Register hooks on all modules without submodules and return their handles."""
         leaves = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
         return [m.register_forward_hook(self._save) for m in leaves]
 

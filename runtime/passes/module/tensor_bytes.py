@@ -81,6 +81,7 @@ class StateSnapshot:
         ]
 
     def same(self, state: list[tuple[str, object]]) -> bool:
+        """Return whether a state consists of the same unchanged tensors."""
         return len(state) == len(self._parts) and all(
             name == was and known is not None and ref is not None and ref() is value and identity(value) == known
             for (name, value), (was, ref, known) in zip(state, self._parts, strict=True)
