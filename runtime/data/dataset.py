@@ -18,7 +18,7 @@ from bbilang.runtime.data.peek import list_examples
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.data.resolve import fail
 from bbilang.runtime.data.sampling import sampled
-from bbilang.runtime.data.source import Source, as_text, source_of
+from bbilang.runtime.data.source import Segmented, Source, as_text, source_of
 
 SIZES = ("width", "height")
 SHOWN = 3  # unreadable files that a message names
@@ -120,6 +120,17 @@ class Dataset:
     def fingerprint(self, i: int) -> Fingerprint:
         """Return what near-duplicates have in common (`fingerprints`), computed once. Raises Unreadable."""
         return self._shared.facts.fingerprint(int(self.rows[i]))
+
+    @property
+    def segment_names(self) -> tuple[str, ...]:
+        """Return the names of the segments that are labelled in the pictures; none where none are."""
+        source = self._shared.source
+        return source.segment_names if isinstance(source, Segmented) else ()
+
+    def segments(self, i: int) -> np.ndarray:
+        """Return where each segment is in a picture (segment, y, x), bool; none (0, 0, 0) where none are labelled."""
+        source = self._shared.source
+        return source.segments(int(self.rows[i])) if isinstance(source, Segmented) else np.zeros((0, 0, 0), bool)
 
     def remember(self, store: Store) -> None:
         """Take digests, sizes and fingerprints from the cache where the files have not changed, for all subsets."""

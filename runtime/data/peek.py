@@ -15,6 +15,7 @@ from bbilang.runtime.data.folders import list_folder
 from bbilang.runtime.data.listing import ENDLESS, Column, Listing, Options
 from bbilang.runtime.data.resolve import resolve
 from bbilang.runtime.data.rows import MOST_BYTES
+from bbilang.runtime.data.samples import is_sample, list_sample
 from bbilang.runtime.data.tables import known, list_table
 
 MOST_VALUES = 1000  # of a column that are listed
@@ -49,6 +50,8 @@ def list_examples(
     """List the examples of a dataset; of a large table or archive, where ``quick``, the first ones.
 
     Raises BbiError E450 to E457 and E459; `docs/datasets.md` says what is refused."""
+    if is_sample(name):
+        return list_sample(name, options)
     path, kind = resolve(name, folder, root)
     most = LOOKED_AT.get(kind, ENDLESS) if quick else ENDLESS
     if kind == "folder":

@@ -10,7 +10,7 @@ from bbilang.grammar.files import beside, inside, kind, short
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.images import ADDRESS, SUFFIXES
 
-Kind = Literal["folder", "table", "tar", "gzip", "zip"]
+Kind = Literal["folder", "table", "tar", "gzip", "zip", "sample"]
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 ENDINGS: dict[str, Kind] = {

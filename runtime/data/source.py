@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
+import numpy as np
 from PIL import Image
 
 from bbilang.grammar.files import Unusable, inside, opened
@@ -15,6 +16,7 @@ from bbilang.runtime.data.archives.tars import GzipSource, TarSource
 from bbilang.runtime.data.archives.zips import ZipSource
 from bbilang.runtime.data.listing import Listing
 from bbilang.runtime.data.pictures import Unreadable, picture_of
+from bbilang.runtime.data.sample_source import ShapesSource
 from bbilang.runtime.inputs.images import MOST_BYTES
 
 
@@ -50,6 +52,17 @@ class Source(Protocol):
 
     def unchanged(self, number: int) -> bool:
         """Return whether the stamp is still true."""
+        ...
+
+
+@runtime_checkable
+class Segmented(Protocol):
+    """A source that knows what is where in its pictures."""
+
+    segment_names: tuple[str, ...]
+
+    def segments(self, number: int) -> np.ndarray:
+        """Return where each segment is (segment, y, x), bool, at the size of the picture."""
         ...
 
 
@@ -147,4 +160,6 @@ class ArchiveSource:
 
 
 def source_of(listing: Listing, root: Path | None) -> Source:
+    if listing.kind == "sample":
+        return ShapesSource()
     return FileSource(listing, root) if listing.kind in ("folder", "table") else ArchiveSource(listing)
