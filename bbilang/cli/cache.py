@@ -28,6 +28,7 @@ WORDS = {
     "shard": "shards of scanned datasets",
     "batch": "batch sizes of scans",
     "digests": "digests of datasets",
+    "dataset": "indices, sizes and fingerprints of datasets",
 }
 
 

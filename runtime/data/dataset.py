@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,15 @@ import numpy as np
 from PIL import Image
 
 from bbilang.runtime.data.conditions import Condition, columns_of, evaluate
-from bbilang.runtime.data.facts import Facts, Store
+from bbilang.runtime.data.facts import Facts
 from bbilang.runtime.data.fingerprints import Fingerprint
 from bbilang.runtime.data.listing import Column, Options
-from bbilang.runtime.data.peek import list_examples
+from bbilang.runtime.data.peek import Peek, list_examples, summary
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.data.resolve import fail
 from bbilang.runtime.data.sampling import sampled
 from bbilang.runtime.data.source import Segmented, Source, as_text, source_of
+from bbilang.runtime.data.store import Store
 
 SIZES = ("width", "height")
 SHOWN = 3  # unreadable files that a message names
@@ -194,13 +196,31 @@ def open_dataset(
     file: str | None = None,
     label: str | None = None,
     split: str | None = None,
+    store: Store | None = None,
 ) -> Dataset:
     """Open a folder, a table or an archive, relative names starting in ``folder``. ``file``, ``label``, ``split``:
-    columns of a table, where they do not have the usual names. Raises BbiError E450 to E457 and E459."""
-    listing = list_examples(name, folder, root, Options(file, label, split))
+    columns of a table, where they do not have the usual names. ``store``: the cache, which the dataset then remembers.
+    Raises BbiError E450 to E457 and E459."""
+    listing = list_examples(name, folder, root, Options(file, label, split), store=store)
     columns = {"file": as_array([as_text(name) for name in listing.names])}
     columns |= {column: as_array(values) for column, values in listing.columns.items()}
-    return Dataset(listing.source.name, source_of(listing, root), columns, closed=listing.closed)
+    dataset = Dataset(listing.source.name, source_of(listing, root), columns, closed=listing.closed)
+    if store is not None:
+        dataset.remember(store)
+    return dataset
+
+
+def peek_of(dataset: Dataset) -> Peek:
+    """Return what `peek` says of a dataset that Python gave. Its digest is that of all contents, which are read."""
+    digest = hashlib.sha256()
+    columns = {name: dataset.columns[name].tolist() for name in dataset.columns if name not in SIZES}
+    digest.update(repr(columns).encode("utf-8", "surrogateescape"))
+    for number in range(len(dataset)):
+        try:
+            digest.update(dataset.digest(number).encode())
+        except Unreadable as failure:
+            digest.update(f"unreadable {failure.name}".encode("utf-8", "surrogateescape"))
+    return summary("sequence", columns, len(dataset), True, digest.hexdigest())
 
 
 def as_array(values: Column | Sequence[str]) -> np.ndarray:

@@ -50,6 +50,28 @@ def overlap(test: Dataset, train: Dataset, threshold: int = THRESHOLD) -> Overla
     return Overlap(*(np.array(pairs, np.int64).reshape(-1, 2) for pairs in (exact, near)))
 
 
+def split_overlaps(dataset: Dataset, threshold: int = THRESHOLD) -> dict[tuple[str, str], Overlap]:
+    """Return (split, other split) -> which examples of the first are in the other too, numbered as in the dataset; for
+    every two splits that share some. Each picture is decoded once."""
+    split = dataset.split
+    if split is None:
+        return {}
+    names = [name for name in dict.fromkeys(split.tolist()) if name]
+    rows = {name: np.flatnonzero(split == name) for name in names}
+    found = {}
+    for number, name in enumerate(names):
+        for other in names[:number]:
+            part = overlap(dataset.subset(rows[name]), dataset.subset(rows[other]), threshold)
+            exact, near = (_numbered(pairs, rows[name], rows[other]) for pairs in (part.exact, part.near))
+            if len(exact) or len(near):
+                found[name, other] = Overlap(exact, near)
+    return found
+
+
+def _numbered(pairs: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.stack([first[pairs[:, 0]], second[pairs[:, 1]]], 1)
+
+
 def digests(dataset: Dataset) -> Iterator[str]:
     """Yield the content's hash of every example; of an unreadable one a word that no other has."""
     for number in range(len(dataset)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import Protocol
 
 import numpy as np
 
@@ -17,22 +16,14 @@ from bbilang.runtime.cache.record import key_of
 from bbilang.runtime.data.fingerprints import Fingerprint, fingerprint
 from bbilang.runtime.data.pictures import Unreadable, size_of
 from bbilang.runtime.data.source import Source
-from bbilang.runtime.json_types import JsonObject
+from bbilang.runtime.data.store import SETTLED, Store
 
 CHUNK = 256  # examples a record
-SETTLED = 2_000_000_000  # ns: a file that was written later may be written again without a change of its time
-VERSION = 1
+VERSION = 2
 DIGEST, SIZE, FINGERPRINT = 1, 2, 4  # bits of `known`
 FACT = np.dtype(
     [("known", "u1"), ("digest", "u1", 32), ("size", "<f4", 2), ("bits", "<u8"), ("colours", "u1", 48)]
 )  # fmt: skip
-
-
-class Store(Protocol):
-    """The cache (`runtime/cache/disk.py`)."""
-
-    def get(self, key: str) -> tuple[bytes, JsonObject] | None: ...
-    def put(self, key: str, data: bytes, metadata: JsonObject | None = None) -> bool: ...
 
 
 class Facts:

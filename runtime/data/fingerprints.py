@@ -12,16 +12,17 @@ from PIL import Image
 Fingerprint = tuple[int, np.ndarray]  # 64 bits; 48 bytes: the mean colours of 4 x 4 blocks
 
 THRESHOLD = 4  # bits that differ, at most
-COLOURS = 20.0  # mean difference of the colours, at most, of 255: flat pictures have the same bits
+COLOURS = 12  # difference of a block's colour, at most, of 255: drawings and flat pictures often have the same bits
+STEP = 2  # by which grey falls: less is noise in flat parts
 WIDTH, HEIGHT = 9, 8
 BLOCKS = 4
 
 
 def fingerprint(picture: Image.Image) -> Fingerprint:
-    """Return the fingerprint of a picture in RGB: bit (y, x) says whether grey falls from x to x + 1 in the picture
-    shrunk to 9 x 8. Recoding, resizing and small changes of tone leave nearly all bits as they are."""
+    """Return the fingerprint of a picture in RGB: bit (y, x) says whether grey falls by over 2 of 255 from x to x + 1
+    in the picture shrunk to 9 x 8. Recoding, resizing and slight changes of tone leave nearly all bits as they are."""
     grey = np.asarray(picture.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.int16)
-    bits = np.packbits(grey[:, :-1] > grey[:, 1:])
+    bits = np.packbits(grey[:, :-1] > grey[:, 1:] + STEP)
     colours = np.asarray(picture.convert("RGB").resize((BLOCKS, BLOCKS), Image.Resampling.BOX), np.uint8)
     return int.from_bytes(bits.tobytes(), "big"), colours.reshape(-1)
 
@@ -62,7 +63,7 @@ class NearIndex:
         return None
 
     def _alike(self, place: int, colours: np.ndarray) -> bool:
-        return float(np.abs(self._colours[place] - colours).mean()) <= COLOURS
+        return int(np.abs(self._colours[place] - colours).max()) <= COLOURS
 
 
 def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> np.ndarray:
@@ -77,3 +78,10 @@ def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> 
             index.add(number, mark)
         leader.append(number if first is None else first)
     return np.array(leader, np.int64)
+
+
+def collapsed(ranked: np.ndarray, leader: np.ndarray) -> np.ndarray:
+    """Return the examples of a ranking, best first, without those whose near-duplicate stands before them.
+    ``leader``: of every example, from `leaders`."""
+    _, first = np.unique(leader[ranked], return_index=True)
+    return ranked[np.sort(first)]

@@ -50,6 +50,9 @@ class Listing:
     def digest(self) -> str:
         """Return a hash that changes when a file is added, removed, renamed or written, or a column changes."""
         digest = hashlib.sha256(f"{self.kind}\0{self.count}\0".encode())
+        if self.kind not in ("folder", "sample"):  # a folder's time changes with hidden files too
+            status = os.stat(self.source)
+            digest.update(f"{status.st_size}\0{status.st_mtime_ns}\0".encode())
         for name, size, stamp in zip(self.names, self.sizes, self.stamps, strict=True):
             digest.update(b"%s\0%d\0%d\0" % (os.fsencode(name), size, stamp))
         for name, values in self.columns.items():

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bbilang.runtime.data.archives.tars import list_gzip, list_tar
+from bbilang.runtime.data.archives.index import list_gzip_once
+from bbilang.runtime.data.archives.tars import list_tar
 from bbilang.runtime.data.archives.zips import list_zip
 from bbilang.runtime.data.folders import list_folder
 from bbilang.runtime.data.listing import ENDLESS, Column, Listing, Options
-from bbilang.runtime.data.resolve import resolve
+from bbilang.runtime.data.resolve import Kind, resolve
 from bbilang.runtime.data.rows import MOST_BYTES
 from bbilang.runtime.data.samples import is_sample, list_sample
+from bbilang.runtime.data.store import Store
 from bbilang.runtime.data.tables import known, list_table
 
 MOST_VALUES = 1000  # of a column that are listed
@@ -45,9 +47,15 @@ class Peek:
 
 
 def list_examples(
-    name: str, folder: str | os.PathLike[str], root: Path | None, options: Options, quick: bool = False
+    name: str,
+    folder: str | os.PathLike[str],
+    root: Path | None,
+    options: Options,
+    quick: bool = False,
+    store: Store | None = None,
 ) -> Listing:
-    """List the examples of a dataset; of a large table or archive, where ``quick``, the first ones.
+    """List the examples of a dataset; of a large table or archive, where ``quick``, the first ones. ``store``: the
+    cache, which remembers the index of a .tar.gz.
 
     Raises BbiError E450 to E457 and E459; `docs/datasets.md` says what is refused."""
     if is_sample(name):
@@ -59,7 +67,7 @@ def list_examples(
     elif kind == "table":
         return list_table(path, root, options, min(most, MOST_BYTES))
     else:
-        listing = list_zip(path) if kind == "zip" else (list_tar if kind == "tar" else list_gzip)(path, most)
+        listing = _archive(path, kind, most, store)
     for wanted in (options.file, options.label, options.split):
         if wanted is not None and wanted != "file":
             known(wanted, listing.columns, path.name)
@@ -76,16 +84,28 @@ def peek(
     file: str | None = None,
     label: str | None = None,
     split: str | None = None,
+    store: Store | None = None,
 ) -> Peek:
     """Look at a dataset without opening a picture. ``file``, ``label``, ``split``: columns of a table (`Options`).
-    Raises BbiError E450 to E457 and E459."""
-    listing = list_examples(name, folder, root, Options(file, label, split), quick=True)
-    labels = Counter(str(value) for value in listing.columns.get("label", ()))
-    columns = {column: _column(values, listing.exact) for column, values in listing.columns.items()}
-    columns = {"file": PeekColumn("words"), **columns}
+    ``store``: the cache, where an earlier run left the index of a .tar.gz. Raises BbiError E450 to E457 and E459."""
+    listing = list_examples(name, folder, root, Options(file, label, split), quick=True, store=store)
+    return summary(listing.kind, listing.columns, listing.count, listing.exact, listing.digest())
+
+
+def summary(kind: str, given: Mapping[str, Column], count: int, exact: bool, digest: str) -> Peek:
+    """Return what is said of examples with these columns, of which there are more where not ``exact``."""
+    labels = Counter(str(value) for value in given.get("label", ()))
+    columns = {"file": PeekColumn("words")}
+    columns |= {column: _column(values, exact) for column, values in given.items() if column != "file"}
     for size in ("width", "height"):
         columns.setdefault(size, PeekColumn("numbers"))
-    return Peek(listing.kind, listing.count, listing.exact, dict(sorted(labels.items())), columns, listing.digest())
+    return Peek(kind, count, exact, dict(sorted(labels.items())), columns, digest)
+
+
+def _archive(path: Path, kind: Kind, most: int, store: Store | None) -> Listing:
+    if kind == "zip":
+        return list_zip(path)
+    return list_tar(path, most) if kind == "tar" else list_gzip_once(path, most, store)
 
 
 def _column(values: Column, exact: bool) -> PeekColumn:

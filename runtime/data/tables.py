@@ -101,6 +101,7 @@ class _Files:
         self.table, self.root = table, root
         self.folder = str(table.parent)
         self.endings = ["", *SUFFIXES]
+        self.folders: dict[str, bool] = {}  # folder -> whether it lies in the root
 
     def exists(self, name: str) -> bool:
         try:
@@ -161,7 +162,7 @@ class _Files:
                 continue
             if stat.S_ISDIR(status.st_mode):
                 continue
-            if self.root is not None and not inside(Path(path), self.root):
+            if self.root is not None and not self._stays(path):
                 message = f"{short(name)} lies outside of the folder given with `--root`"
                 fail("E455", message, "move it into that folder")
             if ending != self.endings[0] and ending:  # the next file will have it too
@@ -169,3 +170,10 @@ class _Files:
                 self.endings.insert(0, ending)
             return name + ending, status
         return None
+
+    def _stays(self, path: str) -> bool:
+        """Return whether a file lies in ``root``, links followed; each folder is looked at once."""
+        folder = os.path.dirname(path)
+        if folder not in self.folders:
+            self.folders[folder] = inside(Path(folder), self.root)
+        return self.folders[folder] and (not os.path.islink(path) or inside(Path(path), self.root))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import struct
 import tarfile
@@ -15,6 +16,7 @@ import pytest
 from drawn import CLASSES, encoded, tar, write, zipped
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.data.archives import gzips, members
 from bbilang.runtime.data.archives.gzips import GzipBytes
 from bbilang.runtime.data.dataset import open_dataset
@@ -248,6 +250,15 @@ def test_an_archive_that_changes_is_not_read_on(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_digest_changes_with_a_member_of_the_same_size(tmp_path, kind):
+    path = made(tmp_path, kind, {"a.png": encoded(1)})
+    os.utime(path, ns=(10**18, 10**18))
+    before = peek(str(path)).digest
+    made(tmp_path, kind, {"a.png": b"x" + encoded(1)[1:]})
+    assert peek(str(path)).digest != before
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_archive_without_pictures(tmp_path, kind):
     with refused("E451", "no pictures"):
         peek(str(made(tmp_path, kind, {"a.txt": b"x"})))
@@ -270,3 +281,18 @@ def test_nothing_is_written(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         data.picture(0)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(KINDS)
+
+
+def test_the_index_of_a_compressed_archive_is_kept(tmp_path, monkeypatch):
+    cache = Cache(tmp_path / "cache")
+    path = made(tmp_path, "photos.tar.gz", CLASSES)
+    os.utime(path, ns=(10**18, 10**18))
+    first = open_dataset(str(path), store=cache)
+    data = first.read(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("bbilang.runtime.data.archives.index.list_gzip", lambda *_: pytest.fail("it is unpacked"))
+        again, seen = open_dataset(str(path), store=cache), peek(str(path), store=cache)
+    assert again.files.tolist() == first.files.tolist() and again.labels.tolist() == first.labels.tolist()
+    assert again.read(2) == data and seen.exact and seen.digest == peek(str(path)).digest
+    made(tmp_path, "photos.tar.gz", {"b.png": encoded(7)})
+    assert open_dataset(str(path), store=cache).files.tolist() == ["b.png"]

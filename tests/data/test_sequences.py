@@ -13,7 +13,7 @@ from drawn import CLASSES, encoded, pixels, write
 from PIL import Image
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.data.dataset import Dataset, require_readable, said
+from bbilang.runtime.data.dataset import Dataset, peek_of, require_readable, said
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.data.sequences import as_dataset, of_sequence
 
@@ -182,6 +182,16 @@ def test_what_data_may_mean(tmp_path):
     assert len(as_dataset([pixels(1)], "x")) == 1
     again = pickle.loads(pickle.dumps(of_sequence([(pixels(1), "a")])))
     assert same(again.picture(0), pixels(1))
+
+
+def test_the_checker_is_told_of_a_sequence():
+    pictures = [(pixels(number), "cat" if number % 3 else "dog") for number in range(9)]
+    seen = peek_of(of_sequence(pictures))
+    assert (seen.count, seen.exact, seen.labels) == (9, True, {"cat": 6, "dog": 3})
+    assert list(seen.columns) == ["file", "label", "width", "height"] and seen.columns["label"].values == ("cat", "dog")
+    assert peek_of(of_sequence(list(pictures))).digest == seen.digest
+    pictures[4] = (pixels(99), "cat")
+    assert peek_of(of_sequence(pictures)).digest != seen.digest
 
 
 def test_torch_is_not_imported():
