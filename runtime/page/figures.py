@@ -17,6 +17,11 @@ from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selec
 from bbilang.runtime.view.states import answer_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
 
+POINT_HINT = (
+    "Drag to move, scroll with Ctrl or pinch to zoom, drag with Shift (or “lasso”) to choose points. Keys: arrows go "
+    "from point to point, + and − zoom, 0 shows all, R draws a rectangle that chooses points, Escape lets go."
+)
+
 Variables: TypeAlias = dict[str, Any]  # of the templates
 
 
@@ -88,7 +93,7 @@ def _figure(
     pointed = drives(element)
     slot = element.slot_axis.replace(".", " ") or "part of it"
     thing = "a position" if element.targets or cells(element) else f"a {slot}"
-    hint = _hint([kinds[name] for name in pointed if name in kinds], thing)
+    hint = POINT_HINT if element.points else _hint([kinds[name] for name in pointed if name in kinds], thing)
     read = readable(element)
     if read and not hint:
         hint = "Point at or tap a position to read its value, or use the arrow keys."
@@ -97,13 +102,15 @@ def _figure(
         "weight": preferred_width(element, styles),
         **_part(element, related, styles, None if element.id == interface.lead else _answer(element, states), False),
         "overlays": [_part(over, related, styles, _answer(over, states), over=True) for over in parts[1:]],
-        "tables": [part for part in parts if any(f.values or f.coarse for p in part.panels for f in p.frames)],
+        "tables": [
+            part for part in parts if part.points or any(f.values or f.coarse for p in part.panels for f in p.frames)
+        ],
         "unsaved": any(pictured(part) for part in parts),
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
         "docked": docked(element, interface, styles),
         "photo": style_of(element, styles).shows_input,
         "hint": hint,
-        "pointed": bool(pointed),
+        "pointed": bool(pointed) or element.points is not None,
         "read": read,
         "copied": any(has_pipe(part) and (drives(part) or not cells(part)) for part in parts),
         "readable": bool(hint) or any(part.legend for part in parts),
@@ -144,7 +151,7 @@ def ask(selection: Selection, view: View) -> str:
     thing = names[-1].replace(".", " ") if len(names) == 1 and not parts & {"y", "x"} else "position"
     thing = thing if parts <= {"y", "x"} or len(parts) == 1 else "neuron"
     verb = "point at" if selection.kind == "hover" else "click"
-    return f"{verb} a {thing}" + (f" in “{where}”" if where else "")
+    return f"{verb} {'an' if thing[0] in 'aeiou' else 'a'} {thing}" + (f" in “{where}”" if where else "")
 
 
 def has_pipe(element: Element) -> bool:

@@ -19,6 +19,7 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.figures import ask, laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
+from bbilang.runtime.page.point_header import point_header
 from bbilang.runtime.page.script import script
 from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
@@ -37,7 +38,8 @@ def render(view: View, styles: Styles) -> str:
     """Render a View as HTML, deterministically. Raises ValueError for an unknown style."""
     data = _data(view, styles)
     vega = any(map(beyond, data["specs"].values()))
-    text, states = script(vega), start_states(view)
+    sets = {identifier(e.id): b64encode(e.points.payload).decode() for e in elements(view) if e.points}
+    text, states = script(vega, bool(sets)), start_states(view)
     return (
         _template()
         .render(
@@ -49,6 +51,7 @@ def render(view: View, styles: Styles) -> str:
             libraries=Markup(bundle.packed() if vega else ""),
             script=Markup(text),
             data=_block(_json(data)),
+            points=sets,
             source=Markup(_pack(view.source)),
         )
         .lstrip()
@@ -116,6 +119,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
     lists = Lists()
     pictures, sheets = sheeted(view.pictures)
     names = addresses(view.selections)
+    pointed = {e.id for e in elements(view) if e.points}
     return {
         "selections": [
             {
@@ -160,10 +164,11 @@ def _data(view: View, styles: Styles) -> JsonObject:
                     lists.number([[p.words, p.atom] if p.atom >= 0 else p.words for p in a]) for a in e.answers
                 ],
                 "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
+                **({"points": point_header(e.points)} if e.points else {}),
             }
             for e in elements(view)
         ],
-        "specs": layouts(view, styles),
+        "specs": {name: it for name, it in layouts(view, styles).items() if name not in pointed},
         "keys": list(KEYS),
         "lists": lists.values,
         "pictures": pictures,

@@ -18,6 +18,25 @@ DRAW = (
     "draw/layer.js",  # rows as SVG
     "draw/chart.js",  # a whole chart
 )
+# What draws point sets, in a scope of its own: only on pages that have some.
+POINTS = (
+    "points/payload.js",  # bytes of the page as numbers
+    "points/columns.js",  # columns, their colours
+    "points/grid.js",  # which points lie where
+    "points/set.js",  # the points: places, columns, thumbnails, flags
+    "points/view.js",  # zoom and middle
+    "points/webgl.js",  # drawn by WebGL2
+    "points/raster.js",  # or pixel by pixel
+    "points/over.js",  # axes, rings, the lasso
+    "points/tip.js",  # what is known of one point
+    "points/pointer.js",
+    "points/keys.js",
+    "points/tools.js",  # colour, filter, legend
+    "points/chosen.js",  # what the chosen points have in common
+    "points/address.js",
+    "points/chart.js",
+)
+POINT_NAMES = "PointChart, onPointKey, keepPoints, recallPoints, pointRows"
 VEGA = "charts/vega.js"
 # Constants at the top of a file are made in this order; functions may be called from anywhere.
 FILES = (
@@ -49,12 +68,14 @@ FILES = (
 )
 
 
-@lru_cache(maxsize=2)
-def script(vega: bool) -> str:
-    """Return the page's script. vega: Vega draws the charts, else the page's own renderer does."""
-    if vega:
-        return joined([VEGA if name == "charts/drawn.js" else name for name in FILES])
-    return f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n{joined(FILES)}"
+@lru_cache(maxsize=4)
+def script(vega: bool, points: bool = False) -> str:
+    """Return the page's script. vega: Vega draws the charts, else the page's own renderer does; points: there are point
+    sets."""
+    scopes = [] if vega else [f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n"]
+    if points:
+        scopes.append(f"const {{ {POINT_NAMES} }} = (() => {{\n{joined(POINTS)}return {{ {POINT_NAMES} }};\n}})();\n")
+    return "".join(scopes) + joined([VEGA if vega and name == "charts/drawn.js" else name for name in FILES])
 
 
 def joined(names: Iterable[str]) -> str:

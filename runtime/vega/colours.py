@@ -20,6 +20,15 @@ DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "
 SEQUENTIAL = ("#f7f7f7", "#e8d3ed", "#d5b2e0", "#c093d1", "#a875bf", "#8f5aab", "#744094", "#59297b", "#3d135f")
 # A magnitude over a photo: grey and faded at zero, the photo itself at the upper end.
 SPOTLIGHT = ("#ececec", "#525252")
+# Points lie by themselves on the paper: no end of their scales may vanish into it, so it is left out, and the other end
+# is the one that stands out. Scale -> theme of the page -> colours from the lower to the upper end.
+POINT_SCALES = {
+    "magnitude": {"light": SEQUENTIAL[3:], "dark": SEQUENTIAL[6::-1]},
+    "signed": {
+        "light": ("#2166ac", "#4393c3", "#9aa0a8", "#d6604d", "#b2182b"),
+        "dark": ("#92c5de", "#5aa2d0", "#6b727c", "#e0836f", "#f4a582"),
+    },
+}
 VEIL = "#ffffff"  # what a photo fades to; a dark page turns it dark (page.css)
 
 

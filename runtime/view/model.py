@@ -155,6 +155,42 @@ class Legend:
 
 
 @frozen
+class PointColumn:
+    """A column of a point set. Categories: ``labels``; numbers: extremes, the ``step`` of their codes (None where they
+    are stored as they are), and the ``ends`` of their colour scale."""
+
+    name: str
+    kind: Literal["category", "number", "text"]
+    labels: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    step: float | None = None
+    ends: tuple[float, float] = (0.0, 1.0)
+    signed: bool = False
+
+
+@frozen
+class PointSet:
+    """Many points, packed for the page's points layer (`view/points.py`). They are no atoms of the element unless it
+    has as many atoms: then point i is atom i."""
+
+    count: int
+    payload: bytes  # gzip of the sections, one after the other
+    sections: tuple[tuple[str, str, int], ...]  # name, kind of numbers ("u1", "u2", "f4", "bytes"), how many
+    ranges: tuple[tuple[float, float], tuple[float, float]]  # the extremes of x and of y
+    columns: tuple[PointColumn, ...]
+    titles: bool  # each point has a name
+    sheets: int  # of thumbnails
+    side: int  # pixels of a thumbnail
+    rows: tuple[int, ...]  # the number that each point had before some were left out; () where none were
+    axes: tuple[str, ...] = ()
+    ticks: bool = False
+    equal: bool = True
+    colour: str = ""  # the column that colours the points at first
+    notes: tuple[str, ...] = ()  # what was left out, sampled or rounded, for the legend
+
+
+@frozen
 class Element:
     """One figure of the page: atoms and panels, with everything that is written around them."""
 
@@ -182,6 +218,7 @@ class Element:
     layer_pipes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a flow: by the start of an atom's key
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
+    points: PointSet | None = None  # drawn by the page's points layer, in place of marks
 
 
 @frozen

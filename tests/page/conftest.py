@@ -30,6 +30,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], 
 def show(chromium, written) -> Iterator[Callable[..., object]]:
     """Opens a view; at the end, any request, error or refused script of it fails the test."""
     contexts, troubles = [], []
+    ours = "GPU stall due to ReadPixels"  # Chromium's word on a test that takes a picture of a WebGL canvas
 
     def open_page(view: Callable[[], View], hash: str = "", width: int = 1280, **options: object):
         context = chromium.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True, **options)
@@ -37,7 +38,7 @@ def show(chromium, written) -> Iterator[Callable[..., object]]:
         page = context.new_page()
         page.set_default_timeout(4000)
         address = written(view).as_uri()
-        page.on("console", lambda message: troubles.append(f"console: {message.text}"))
+        page.on("console", lambda message: ours in message.text or troubles.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on(
             "request",

@@ -14,6 +14,7 @@ function toPaper() {
   document.documentElement.dataset.paper = "";
   document.querySelector("main").style.width = `${SHEET}px`;
   for (const [id, view] of views) fit(document.querySelector(`[data-chart="${CSS.escape(id)}"]`), view);
+  for (const chart of pointCharts) chart.paper(true);
 }
 
 function fromPaper() {
@@ -22,6 +23,7 @@ function fromPaper() {
   delete document.documentElement.dataset.paper;
   document.querySelector("main").style.width = "";
   for (const [id, view] of views) fit(document.querySelector(`[data-chart="${CSS.escape(id)}"]`), view);
+  for (const chart of pointCharts) chart.paper(false);
 }
 
 addEventListener("beforeprint", toPaper);

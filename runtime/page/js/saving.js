@@ -1,6 +1,7 @@
 // ---- saving ----------------------------------------------------------------------------------------------------------
 
 function csv(element) {
+  const lines = element.points ? pointRows(views.get(element.id)) : rowsOf(element);
   // As in view/long_table.py: texts are quoted; one that a spreadsheet would take for a formula gets an apostrophe in front.
   const formula = /^(?:[\s;,|]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])/;
   const cell = (v) => {
@@ -8,6 +9,11 @@ function csv(element) {
     const text = v ?? "";
     return `"${(formula.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
+  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+// A table of every state: its head, then a row for each number.
+function rowsOf(element) {
   const states = element.states.map((id) => selections.get(id)), panel = element.facetAxis || "panel";
   const own = ["slot", element.slotAxis || "atom", element.seriesAxis || "series", inUnits("value", element), "note"], blocks = !numbered(element);
   const lines = [[...states.map((s) => s.title || s.id), panel, ...(blocks ? ["y", "x", "height", "width", inUnits("mean of the block", element)] : own)]];
@@ -26,7 +32,7 @@ function csv(element) {
         add(start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link");
     });
   });
-  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+  return lines;
 }
 
 const inUnits = (word, element) => (element.unit ? `${word} (${element.unit})` : word);
@@ -123,7 +129,7 @@ function paint(pen, { kind, words, x, y, width, height, size, weight, fill, colo
 // The chart between its words, dark ink on white: a picture goes into somebody's document.
 async function pictureOf(kind, element) {
   const view = views.get(element.host), { top, below } = wordsOf(element);
-  const box = view.container().querySelector("svg").viewBox.baseVal;
+  const box = view.box ?? view.container().querySelector("svg").viewBox.baseVal;
   const wide = Math.ceil(Math.max(SAVED.width, box.width + 2 * SAVED.margin));
   const [heads, under] = arrange(top, wide, SAVED.margin);
   const [feet, end] = arrange(below, wide, under + box.height + 10);

@@ -10,5 +10,6 @@ for (const element of data.elements)
 for (const element of data.elements) element.answers = element.answers.map((n) => data.lists[n]);
 const PAD = 6; // around a chart, as in vega/specification.py
 const views = new Map(); // id of an element with a chart of its own -> Vega view
+const pointCharts = []; // the charts of point sets
 const chosen = new Map(); // selection -> index, only what the reader chose: the rest starts where view/states.py says
 

@@ -15,15 +15,17 @@ async function start() {
     const element = elements.get(node.dataset.chart);
     const frames = data.elements.map((it) => [`frames_${it.name}`, it.frames]);
     const values = { pictures, blank, room: room(node), ...Object.fromEntries(frames) };
-    const view = await chartIn(node, element, data.specs[element.id], values); // charts/drawn.js or charts/vega.js
+    const view = element.points ? await PointChart.made(node, element, room(node)) : await chartIn(node, element, data.specs[element.id], values); // charts/drawn.js or charts/vega.js
+    if (element.points) pointCharts.push(view);
     views.set(element.id, view);
     listen(element, view);
     if (node.hasAttribute("tabindex")) {
-      node.addEventListener("keydown", (event) => onKey(event, element, view));
+      node.addEventListener("keydown", (event) => (element.points ? onPointKey(event, view) : onKey(event, element, view)));
       node.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); stopReading(element); });
     }
     new ResizeObserver(() => fit(node, view)).observe(node);
   }
+  if (pointCharts.length) recall();
   draw();
   reserve();
   addEventListener("resize", reserve);

@@ -1,0 +1,36 @@
+"""What a page's data says of a point set; its bytes are an element of their own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from bbilang.runtime.json_types import JsonObject
+from bbilang.runtime.vega.colours import POINT_SCALES
+from bbilang.runtime.view.hues import PALETTE
+from bbilang.runtime.view.model import PointSet
+from bbilang.runtime.view.points import ACROSS
+
+SIZES = ((2_000, 7.0, 0.8), (20_000, 4.0, 0.7), (200_000, 3.0, 0.6))  # up to so many points: pixels, opacity
+SMALLEST = (2.0, 0.4)
+
+
+def point_header(points: PointSet) -> JsonObject:
+    """Return the header of a point set, as `js/points/set.js` reads it."""
+    size, opacity = next(((size, opacity) for most, size, opacity in SIZES if points.count <= most), SMALLEST)
+    return {
+        "count": points.count,
+        "sections": [list(section) for section in points.sections],
+        "x": list(points.ranges[0]),
+        "y": list(points.ranges[1]),
+        "columns": [asdict(column) for column in points.columns],
+        "titles": points.titles,
+        "sheets": list(range(points.sheets)),
+        "sprites": {"side": points.side, "across": ACROSS, "each": ACROSS * ACROSS},
+        "axes": list(points.axes) or None,
+        "ticks": points.ticks,
+        "equal": points.equal,
+        "colour": points.colour,
+        "size": size,
+        "opacity": opacity,
+        "colours": {"categories": list(PALETTE), **POINT_SCALES},
+    }
