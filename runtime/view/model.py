@@ -156,11 +156,11 @@ class Legend:
 
 @frozen
 class PointColumn:
-    """A column of a point set. Categories: ``labels``; numbers: extremes, the ``step`` of their codes (None where they
+    """A column of a point set. Categories: ``labels``; quantities: extremes, the ``step`` of their codes (None where they
     are stored as they are), and the ``ends`` of their colour scale."""
 
     name: str
-    kind: Literal["category", "number", "text"]
+    kind: Literal["category", "quantity", "text"]
     labels: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 1.0

@@ -148,7 +148,7 @@ def _numbers(block: _Block, section: str, name: str, values: NDArray[np.float64]
     else:
         codes = np.where(np.isnan(values), NO_SPRITE, np.rint((np.nan_to_num(values, nan=low) - low) / step))
         block.numbers(section, "u2", codes)
-    return PointColumn(name, "number", (), low, high, step, ends, signed)
+    return PointColumn(name, "quantity", (), low, high, step, ends, signed)
 
 
 def _titles(block: _Block, titles: Sequence[str], kept: NDArray[np.intp], notes: list[str]) -> bool:

@@ -32,7 +32,7 @@ function onlyOf(set, text = "") {
     return code < 0 ? null : { column: name, code };
   }
   const [low, high] = rest.map(Number);
-  return column?.kind === "number" && Number.isFinite(low) && Number.isFinite(high) ? { column: name, low, high } : null;
+  return column?.kind === "quantity" && Number.isFinite(low) && Number.isFinite(high) ? { column: name, low, high } : null;
 }
 
 function choiceOf(set, text = "") {

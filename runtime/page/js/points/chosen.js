@@ -24,7 +24,7 @@ function summaryOf(column, of) {
     bins[Math.min(BINS - 1, Math.floor((off / span) * BINS))]++;
   }
   const mean = known ? column.low + sum / known : NaN;
-  return { kind: "number", known, missing, mean, deviation: known ? Math.sqrt(Math.max(0, squares / known - (sum / known) ** 2)) : NaN, low, high, bins };
+  return { kind: "quantity", known, missing, mean, deviation: known ? Math.sqrt(Math.max(0, squares / known - (sum / known) ** 2)) : NaN, low, high, bins };
 }
 
 class PointSummary {
@@ -119,7 +119,7 @@ function histogram(own, all) {
 // A table for spreadsheets: the chosen points, or all that are shown.
 function pointRows({ set, chose }) {
   const rows = [["point", ...set.header.axes ?? ["x", "y"], ...set.columns.map((column) => column.name)]];
-  const cell = (column, i) => (column.kind === "number" ? (column.missing(i) ? "" : Number(column.number(i).toPrecision(7))) : column.words(i));
+  const cell = (column, i) => (column.kind === "quantity" ? (column.missing(i) ? "" : Number(column.number(i).toPrecision(7))) : column.words(i));
   for (let i = 0; i < set.count; i++)
     if (chose ? set.flags[i] === CHOSEN : !(set.flags[i] & HIDDEN))
       rows.push([set.title(i), ...[0, 1].map((axis) => Number(set.value(i, axis).toPrecision(6))), ...set.columns.map((column) => cell(column, i))]);

@@ -28,15 +28,15 @@ class PointColumn {
   }
 
   number(i) {
-    if (this.kind !== "number") return NaN;
+    if (this.kind !== "quantity") return NaN;
     if (this.step === null) return this.numbers[i];
     return this.numbers[i] === this.absent ? NaN : this.low + this.step * this.numbers[i];
   }
 
-  missing(i) { return this.kind === "number" ? Number.isNaN(this.number(i)) : this.kind === "category" ? this.numbers[i] === this.absent : !this.words(i); }
+  missing(i) { return this.kind === "quantity" ? Number.isNaN(this.number(i)) : this.kind === "category" ? this.numbers[i] === this.absent : !this.words(i); }
 
   words(i) {
-    if (this.kind === "number") return shortWords(this.number(i));
+    if (this.kind === "quantity") return shortWords(this.number(i));
     if (this.kind === "category") return this.labels[this.numbers[i]] ?? "";
     this.texts ??= new TextDecoder().decode(this.numbers).split("\n");
     return this.texts[i] ?? "";
