@@ -156,8 +156,8 @@ class Legend:
 
 @frozen
 class PointColumn:
-    """A column of a point set. Categories: ``labels``; quantities: extremes, the ``step`` of their codes (None where they
-    are stored as they are), and the ``ends`` of their colour scale."""
+    """A column of a point set. Categories: ``labels``; quantities: extremes, the ``step`` of their codes (None where
+    they are stored as they are), and the ``ends`` of their colour scale."""
 
     name: str
     kind: Literal["category", "quantity", "text"]

@@ -78,7 +78,7 @@ class PointSummary {
     const words = set.chosen > numbers.length ? `The first ${numbers.length} of ${countWords(set.chosen)} chosen points` : `The ${countWords(set.chosen)} chosen points`;
     const node = make("details", { className: "points-table", open: Boolean(open) }, make("summary", { textContent: words }));
     const fill = () => {
-      if (!node.open || node.querySelector("table")) return;
+      if (!node.open || node.children.length > 1) return;
       const rows = numbers.map((i) => {
         const name = make("th", {}, make("button", { type: "button", className: "ref", textContent: set.title(i), onclick: () => this.chart.hover(i, true) }));
         name.scope = "row";
