@@ -8,7 +8,7 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.colours import POINT_SCALES
 from bbilang.runtime.view.hues import PALETTE
 from bbilang.runtime.view.model import PointSet
-from bbilang.runtime.view.points import ACROSS
+from bbilang.runtime.view.points.pack import ACROSS
 
 SIZES = ((2_000, 7.0, 0.8), (20_000, 4.0, 0.7), (200_000, 3.0, 0.6))  # up to so many points: pixels, opacity
 SMALLEST = (2.0, 0.4)

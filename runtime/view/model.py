@@ -171,8 +171,8 @@ class PointColumn:
 
 @frozen
 class PointSet:
-    """Many points, packed for the page's points layer (`view/points.py`). They are no atoms of the element unless it
-    has as many atoms: then point i is atom i."""
+    """Many points, packed for the page's points layer (`view/points/pack.py`). They are no atoms of the element unless
+    it has as many atoms: then point i is atom i."""
 
     count: int
     payload: bytes  # gzip of the sections, one after the other

@@ -8,7 +8,7 @@ import numpy as np
 from views import PROVENANCE
 
 from bbilang.runtime.view.model import Atom, Element, Frame, Interface, Panel, PointSet, Selection, View
-from bbilang.runtime.view.points import Points, pack
+from bbilang.runtime.view.points.pack import Points, pack
 
 KINDS = (
     "tabby",

@@ -13,7 +13,7 @@ from PIL import Image
 from bbilang.registry import registry
 from bbilang.runtime.page.html import data_of, render
 from bbilang.runtime.view.model import PointSet
-from bbilang.runtime.view.points import MOST_THUMBNAILS, Points, pack
+from bbilang.runtime.view.points.pack import MOST_THUMBNAILS, Points, pack
 
 TYPES = {"u1": "u1", "u2": "<u2", "f4": "<f4"}
 

@@ -1,5 +1,5 @@
 // A point set as the page holds it: gzip in base64. Numbers of several bytes are stored byte by byte ("planes": all
-// lowest bytes, then the next), which compresses better. As in view/points.py.
+// lowest bytes, then the next), which compresses better. As in view/points/pack.py.
 
 const SIZES = { u1: 1, u2: 2, u4: 4, f4: 4, bytes: 1 };
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, bytes: Uint8Array };
