@@ -138,41 +138,41 @@ def _data(view: View, styles: Styles) -> JsonObject:
             }
             for s in view.selections
         ],
-        "elements": [
-            {
-                "id": e.id,
-                "name": identifier(e.id),
-                "title": e.title,
-                "host": hosts[e.id],
-                "states": e.states,
-                "selects": e.selects,
-                "atoms": [[a.key, a.label, a.text] for a in e.atoms],
-                "pipe": e.pipe,
-                "classPipe": e.class_pipe,
-                "groupPipe": e.group_pipe,
-                "layerPipes": e.layer_pipes,
-                "slotAxis": e.slot_axis,
-                "seriesAxis": e.series_axis,
-                "facetAxis": e.facet_axis,
-                "unit": _unit(e),
-                "facetKeys": [panel.key for panel in e.panels],
-                "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
-                "grid": enlarges_cells(e, styles),
-                "fades": style_of(e, styles).fades_groups,
-                "shapes": [panel.shape for panel in e.panels],
-                "answers": [
-                    lists.number([[p.words, p.atom] if p.atom >= 0 else p.words for p in a]) for a in e.answers
-                ],
-                "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
-                **({"points": point_header(e.points)} if e.points else {}),
-            }
-            for e in elements(view)
-        ],
+        "elements": [_element(e, hosts[e.id], lists, styles) for e in elements(view)],
         "specs": {name: it for name, it in layouts(view, styles).items() if name not in pointed},
         "keys": list(KEYS),
         "lists": lists.values,
         "pictures": pictures,
         "sheets": sheets,
+    }
+
+
+def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
+    """Return what the page's script knows of one element. ``host``: the element whose chart draws it."""
+    return {
+        "id": e.id,
+        "name": identifier(e.id),
+        "title": e.title,
+        "host": host,
+        "states": e.states,
+        "selects": e.selects,
+        "atoms": [[a.key, a.label, a.text] for a in e.atoms],
+        "pipe": e.pipe,
+        "classPipe": e.class_pipe,
+        "groupPipe": e.group_pipe,
+        "layerPipes": e.layer_pipes,
+        "slotAxis": e.slot_axis,
+        "seriesAxis": e.series_axis,
+        "facetAxis": e.facet_axis,
+        "unit": _unit(e),
+        "facetKeys": [panel.key for panel in e.panels],
+        "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
+        "grid": enlarges_cells(e, styles),
+        "fades": style_of(e, styles).fades_groups,
+        "shapes": [panel.shape for panel in e.panels],
+        "answers": [lists.number([[p.words, p.atom] if p.atom >= 0 else p.words for p in a]) for a in e.answers],
+        "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
+        **({"points": point_header(e.points)} if e.points else {}),
     }
 
 
