@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,9 @@ class Points:
     same scale. colour: the column that colours the points at first.
     """
 
-    x: NDArray[Any]
-    y: NDArray[Any]
-    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    x: np.ndarray
+    y: np.ndarray
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     titles: Sequence[str] = ()
     thumbnail: Thumbnail | None = None
     side: int = 96  # pixels of a thumbnail
@@ -87,7 +87,7 @@ class _Block:
         self.parts: list[bytes] = []
         self.sections: list[tuple[str, str, int]] = []
 
-    def numbers(self, name: str, kind: str, values: NDArray[Any]) -> None:
+    def numbers(self, name: str, kind: str, values: np.ndarray) -> None:
         array = np.ascontiguousarray(values, dtype=f"<{kind}")
         self.parts.append(array.view(np.uint8).reshape(len(array), array.itemsize).T.tobytes())
         self.sections.append((name, kind, len(array)))
@@ -97,14 +97,14 @@ class _Block:
         self.sections.append((name, "bytes", len(data)))
 
 
-def _place(block: _Block, name: str, values: NDArray[Any]) -> tuple[float, float]:
+def _place(block: _Block, name: str, values: np.ndarray) -> tuple[float, float]:
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     high = high if high > low else low + 1.0
     block.numbers(name, "u2", np.rint((values - low) / (high - low) * 65535))
     return low, high
 
 
-def _column(block: _Block, i: int, name: str, values: NDArray[Any]) -> PointColumn:
+def _column(block: _Block, i: int, name: str, values: np.ndarray) -> PointColumn:
     """Pack one column: categories where there are few labels, text where there are many."""
     section = f"column{i}"
     if values.dtype == bool:
