@@ -80,7 +80,7 @@ def _compare(
         fail("E458", message, 'words stand in quotes: `label == "cat"`; numbers do not: `width > 300`')
     undefined = np.broadcast_to(_missing(a) | _missing(b), _length(columns)).copy()
     with np.errstate(invalid="ignore"):
-        true = np.broadcast_to(COMPARISONS[op](a, b), _length(columns))
+        true = np.broadcast_to(np.asarray(COMPARISONS[op](a, b), bool), _length(columns))
     return true & ~undefined, undefined
 
 
@@ -103,7 +103,7 @@ def _is_words(values: np.ndarray) -> bool:
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values == "") if _is_words(values) else np.isnan(values.astype(np.float64))
+    return np.asarray(values == "", bool) if _is_words(values) else np.isnan(values.astype(np.float64))
 
 
 def _said(operand: Operand) -> str:

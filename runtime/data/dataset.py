@@ -23,6 +23,7 @@ from bbilang.runtime.data.source import Segmented, Source, as_text, source_of
 from bbilang.runtime.data.store import Store
 
 SIZES = ("width", "height")
+DENSE = 1 << 22  # characters of a column that may be padded to its longest word
 SHOWN = 3  # unreadable files that a message names
 
 
@@ -224,8 +225,13 @@ def peek_of(dataset: Dataset) -> Peek:
 
 
 def as_array(values: Column | Sequence[str]) -> np.ndarray:
-    """Return words as an array of words, numbers as float64."""
-    return np.array(values, np.float64 if values and isinstance(values[0], float) else np.str_)
+    """Return numbers as float64, words as an array of words: of objects where a few long ones would make it large."""
+    if values and isinstance(values[0], float):
+        return np.array(values, np.float64)
+    words = [str(value) for value in values]
+    longest, total = max(map(len, words), default=0), sum(map(len, words))
+    sparse = longest * len(words) > max(DENSE, 8 * total)
+    return np.array(words, np.object_ if sparse else np.str_)
 
 
 def require_readable(dataset: Dataset, unreadable: Sequence[Unreadable]) -> None:

@@ -38,32 +38,41 @@ class NearIndex:
         edges = np.linspace(0, 64, threshold + 2).astype(int).tolist()
         self._bands = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
         self._tables: list[dict[int, list[int]]] = [defaultdict(list) for _ in self._bands]
-        self._numbers: list[int] = []
-        self._bits: list[int] = []
-        self._colours: list[np.ndarray] = []
+        self._count = 0
+        self._numbers = np.zeros(64, np.int64)  # each twice as long when it is full
+        self._bits = np.zeros((64, 8), np.uint8)
+        self._colours = np.zeros((64, BLOCKS * BLOCKS * 3), np.int16)
 
     def add(self, number: int, mark: Fingerprint) -> None:
-        place = len(self._numbers)
-        self._numbers.append(number)
-        self._bits.append(mark[0])
-        self._colours.append(mark[1].astype(np.int16))
+        if self._count == len(self._numbers):
+            self._numbers, self._bits, self._colours = (
+                np.concatenate([values, np.zeros_like(values)]) for values in (self._numbers, self._bits, self._colours)
+            )
+        self._numbers[self._count] = number
+        self._bits[self._count] = _bytes(mark[0])
+        self._colours[self._count] = mark[1]
         for (shift, mask), table in zip(self._bands, self._tables, strict=True):
-            table[mark[0] >> shift & mask].append(place)
+            table[mark[0] >> shift & mask].append(self._count)
+        self._count += 1
 
     def find(self, mark: Fingerprint) -> int | None:
         """Return the number that was added first of those near, or None."""
-        candidates = {
-            place
+        lists = (
+            table.get(mark[0] >> shift & mask, [])
             for (shift, mask), table in zip(self._bands, self._tables, strict=True)
-            for place in table.get(mark[0] >> shift & mask, ())
-        }
-        for place in sorted(candidates):
-            if (self._bits[place] ^ mark[0]).bit_count() <= self.threshold and self._alike(place, mark[1]):
-                return self._numbers[place]
-        return None
+        )
+        places = np.array(sorted(set().union(*lists)), np.int64)
+        if len(places):
+            differ = np.unpackbits(self._bits[places] ^ _bytes(mark[0]), axis=1).sum(1)
+            places = places[differ <= self.threshold]
+        if len(places):
+            differ = np.abs(self._colours[places] - mark[1]).max(1)
+            places = places[differ <= COLOURS]
+        return int(self._numbers[places[0]]) if len(places) else None
 
-    def _alike(self, place: int, colours: np.ndarray) -> bool:
-        return int(np.abs(self._colours[place] - colours).max()) <= COLOURS
+
+def _bytes(bits: int) -> np.ndarray:
+    return np.frombuffer(bits.to_bytes(8, "big"), np.uint8)
 
 
 def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> np.ndarray:

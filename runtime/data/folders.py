@@ -57,7 +57,9 @@ class _Walk:
                     real = os.path.realpath(entry.path) if link else f"{parents[-1]}{os.sep}{entry.name}"
                     if link:
                         self._stays(entry.path, prefix + entry.name)
-                    if real not in parents and len(parents) < MOST_DEPTH:
+                    if len(parents) > MOST_DEPTH:
+                        self.closed.append((prefix + entry.name, f"it lies in over {MOST_DEPTH} folders"))
+                    elif real not in parents:
                         yield from self.below(entry.path, f"{prefix}{entry.name}/", (*parents, real))
                 elif entry.name.lower().endswith(SUFFIXES):
                     if link:

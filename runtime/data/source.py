@@ -135,7 +135,7 @@ class ArchiveSource:
         listing = self.listing
         try:
             if not self.unchanged(number):
-                raise Unusable(0, "the archive has changed since it was opened")
+                raise Unusable(0, "the archive has changed since it was opened, or is gone")
             return self.reader.read(listing.names[number], listing.stamps[number], listing.sizes[number])
         except OSError as failure:
             raise Unreadable(as_text(listing.names[number]), failure.strerror or str(failure)) from failure
@@ -155,7 +155,10 @@ class ArchiveSource:
         return f"{self.listing.source}\0{size}\0{self.listing.stamps[number]}", self.listing.sizes[number], time
 
     def unchanged(self, number: int) -> bool:
-        status = os.stat(self.listing.source)
+        try:
+            status = os.stat(self.listing.source)
+        except OSError:
+            return False
         return (status.st_size, status.st_mtime_ns) == self._changed
 
 

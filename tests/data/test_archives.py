@@ -178,6 +178,14 @@ def test_members_that_overlap_are_a_bomb(tmp_path):
         peek(str(path))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_in_one_piece(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.png", encoded(1))
+    with refused("E456", "a.png, which is neither stored nor deflated"):
+        peek(str(tmp_path / "a.zip"))
+
+
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path, monkeypatch):
     member = tarfile.TarInfo("long")
     member.type, member.size = tarfile.GNUTYPE_LONGNAME, 3 << 30
@@ -247,6 +255,9 @@ def test_an_archive_that_changes_is_not_read_on(tmp_path, kind):
     made(tmp_path, kind, {"b.png": encoded(2), "a.png": encoded(3)})
     with pytest.raises(Unreadable, match="has changed"):
         data.read(0)
+    path.unlink()
+    with pytest.raises(Unreadable, match="is gone"):
+        pickle.loads(pickle.dumps(data)).read(0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -136,6 +136,13 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
     assert data.files.tolist() == ["a/1.png"] and data.closed == (("b", "Permission denied"),)
 
 
+def test_folders_that_are_too_deep_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("bbilang.runtime.data.folders.MOST_DEPTH", 2)
+    write(tmp_path, {"a/b/1.png": encoded(1), "a/b/c/2.png": encoded(2)})
+    data = open_dataset(".", tmp_path)
+    assert data.files.tolist() == ["a/b/1.png"] and data.closed == (("a/b/c", "it lies in over 2 folders"),)
+
+
 def test_many_files_are_listed_without_opening_them(tmp_path, monkeypatch):
     """One listing a folder, and nothing opened: 50,000 files take 0.4 s."""
     for folder in range(20):

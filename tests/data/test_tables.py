@@ -174,6 +174,15 @@ def test_a_large_table_is_looked_at_in_part(folder, monkeypatch):
     assert len(open_dataset("photos.csv", folder)) == 4000
 
 
+def test_one_long_cell_does_not_fill_the_memory(folder):
+    """Padded to the longest word, the column would take 4 x 100,000 x 20,000 bytes."""
+    data = table(folder, "file,note\n" + "a.png,\n" * 20_000 + f"b.png,{'long ' * 20_000}\n")
+    note = data.columns["note"]
+    assert note.nbytes < 1 << 20 and len(note[-1]) == 99_999
+    found = data.filter(("compare", "!=", ("column", "note"), ("constant", "x")))
+    assert len(found.dataset) == 1 and found.undefined == 20_000
+
+
 def test_parquet_names_its_extra(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with refused("E459", "bbilang\\[tables\\]"):

@@ -39,10 +39,10 @@ class GzipBytes:
 
     def __init__(self, path: Path):
         self.path = path
-        self._reset()
-
-    def _reset(self) -> None:
         self._lock = Lock()
+        self._open()
+
+    def _open(self) -> None:
         self._process = os.getpid()
         self._file = opened(self.path)
         self.size = os.fstat(self._file.fileno()).st_size
@@ -54,14 +54,14 @@ class GzipBytes:
         return {"path": self.path}
 
     def __setstate__(self, state: dict[str, Path]) -> None:
-        self.path = state["path"]
-        self._reset()
+        self.path, self._lock = state["path"], Lock()
+        self._process = -1  # opened with the first reading
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes. Raises OSError where the file is damaged, cut short or a bomb."""
-        if self._process != os.getpid():  # a fork shares its parent's position in the file
-            self._reset()
         with self._lock:
+            if self._process != os.getpid():  # a fork shares its parent's position in the file
+                self._open()
             if offset < self._start:
                 self._restore(max((each for each in self._copies if each.out <= offset), key=lambda each: each.out))
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import os
 import stat
 import zipfile
@@ -14,6 +13,9 @@ from bbilang.grammar.files import opened, short
 from bbilang.runtime.data.archives.members import MOST_RATIO, RATIO_FROM, Members
 from bbilang.runtime.data.listing import Listing
 from bbilang.runtime.errors import error
+from bbilang.runtime.inputs.images import SUFFIXES
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others unpack in one piece, whatever is asked for
 
 
 def list_zip(path: Path) -> Listing:
@@ -37,6 +39,8 @@ def list_zip(path: Path) -> Listing:
         if info.file_size > RATIO_FROM and info.file_size > MOST_RATIO * max(info.compress_size, 1):
             members.refuse(f"holds {short(info.filename)}, which unpacks to {info.file_size >> 20:,} MB from "
                            f"{info.compress_size >> 10:,} kB: a bomb")  # fmt: skip
+        if info.compress_type not in METHODS and info.filename.lower().endswith(SUFFIXES):
+            members.refuse(f"holds {short(info.filename)}, which is neither stored nor deflated", "pack it with `zip`")
         members.add(info.filename, info.file_size, info.header_offset)
     _apart(infos, members)
     return members.listing("zip")
@@ -71,7 +75,7 @@ class ZipSource:
             archive, infos = self._archive()
             with archive.open(infos[offset]) as file:
                 data = file.read(size + 1)
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, KeyError, EOFError) as failure:
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as failure:
             raise OSError(0, "it is damaged in the archive") from failure
         except (NotImplementedError, RuntimeError) as failure:
             raise OSError(0, f"it is packed in a way that cannot be read: {failure}") from failure
