@@ -84,7 +84,9 @@ class Dataset:
         return Columns(known, self._sizes)
 
     def _sizes(self) -> np.ndarray:
-        return np.array([self._shared.facts.size(int(row)) for row in self.rows], np.float64).reshape(-1, 2).T
+        sizes = np.array([self._shared.facts.size(int(row)) for row in self.rows], np.float64).reshape(-1, 2).T
+        self.keep()
+        return sizes
 
     @property
     def files(self) -> np.ndarray:
@@ -140,7 +142,8 @@ class Dataset:
         self._shared.facts.remember(store)
 
     def keep(self) -> None:
-        """Write digests, sizes and fingerprints that are new into the cache of `remember`."""
+        """Write digests, sizes and fingerprints that are new into the cache of `remember`; what asks for those of all
+        examples (a condition on sizes, duplicates) does it itself."""
         self._shared.facts.keep()
 
     def stamp(self, i: int) -> tuple[str, int, int] | None:

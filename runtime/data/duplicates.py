@@ -79,6 +79,7 @@ def digests(dataset: Dataset) -> Iterator[str]:
             yield dataset.digest(number)
         except Unreadable:
             yield f"unreadable {id(dataset)} {number}"
+    dataset.keep()
 
 
 def marks(dataset: Dataset) -> Iterator[Fingerprint | None]:
@@ -88,3 +89,4 @@ def marks(dataset: Dataset) -> Iterator[Fingerprint | None]:
             yield dataset.fingerprint(number)
         except Unreadable:
             yield None
+    dataset.keep()

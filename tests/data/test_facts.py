@@ -12,6 +12,7 @@ from drawn import encoded, tar, write
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.data import facts
 from bbilang.runtime.data.dataset import open_dataset
+from bbilang.runtime.data.duplicates import exact_leaders, near_leaders
 from bbilang.runtime.data.source import ArchiveSource, FileSource
 
 OLD = 1_600_000_000_000_000_000
@@ -60,6 +61,15 @@ def test_a_second_question_opens_no_file(folder, cache, monkeypatch):
     )
 
 
+def test_questions_about_all_examples_keep_what_they_found(folder, cache, monkeypatch):
+    first = open_dataset(str(folder), store=cache)
+    wide = ("compare", ">", ("column", "width"), ("constant", 3))
+    expected = len(first.filter(wide).dataset), near_leaders(first).tolist(), exact_leaders(first).tolist()
+    no_reading(monkeypatch)
+    again = open_dataset(str(folder), store=cache)
+    assert (len(again.filter(wide).dataset), near_leaders(again).tolist(), exact_leaders(again).tolist()) == expected
+
+
 def test_archives_too(folder, cache, monkeypatch, tmp_path):
     path = tar(tmp_path / "a.tar", {path.name: path.read_bytes() for path in folder.iterdir()})
     os.utime(path, ns=(OLD, OLD))
@@ -92,7 +102,8 @@ def test_files_just_written_or_changed_meanwhile_are_not_kept(folder, cache):
     (folder / "03.png").write_bytes(encoded(50))  # in the last two seconds
     data = open_dataset(str(folder))
     data.remember(cache)
-    asked(data)
+    for row in range(20):
+        data.digest(row)
     (folder / "12.png").write_bytes(b"x" + encoded(12)[1:])  # after it was listed
     os.utime(folder / "12.png", ns=(OLD + 5, OLD + 5))
     data.keep()

@@ -211,3 +211,22 @@ def test_values_of_parquet_become_plain():
     assert rows_module._cell(decimal.Decimal("1.5")) == 1.5
     assert rows_module._cell(datetime.date(2026, 1, 2)) == "2026-01-02"
     assert rows_module._is_bytes("large_binary") and not rows_module._is_bytes("string")
+
+
+TOKENS = ["file", "label", "a.png", "sub/c.png", *',;/~{}[]"|12.', "\t", "\n", "\r\n", "é", "\ufeff", "\0", "\u2028",
+          "..", '{"file": "a.png"}\n', '{"file": 3}\n', "1e999", "a.png,1\n"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_any_bytes_are_a_table_or_refused(folder, name):
+    random = np.random.default_rng(0)
+    codes = set()
+    for number in range(400):
+        words = "".join(TOKENS[k] for k in random.integers(0, len(TOKENS), random.integers(0, 14)))
+        head = "file,label\n" if number % 2 and name == "t.csv" else ""
+        (folder / name).write_bytes((head + words).encode(["utf-8", "utf-16", "latin-1"][number % 3], "replace"))
+        try:
+            codes.add("read" if len(open_dataset(name, folder)) else "empty")
+        except BbiError as failure:
+            codes.add(failure.diagnostics[0].code)
+    assert codes >= {"read", "E453"} and codes <= {"read", "E451", "E453", "E454", "E455"}
