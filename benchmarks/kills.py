@@ -44,11 +44,11 @@ def main(points: int, seed: int) -> dict[str, Any]:
     left, equal = [], 0
     with tempfile.TemporaryDirectory() as folder:
         pictures = Pictures(PICTURES)
-        expected = digest(scan(pictures, TwoLayers(), Cache(Path(folder) / "whole")))
+        expected = digest(scan(pictures, TwoLayers(), Cache(Path(folder) / "whole"), batch=16))
         for point in range(points):
             cache = Path(folder) / f"cache{point}"
             _killed(pictures, cache, draw.randrange(1, BATCHES), draw.uniform(0, 0.003))
-            again = scan(pictures, TwoLayers(), Cache(cache))
+            again = scan(pictures, TwoLayers(), Cache(cache), batch=16)
             left.append(again.recalled)
             equal += digest(again) == expected
     return {"points": points, "equal": equal, "shards left by a killed scan": sorted(left)}
@@ -68,7 +68,7 @@ def _killed(pictures: Any, cache: Path, batches: int, more: float) -> None:
     child = os.fork()
     if child == 0:
         try:
-            scan(pictures, TwoLayers(), Cache(cache), listener=listen)
+            scan(pictures, TwoLayers(), Cache(cache), batch=16, listener=listen)
         finally:
             os._exit(0)
     os.waitpid(child, 0)

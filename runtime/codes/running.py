@@ -106,6 +106,23 @@ RUNNING: Final[dict[str, Code]] = {
         '>>> bbilang.run("a.channel | attribute(output[1]) | trust(deletion) | present(bars)", model=unique)',
         needs="a module that refuses to be copied",
     ),
+    "E517": Code(
+        "workers that cannot be had",
+        "Workers are processes that get the network and the names of the pictures, and write what they compute to the "
+        "cache. A network whose classes are defined in a notebook cannot be sent to them, a cluster has an address, "
+        "and all of its machines share the folder of the cache.",
+        "$ bbi run page.bbi --ray nowhere:6379",
+        "$ bbi run page.bbi --ray auto",
+        needs="a cluster",
+    ),
+    "E518": Code(
+        "a unit of work that ends its workers",
+        "A worker that ends, for whatever reason, costs the unit that it was at, and another one takes it. After three "
+        "of them the unit itself is the reason.",
+        "$ bbi run page.bbi --workers 64",
+        "$ bbi run page.bbi --workers 2",
+        needs="more memory than the machine has",
+    ),
     "E520": Code(
         "a network that gives another result each time",
         "The same picture gave different scores in two runs, though every source of randomness was seeded: the network "

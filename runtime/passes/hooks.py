@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -113,10 +114,26 @@ def check_gradients(layer: str, values: Tensor, rule: object = None) -> None:
     check_finite(layer, values, what, help)
 
 
+_counted: ContextVar[bool] = ContextVar("values that are not finite are counted by who asks for them", default=False)
+
+
+@contextmanager
+def nonfinite_allowed() -> Iterator[None]:
+    """Inside, values that are not finite are no error: a scan leaves out the examples that have some, and counts
+    them."""
+    token = _counted.set(True)
+    try:
+        yield
+    finally:
+        _counted.reset(token)
+
+
 def check_finite(layer: str, values: Tensor, what: str = "activations", help: str = "") -> None:
     """Raise BbiError E503 for values that are not finite. ``what`` the values are, and ``help`` where the cause is not
     the input or the weights."""
-    if not values.is_floating_point() or bool(torch.isfinite(values.sum())):  # the sum is one pass, and no copy
+    if (
+        _counted.get() or not values.is_floating_point() or bool(torch.isfinite(values.sum()))
+    ):  # the sum is one pass, and no copy
         return
     if not bool(torch.isfinite(values).all()):
         axis = "input" if what == "activations" else "target"

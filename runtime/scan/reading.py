@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from PIL.Image import Image
 
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.scan.work import Examples
+from bbilang.runtime.workers.processes import usable_processors
 
 MOST_THREADS = 8
 Prepare = Callable[[Image], np.ndarray]
@@ -21,11 +21,6 @@ Prepare = Callable[[Image], np.ndarray]
 def threads() -> int:
     """Return how many threads read and decode: the processors that this process may use, within reason."""
     return min(MOST_THREADS, usable_processors())
-
-
-def usable_processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ready(dataset: Examples, prepare: Prepare, number: int) -> np.ndarray | Unreadable:
@@ -42,11 +37,11 @@ class Ahead:
     """Examples ready for the network, each an array or the reason why there is none. At most ``most`` are decoded and
     not yet taken."""
 
-    def __init__(self, dataset: Examples, prepare: Prepare, numbers: Iterable[int], most: int):
+    def __init__(self, dataset: Examples, prepare: Prepare, numbers: Iterable[int], most: int, decoders: int):
         self._dataset, self._prepare = dataset, prepare
         self._numbers, self._most = iter(numbers), most
         self._waiting: deque[Future[np.ndarray | Unreadable]] = deque()
-        self._pool = ThreadPoolExecutor(threads(), "decode")
+        self._pool = ThreadPoolExecutor(decoders, "decode")
 
     def __enter__(self) -> Ahead:
         return self

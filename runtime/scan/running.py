@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
+from bbilang.runtime.scan import room, shards
 from bbilang.runtime.scan.reading import Ahead, threads
-from bbilang.runtime.scan.shards import Arrays
+from bbilang.runtime.scan.shards import Arrays, Head
 from bbilang.runtime.scan.work import Examples, ShardWork
 
 
@@ -24,6 +26,9 @@ class Unit:
     shard: int
     examples: range
     wanted: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"shard {self.shard} (examples {self.examples.start} to {self.examples.stop - 1})"
 
 
 @dataclass
@@ -43,8 +48,9 @@ FirstResult = Callable[[Mapping[str, Arrays], int], None]  # with the results of
 class Runner:
     """Runs units one after another, reading ahead over their ends."""
 
-    def __init__(self, dataset: Examples, work: ShardWork, batch: int):
+    def __init__(self, dataset: Examples, work: ShardWork, batch: int, decoders: int | None = None):
         self.dataset, self.work, self.batch = dataset, work, batch
+        self._decoders = decoders or threads()
         self._like: np.ndarray | None = None
 
     def run(
@@ -52,12 +58,13 @@ class Runner:
     ) -> Iterator[Computed]:
         """Compute each unit. ``first`` is called with the first results of a batch, before anything is given."""
         numbers = (number for unit in units for number in unit.examples)
-        with Ahead(self.dataset, self.work.prepare, numbers, 2 * self.batch + threads()) as ahead:
+        most = 2 * self.batch + self._decoders
+        with Ahead(self.dataset, self.work.prepare, numbers, most, self._decoders) as ahead:
             for unit in units:
                 computed = Computed(unit)
                 pieces: list[Mapping[str, Arrays]] = []
                 for images in self._batches(unit, computed, ahead, progressed):
-                    results = self._compute(images, tuple(unit.wanted))
+                    results = self.compute(images, tuple(unit.wanted))
                     if first is not None:
                         first(results, len(images))
                         first = None
@@ -94,17 +101,31 @@ class Runner:
             raise error("E418", f"{message}{self._like.shape}", "a scan takes examples of one shape")
         return image
 
-    def _compute(self, images: list[np.ndarray], wanted: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+    def compute(self, images: list[np.ndarray], wanted: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
         """Run one batch, filled up to its size."""
         import torch
+
+        from bbilang.runtime.passes.hooks import nonfinite_allowed
 
         # Torch's own memory begins at a multiple of 64 bytes, as MKL asks for if results are to be equal to the bit.
         stacked = torch.from_numpy(images[0]).new_zeros((self.batch, *images[0].shape))
         np.stack(images, out=stacked.numpy()[: len(images)])
-        results = self.work.batch(stacked, wanted)
+        with nonfinite_allowed():
+            results = self.work.batch(stacked, wanted)
         return {
             part: {name: np.asarray(value)[: len(images)] for name, value in results[part].items()} for part in wanted
         }
+
+
+def store(cache: Cache, dataset: Examples, computed: Computed) -> dict[str, Head]:
+    """Write the parts of one shard. Raises BbiError E448 where the cache takes no more."""
+    heads = {}
+    for part, key in computed.unit.wanted.items():
+        head = shards.put(cache, key, computed.rows, computed.unreadable, computed.parts[part])
+        if head is None:
+            raise room.full(cache, dataset.name)
+        heads[part] = head
+    return heads
 
 
 def _joined(pieces: Sequence[Arrays]) -> dict[str, np.ndarray]:

@@ -4,8 +4,10 @@ was finished stays, whatever ends the scan."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import numpy as np
 
@@ -18,10 +20,12 @@ from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.scan import batch_size, room, shards
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.reading import ready
-from bbilang.runtime.scan.running import Computed, Runner, Unit
+from bbilang.runtime.scan.remote import Ready, ShardTask
+from bbilang.runtime.scan.running import FirstResult, Runner, Unit, store
 from bbilang.runtime.scan.scanned import Scanned
 from bbilang.runtime.scan.shards import Arrays, Head
 from bbilang.runtime.scan.work import Examples, Identity, ShardWork
+from bbilang.runtime.workers.task import Pool
 
 NO_LIMIT = 1 << 62
 
@@ -33,9 +37,12 @@ def scan(
     *,
     batch: int | None = None,
     listener: RunListener | None = None,
+    pool: Pool | None = None,
+    recipe: Callable[[], ShardWork] | None = None,
 ) -> Scanned:
     """Scan a dataset, reusing the shards of the cache. ``batch``: examples of a batch; by default the fastest, see
-    `batch_size`. Without a ``cache`` a temporary folder holds the shards as long as the result lives.
+    `batch_size`. Without a ``cache`` a temporary folder holds the shards as long as the result lives. ``pool``: workers
+    that compute shards, for which ``recipe`` makes the work there; by default the work itself is sent.
 
     Raises BbiError E418 for examples of several shapes, E448 where the results do not fit, E452 where no example can be
     read, and what the work raises.
@@ -50,7 +57,9 @@ def scan(
         if size is None:
             size = batch_size.choose(cache, work, _some(dataset, work), tuple(work.parts))
         heads = layout.recall(size)
-        fresh = _complete(layout, work, size, heads, listener)
+        here = _Here(layout, work, size)
+        computer = here if pool is None else _Elsewhere(layout, work, size, pool, recipe or Ready(work))
+        fresh = _complete(layout, size, heads, listener, computer)
     return _scanned(layout, size, heads, fresh, temporary)
 
 
@@ -100,7 +109,56 @@ class Layout:
         return units
 
 
-def _complete(layout: Layout, work: ShardWork, batch: int, heads: Heads, listener: RunListener | None) -> int:
+class _Computer(Protocol):
+    """Computes and stores units."""
+
+    def run(
+        self, units: Sequence[Unit], progressed: Callable[[int], None], fits: FirstResult
+    ) -> Iterator[tuple[Unit, Mapping[str, Head]]]:
+        """Yield each unit with what was stored of it. ``fits`` is called with the first results, before any."""
+
+
+@dataclass
+class _Here:
+    """In this process."""
+
+    layout: Layout
+    work: ShardWork
+    batch: int
+
+    def run(
+        self, units: Sequence[Unit], progressed: Callable[[int], None], fits: FirstResult
+    ) -> Iterator[tuple[Unit, Mapping[str, Head]]]:
+        for computed in Runner(self.layout.dataset, self.work, self.batch).run(units, progressed, fits):
+            yield computed.unit, store(self.layout.cache, self.layout.dataset, computed)
+
+
+@dataclass
+class _Elsewhere(_Here):
+    """In workers, which write to the same cache."""
+
+    pool: Pool
+    recipe: Callable[[], ShardWork]
+
+    def run(
+        self, units: Sequence[Unit], progressed: Callable[[int], None], fits: FirstResult
+    ) -> Iterator[tuple[Unit, Mapping[str, Head]]]:
+        cache, dataset = self.layout.cache, self.layout.dataset
+        images = _some(dataset, self.work)[: self.batch]
+        fits(Runner(dataset, self.work, self.batch).compute(images, tuple(self.work.parts)), len(images))
+        task = ShardTask(dataset, self.recipe, self.batch, cache.folder, cache.limit)
+        for unit, _ in self.pool.run(task, units):
+            stored = {part: shards.get(cache, key) for part, key in unit.wanted.items()}
+            if None in stored.values():
+                message = (
+                    f"a worker wrote {unit} of `{dataset.name}`, and {cache.folder} of this machine does not have it"
+                )
+                raise error("E517", message, "BBI_CACHE_DIR names a folder that all machines share")
+            progressed(len(unit.examples))
+            yield unit, {part: head for part, head in stored.items() if head is not None}
+
+
+def _complete(layout: Layout, batch: int, heads: Heads, listener: RunListener | None, computer: _Computer) -> int:
     """Compute and store what is missing, and return the number of shards."""
     fresh: set[int] = set()
     for _ in range(2):  # once more where a picture was readable in one scan and not in another
@@ -108,23 +166,11 @@ def _complete(layout: Layout, work: ShardWork, batch: int, heads: Heads, listene
         if not units:
             break
         progress = _Progress(layout.dataset, units, listener)
-        runner = Runner(layout.dataset, work, batch)
-        for computed in runner.run(units, progress.add, _Room(layout, heads, units)):
-            for part, head in store(layout.cache, layout.dataset, computed).items():
-                heads[part][computed.unit.shard] = head
-            fresh.add(computed.unit.shard)
+        for unit, stored in computer.run(units, progress.add, _Room(layout, heads, units)):
+            for part, head in stored.items():
+                heads[part][unit.shard] = head
+            fresh.add(unit.shard)
     return len(fresh)
-
-
-def store(cache: Cache, dataset: Examples, computed: Computed) -> dict[str, Head]:
-    """Write the parts of one shard. Raises BbiError E448 where the cache takes no more."""
-    heads = {}
-    for part, key in computed.unit.wanted.items():
-        head = shards.put(cache, key, computed.rows, computed.unreadable, computed.parts[part])
-        if head is None:
-            raise room.full(cache, dataset.name)
-        heads[part] = head
-    return heads
 
 
 class _Room:

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_scan import Pictures, TwoLayers
+from tiny_scan import Pictures, TwoLayers, arrays, equal
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
@@ -35,14 +35,6 @@ def twin(activation):
         "argmin": activation.argmin(-1), "mean": activation.mean(-1), "norm": np.sqrt((activation**2).sum(-1)),
         "above": (activation > 0).mean(-1),
     }  # fmt: skip
-
-
-def arrays(scanned):
-    return {(part, name): scanned.array(part, name) for part in scanned.parts for name in scanned.names(part)}
-
-
-def equal(one, other):
-    return list(one) == list(other) and all(one[key].tobytes() == other[key].tobytes() for key in one)
 
 
 def code_of(raised):

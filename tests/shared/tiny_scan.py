@@ -91,3 +91,13 @@ class TwoLayers:
                 low[images.flatten(1).amax(1) == 0, 0, 0, 0] = self.spoil
             layers = {"low": low, "high": self.high(low)}
         return {layer: summary(layers[layer]) for layer in wanted}
+
+
+def arrays(scanned):
+    """Return (part, name) -> array."""
+    return {(part, name): scanned.array(part, name) for part in scanned.parts for name in scanned.names(part)}
+
+
+def equal(one, other):
+    """Return whether these arrays are equal to the bit, and in the same order."""
+    return list(one) == list(other) and all(one[key].tobytes() == other[key].tobytes() for key in one)

@@ -1,0 +1,102 @@
+"""Workers as actors of a Ray cluster (the extra `ray`)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bbilang.runtime.errors import error
+from bbilang.runtime.workers.task import MOST_DEATHS, Desk, Failure, R, Task, U, deadly, pickled
+
+
+class Cluster:
+    """Actors on the cluster at an ``address``: "auto" for the one that this machine is part of, "local" for a new one
+    here. ``count``: of actors; by default one for each GPU, else for each processor.
+
+    Results go through files: the cache's folder and the pictures are on a file system that all machines share.
+    """
+
+    def __init__(self, address: str, count: int | None = None):
+        self.address, self.count = address, count
+
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
+        """See `Pool`."""
+        ray = _ray()
+        pickled(task)
+        started = not ray.is_initialized()
+        if started:
+            try:
+                ray.init(address=self.address, log_to_driver=False, include_dashboard=_dashboard(self.address))
+            except (ConnectionError, ValueError, RuntimeError) as failure:
+                message = f"there is no Ray cluster at {self.address}: {failure}"
+                raise error(
+                    "E517", message, "`ray start --head` starts one; `--ray local` one of this machine"
+                ) from failure
+        actors = _Actors(ray, task, self.count, len(units))
+        try:
+            yield from actors.run(units)
+        finally:
+            actors.stop()
+            if started:
+                ray.shutdown()
+
+
+class _Actors:
+    """One task on its actors, each with one unit at a time."""
+
+    def __init__(self, ray: Any, task: Task[Any, Any], count: int | None, most: int):
+        self.ray = ray
+        resources = ray.cluster_resources()
+        processors, graphics = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+        self.count = max(1, min(count or graphics or processors, most))
+        each = {"num_cpus": max(1, processors // self.count)} if count else {"num_cpus": 1}
+        each |= {"num_gpus": 1} if graphics >= self.count else {}
+        self._make = ray.remote(**each)(Desk)
+        self._task = ray.put(task)
+        self._all: list[Any] = []
+
+    def _actor(self) -> Any:
+        actor = self._make.remote(self._task)
+        self._all.append(actor)
+        return actor
+
+    def run(self, units: Sequence[U]) -> Iterator[tuple[U, Any]]:
+        waiting = deque((unit, 0) for unit in units)
+        free = [self._actor() for _ in range(self.count)]
+        running: dict[Any, tuple[Any, U, int]] = {}
+        while waiting or running:
+            while waiting and free:
+                actor, (unit, deaths) = free.pop(), waiting.popleft()
+                running[actor.outcome.remote(unit)] = (actor, unit, deaths)
+            (ready,), _ = self.ray.wait(list(running), num_returns=1)
+            actor, unit, deaths = running.pop(ready)
+            try:
+                result = self.ray.get(ready)
+            except self.ray.exceptions.RayError as failure:  # the actor, its machine or its result is gone
+                if deaths + 1 >= MOST_DEATHS:
+                    raise deadly(unit, str(failure).splitlines()[0]) from failure
+                waiting.append((unit, deaths + 1))
+                self._all.remove(actor)
+                free.append(self._actor())
+                continue
+            free.append(actor)
+            if isinstance(result, Failure):
+                result.raise_here()
+            yield unit, result
+
+    def stop(self) -> None:
+        for actor in self._all:
+            self.ray.kill(actor)
+
+
+def _dashboard(address: str) -> bool | None:
+    return False if address == "local" else None
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as failure:
+        raise error("E903", "`--ray` needs the package ray", "`pip install 'bbilang[ray]'`") from failure
+    return ray

@@ -1,0 +1,144 @@
+"""Workers as processes of this machine.
+
+Each is a new Python, not a fork, so that locks and threads of this process do not matter; a thread here talks to it
+through its standard input and output.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bbilang.runtime.errors import error
+from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, U, deadly, pickled
+
+
+class Processes:
+    """``count`` processes with so many ``threads`` each; by default they share the processors."""
+
+    def __init__(self, count: int, threads: int | None = None):
+        if count < 1:
+            raise error("E440", f"`--workers` is a number from 1, not {count}")
+        self.count = count
+        self.threads = threads or max(1, usable_processors() // count)
+
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
+        """See `Pool`."""
+        run = _Run(pickled(task), units, self.threads)
+        run.start(min(self.count, len(units)))
+        try:
+            for _ in units:
+                unit, result = run.finished.get()
+                if isinstance(result, Failure):
+                    result.raise_here()
+                if isinstance(result, BaseException):
+                    raise result
+                yield unit, result
+        finally:
+            run.stop()
+
+
+class _Run:
+    """One task on its processes."""
+
+    def __init__(self, task: bytes, units: Sequence[Any], threads: int):
+        self.finished: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()  # with the deaths at the unit
+        for unit in units:
+            self._waiting.put((unit, 0))
+        self._task, self._threads = task, threads
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock, self._ended = threading.Lock(), False
+        self._talkers: list[threading.Thread] = []
+
+    def start(self, count: int) -> None:
+        self._talkers = [threading.Thread(target=self._talk, name="worker", daemon=True) for _ in range(count)]
+        for talker in self._talkers:
+            talker.start()
+
+    def stop(self) -> None:
+        """End all processes, also those that compute."""
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.kill()
+        for _ in self._talkers:
+            self._waiting.put(None)
+        for talker in self._talkers:
+            talker.join()
+
+    def _talk(self) -> None:
+        """Give units to one process, and to another when it ends."""
+        process: subprocess.Popen[bytes] | None = None
+        try:
+            while (item := self._waiting.get()) is not None:
+                unit, deaths = item
+                try:
+                    process = process or self._process()
+                    if process is None:  # `stop` was called
+                        return
+                    self.finished.put((unit, _asked(process, unit)))
+                except (EOFError, OSError, pickle.UnpicklingError):
+                    code = self._ended_process(process)
+                    process = None
+                    if deaths + 1 >= MOST_DEATHS:
+                        self.finished.put((unit, deadly(unit, f"it ended with {code}")))
+                    else:
+                        self._waiting.put((unit, deaths + 1))
+        except Exception as failure:  # raised in the thread that waits
+            self.finished.put((None, failure))
+        finally:
+            if process is not None:
+                self._ended_process(process)
+
+    def _process(self) -> subprocess.Popen[bytes] | None:
+        number = str(self._threads)
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": number, "OPENBLAS_NUM_THREADS": number}
+        with self._lock:
+            if self._ended:
+                return None
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bbilang.runtime.workers.worker"], env=environment,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+            self._processes.add(process)
+        assert process.stdin is not None
+        process.stdin.write(self._task)
+        process.stdin.flush()
+        return process
+
+    def _ended_process(self, process: subprocess.Popen[bytes] | None) -> str:
+        """Make sure that a process has ended; return how."""
+        if process is None:
+            return "no process"
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:  # what was not sent yet
+                pass
+        process.kill()
+        code = process.wait()
+        with self._lock:
+            self._processes.discard(process)
+        return f"signal {-code}" if code < 0 else f"code {code}"
+
+
+def _asked(process: subprocess.Popen[bytes], unit: object) -> object:
+    """Return the outcome of a unit. Raises EOFError or OSError where the process ended."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(pickle.dumps(unit))
+    process.stdin.flush()
+    return pickle.load(process.stdout)
+
+
+def usable_processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

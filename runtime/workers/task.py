@@ -1,0 +1,84 @@
+"""What workers do: a task that is sent to each once, and units of it."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.frozen import frozen
+from bbilang.runtime.errors import error
+
+U = TypeVar("U")
+R = TypeVar("R")
+U_contra = TypeVar("U_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
+MOST_DEATHS = 3  # of workers at the same unit
+
+
+class Task(Protocol[U_contra, R_co]):
+    """Work that is sent to each worker, pickled between processes of the same user."""
+
+    def start(self) -> Callable[[U_contra], R_co]:
+        """Load what every unit needs, in a worker, and return what computes a unit."""
+
+
+class Pool(Protocol):
+    """Workers that compute units."""
+
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
+        """Yield each unit with its result, in the order in which they are finished. A unit whose worker ends is given
+        to another one. Raises what the task raises, and BbiError E517, E518."""
+
+
+@frozen
+class Failure:
+    """An error of a worker: diagnostics, or a traceback."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    words: str
+
+    @classmethod
+    def of(cls, failure: BaseException) -> Failure:
+        own = failure.diagnostics if isinstance(failure, BbiError) else ()
+        return cls(own, "".join(traceback.format_exception(failure)))
+
+    def raise_here(self) -> None:
+        """Raise the error in the driver."""
+        if self.diagnostics:
+            raise BbiError(self.diagnostics)
+        raise RuntimeError(f"a worker failed:\n{self.words}")
+
+
+class Desk(Generic[U, R]):
+    """Computes the units of a task in a worker; the task starts with the first of them."""
+
+    def __init__(self, task: Task[U, R]):
+        self._task = task
+        self._compute: Callable[[U], R] | None = None
+
+    def outcome(self, unit: U) -> R | Failure:
+        """Return the result of a unit, or its error."""
+        try:
+            if self._compute is None:
+                self._compute = self._task.start()
+            return self._compute(unit)
+        except Exception as failure:
+            return Failure.of(failure)
+
+
+def pickled(task: object) -> bytes:
+    """Pickle a task for a worker. Raises BbiError E517 for what cannot be pickled."""
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as failure:
+        message = f"the work cannot be sent to a worker: {failure}"
+        raise error("E517", message, "define the network's classes in a file, or leave out `--workers`") from failure
+
+
+def deadly(unit: object, words: str) -> BbiError:
+    """Make the error of a unit that ended its worker again and again."""
+    message = f"{unit} ended its worker {MOST_DEATHS} times{': ' if words else ''}{words}"
+    return error("E518", message, "memory is the usual reason: take fewer workers, or a smaller batch")
