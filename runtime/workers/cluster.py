@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bbilang.runtime.errors import error
 from bbilang.runtime.workers.task import MOST_DEATHS, Desk, Failure, R, Task, U, deadly, pickled
+
+PATIENCE = 10.0  # seconds for a machine to answer
 
 
 class Cluster:
@@ -27,8 +30,9 @@ class Cluster:
         started = not ray.is_initialized()
         if started:
             try:
+                _reached(self.address)
                 ray.init(address=self.address, log_to_driver=False, include_dashboard=_dashboard(self.address))
-            except (ConnectionError, ValueError, RuntimeError) as failure:
+            except (OSError, ValueError, RuntimeError) as failure:
                 message = f"there is no Ray cluster at {self.address}: {failure}"
                 raise error(
                     "E517", message, "`ray start --head` starts one; `--ray local` one of this machine"
@@ -88,6 +92,13 @@ class _Actors:
     def stop(self) -> None:
         for actor in self._all:
             self.ray.kill(actor)
+
+
+def _reached(address: str) -> None:
+    """Raise OSError where nothing listens at "host:port": Ray itself tries for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), PATIENCE).close()
 
 
 def _dashboard(address: str) -> bool | None:
