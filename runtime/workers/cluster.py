@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Generic, Protocol
 
 from bbilang.runtime.errors import error
 from bbilang.runtime.workers.task import MOST_DEATHS, Desk, Failure, R, Task, U, deadly, pickled
@@ -46,10 +47,20 @@ class Cluster:
                 ray.shutdown()
 
 
-class _Actors:
+class _Outcome(Protocol):
+    def remote(self, unit: object, /) -> object: ...
+
+
+class _Actor(Protocol):
+    """A `Desk` in another process."""
+
+    outcome: _Outcome
+
+
+class _Actors(Generic[U, R]):
     """One task on its actors, each with one unit at a time."""
 
-    def __init__(self, ray: Any, task: Task[Any, Any], count: int | None, most: int):
+    def __init__(self, ray: ModuleType, task: Task[U, R], count: int | None, most: int):
         self.ray = ray
         resources = ray.cluster_resources()
         processors, graphics = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
@@ -58,17 +69,17 @@ class _Actors:
         each |= {"num_gpus": 1} if graphics >= self.count else {}
         self._make = ray.remote(**each)(Desk)
         self._task = ray.put(task)
-        self._all: list[Any] = []
+        self._all: list[_Actor] = []
 
-    def _actor(self) -> Any:
-        actor = self._make.remote(self._task)
+    def _actor(self) -> _Actor:
+        actor: _Actor = self._make.remote(self._task)
         self._all.append(actor)
         return actor
 
-    def run(self, units: Sequence[U]) -> Iterator[tuple[U, Any]]:
+    def run(self, units: Sequence[U]) -> Iterator[tuple[U, R]]:
         waiting = deque((unit, 0) for unit in units)
         free = [self._actor() for _ in range(self.count)]
-        running: dict[Any, tuple[Any, U, int]] = {}
+        running: dict[object, tuple[_Actor, U, int]] = {}
         while waiting or running:
             while waiting and free:
                 actor, (unit, deaths) = free.pop(), waiting.popleft()
@@ -105,7 +116,7 @@ def _dashboard(address: str) -> bool | None:
     return False if address == "local" else None
 
 
-def _ray() -> Any:
+def _ray() -> ModuleType:
     try:
         import ray
     except ImportError as failure:

@@ -47,7 +47,7 @@ class Processes:
 class _Run:
     """One task on its processes."""
 
-    def __init__(self, task: bytes, units: Sequence[Any], threads: int):
+    def __init__(self, task: bytes, units: Sequence[object], threads: int):
         self.finished: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._waiting: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()  # with the deaths at the unit
         for unit in units:
