@@ -101,17 +101,17 @@ class OverlapSearch:
         known (segment,): which segments were labelled in this picture at all; it counts for those only."""
         which = np.ones(len(segments), bool) if known is None else np.asarray(known, bool)
         rows, columns = segments.shape[1:]
-        labels = segments.reshape(len(segments), -1).astype(np.float32)
-        areas = labels.sum(1).astype(np.int64)
+        there = np.flatnonzero(which & segments.any((1, 2)))
+        labels = segments[there].reshape(len(there), rows * columns).astype(np.float32)
+        self._labelled[:, there] += labels.sum(1).astype(np.int64)
         step = max(1, BLOCK // (rows * columns))
         for start in range(0, len(maps), step):
-            part = slice(start, start + step)
+            part = np.arange(start, min(start + step, len(maps)))
             active = upsample(maps[part], rows, columns) > self.thresholds.values[part, None, None]
             flat = active.reshape(len(active), -1).astype(np.float32)
-            self._both[part] += np.where(which, (flat @ labels.T).astype(np.int64), 0)
+            self._both[np.ix_(part, there)] += (flat @ labels.T).astype(np.int64)
             self._active[part] += np.where(which, flat.sum(1).astype(np.int64)[:, None], 0)
-            self._labelled[part] += np.where(which, areas, 0)
-        self._pictures += which & (areas > 0)
+        self._pictures[there] += 1
 
     def result(self) -> Overlaps:
         """Return the overlaps so far."""
