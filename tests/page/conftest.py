@@ -32,11 +32,13 @@ def show(chromium, written) -> Iterator[Callable[..., object]]:
     contexts, troubles = [], []
     ours = "GPU stall due to ReadPixels"  # Chromium's word on a test that takes a picture of a WebGL canvas
 
-    def open_page(view: Callable[[], View], hash: str = "", width: int = 1280, **options: object):
+    def open_page(view: Callable[[], View], hash: str = "", width: int = 1280, script: str = "", **options: object):
         context = chromium.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(4000)
+        if script:  # runs before the page's own
+            page.add_init_script(script)
         address = written(view).as_uri()
         page.on("console", lambda message: ours in message.text or troubles.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))

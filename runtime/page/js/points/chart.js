@@ -41,11 +41,12 @@ class PointChart {
 
   // ---- painting
 
-  // WebGL2 where there is one. A context that is lost (many pages, a driver that restarts) is painted without until it
+  // WebGL2 where a graphics processor draws. A context that is lost (many pages, a driver that restarts) is painted without until it
   // is back.
   begin() {
     const own = this.canvas, { places } = this.set, plain = () => new RasterPainter(make("canvas"), places);
     this.show(WebglPainter.on(own, places) ?? plain());
+    if (this.kind === "canvas") return;
     own.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.show(plain()); });
     own.addEventListener("webglcontextrestored", () => this.show(WebglPainter.on(own, places) ?? plain()));
   }
@@ -69,7 +70,7 @@ class PointChart {
   recolour() {
     this.shades ??= this.colour ? this.colour.shades() : new Uint8Array(this.set.count);
     this.palette = paletteOf(this.colour, this.set.header.colours, this.dark ? "dark" : "light");
-    this.painter.shades(this.shades, this.palette);
+    this.painter.shades(this.shades, this.palette, GROUNDS[this.dark ? "dark" : "light"]);
     this.painter.flags(this.set.flags);
     this.tools.legend();
     this.draw();
@@ -197,7 +198,7 @@ class PointChart {
     const [wide, high] = this.extent, whole = make("canvas", { width: Math.round(wide * scale), height: Math.round(high * scale) });
     const inner = make("canvas", { width: Math.round(this.inner.wide * scale), height: Math.round(this.inner.high * scale) });
     const painter = new RasterPainter(inner, this.set.places), pen = whole.getContext("2d");
-    painter.shades(this.shades, paletteOf(this.colour, this.set.header.colours, "light"));
+    painter.shades(this.shades, paletteOf(this.colour, this.set.header.colours, "light"), GROUNDS.light);
     painter.flags(this.set.flags);
     painter.paint(this.view.frame(), this.size, this.passes);
     pen.drawImage(inner, Math.round(this.inner.left * scale), 0);

@@ -3,6 +3,7 @@
 
 const [OTHER, LEVELS, MISSING] = [10, 251, 255];
 const GREYS = { light: { plain: "#3f4650", other: "#9aa0a8", missing: "#c9cdd3" }, dark: { plain: "#c5cad2", other: "#7b828c", missing: "#4a5058" } };
+const GROUNDS = { light: "#ffffff", dark: "#15171b" }; // the paper of page.css
 const shortWords = (value) => (Number.isNaN(value) ? "" : String(Number(value.toPrecision(4))).replace("-", "\u2212"));
 const countWords = (count) => count.toLocaleString("en");
 const shareWords = (share) => (share > 0 && share < 0.0005 ? "< 0.1\u00a0%" : `${(100 * share).toFixed(share === 0 || share === 1 ? 0 : 1)}\u00a0%`);

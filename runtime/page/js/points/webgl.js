@@ -1,5 +1,7 @@
 // Points by WebGL2: places stay on the graphics processor, a frame sends a few numbers.
 
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render|software/i; // renderers that no processor of graphics helps
+
 const VERTEX = `#version 300 es
 layout(location = 0) in vec2 place;
 layout(location = 1) in uint shade;
@@ -25,10 +27,14 @@ void main() {
 }`;
 
 class WebglPainter {
-  // null where there is no WebGL2 now.
+  // null where there is no WebGL2 now, or only by software.
   static on(canvas, places) {
-    const gl = canvas.getContext("webgl2", { antialias: false, depth: false, alpha: true, premultipliedAlpha: true });
-    return gl && !gl.isContextLost() ? new WebglPainter(gl, places) : null;
+    const gl = canvas.getContext("webgl2", { antialias: false, depth: false, failIfMajorPerformanceCaveat: true });
+    if (!gl || gl.isContextLost()) return null;
+    const plain = String(gl.getParameter(gl.RENDERER)), named = /^webkit webgl$/i.test(plain) && gl.getExtension("WEBGL_debug_renderer_info");
+    if (!SOFTWARE.test(named ? gl.getParameter(named.UNMASKED_RENDERER_WEBGL) : plain)) return new WebglPainter(gl, places);
+    gl.getExtension("WEBGL_lose_context")?.loseContext(); // browsers have few of them
+    return null;
   }
 
   constructor(gl, places) {
@@ -74,6 +80,8 @@ class WebglPainter {
     this.gl.bindBuffer(this.gl.ARRAY_BUFFER, this.buffers[number]);
     this.gl.bufferSubData(this.gl.ARRAY_BUFFER, 0, array);
   }
+
+  finish() { this.gl.readPixels(0, 0, 1, 1, this.gl.RGBA, this.gl.UNSIGNED_BYTE, new Uint8Array(4)); }
 
   // frame: what PointView.frame gives; passes: [[flag, opacity], ...] in the order of drawing.
   paint({ wide, high, kx, ky, x0, y0 }, size, passes) {
