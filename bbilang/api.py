@@ -147,7 +147,7 @@ def plan(program: Program) -> Plan:
     if not isinstance(program, Program):
         givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
     require_installed(program, registry())
-    return plan_program(program)
+    return plan_program(program, registry())
 
 
 def execute(

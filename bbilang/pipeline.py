@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.plan.plan import Plan
     from bbilang.page import Page
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.data.peek import Peek
     from bbilang.runtime.events import RunListener
     from bbilang.runtime.execution.job import Job, PartialResultsListener
     from bbilang.runtime.execution.results import Results
@@ -101,7 +102,7 @@ class Pipeline:
             name = request.model
             settings = _with_input_size(settings, request.input_size)
         inputs = names_of(listed(request.input, rank_of(description)))
-        return Options(name, request.weights, inputs, settings, description, expanded, request.root, described)
+        return Options(name, request.weights, inputs, settings, description, expanded, peek_at, request.root, described)
 
     @cached_property
     def _callers_model(self) -> Adapter | None:
@@ -123,14 +124,14 @@ class Pipeline:
         request = self.request
         if not request.optimized:
             return self.plan_as_written
-        return plan_for_device(self.program, request.cache, request.device, request.force)
+        return plan_for_device(self.program, registry(), request.cache, request.device, request.force)
 
     @cached_property
     def plan_as_written(self) -> Plan:
         """Return the unoptimized plan, with one pass for every node that needs one."""
         from bbilang.compiler.plan.plan import plan
 
-        return plan(self.program)
+        return plan(self.program, registry())
 
     def explanation(self) -> Explanation:
         """Compare the two plans without running them."""
@@ -208,6 +209,13 @@ class Pipeline:
         if key is not None:
             pages.keep(cache, key, stored)
         return stored, False
+
+
+def peek_at(path: str, folder: Path, root: Path | None) -> Peek:
+    """Look at the files of a dataset, without opening one."""
+    from bbilang.runtime.data.peek import peek
+
+    return peek(path, folder, root)
 
 
 def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _load(registry: Registry, group: str, package: str) -> None:
     module = importlib.import_module(package)
     modules = [module]
     if hasattr(module, "__path__"):
-        modules += [importlib.import_module(f"{package}.{m.name}") for m in pkgutil.iter_modules(module.__path__)]
+        modules += [importlib.import_module(m.name) for m in pkgutil.walk_packages(module.__path__, f"{package}.")]
     table: dict[str, Any] = getattr(registry, group)
     for each in modules:
         for thing in getattr(each, GROUPS[group][1], ()):

@@ -171,10 +171,10 @@ class Input(Node):
 
 @frozen
 class Dataset(Node):
-    """`dataset name = "folder"`."""
+    """`dataset name = "folder"`, or a part of another one: `dataset wrong = photos | filter(predicted != label)`."""
 
     name: Name
-    path: String
+    value: Expression
 
 
 @frozen

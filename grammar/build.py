@@ -295,7 +295,13 @@ class Builder:
         return ast.Input(tuple(self.string_from(token) for token in children[1:]))
 
     def dataset(self, children: Children) -> ast.Dataset:
-        return ast.Dataset(self.new_name(children[1]), self.string_from(children[2]))
+        name, value = self.new_name(children[1]), children[2]
+        first = value.head if isinstance(value, ast.Pipe) else value
+        if not (isinstance(first, ast.String) or (isinstance(value, ast.Pipe) and isinstance(first, ast.Path))):
+            message = "a dataset is the name of its files, in quotes, or a part of another dataset"
+            help = f"as in `{FORMS['dataset']}` or `dataset few = photos | sample(500)`"
+            self.report(codes.STATEMENT_FORM, message, first.span, help)
+        return ast.Dataset(name, value)
 
     def set_arguments(self, children: Children) -> ast.Set:
         name = ast.Name(self.name_text(children[1]), span=token_span(children[1]))

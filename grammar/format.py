@@ -256,8 +256,8 @@ class Writer:
                 return f"model {', '.join(map(_model_item, items))}"
             case ast.Input(files=files):
                 return f"input {_flat_items(files)}"
-            case ast.Dataset(name=name, path=path):
-                return f"dataset {name.text} = {_flat(path, _PIPE)}"
+            case ast.Dataset(name=name, value=value):
+                return self.after(f"dataset {name.text} = ", value, indent)
             case ast.Output(path=path):
                 return f"output = {_flat(path, _PIPE)}"
             case ast.Use(path=path):

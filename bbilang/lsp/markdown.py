@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from bbilang.compiler.check.check import MOST_EXAMPLES
+from bbilang.compiler.check.datasets import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.contract import Method, Operation, Parameter, Style

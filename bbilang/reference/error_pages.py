@@ -40,6 +40,7 @@ GROUPS = (  # heading -> the codes below it
     ("Names, layers, classes", tuple(compiler_codes.NAMES)),
     ("Arguments", tuple(compiler_codes.ARGUMENTS)),
     ("Axes, styles, selections", tuple(compiler_codes.FIELDS)),
+    ("Pipes over datasets", tuple(compiler_codes.DATASETS)),
     ("Models and their weights", tuple(runtime_codes.MODELS)),
     ("Pictures", tuple(runtime_codes.PICTURES)),
     ("Datasets", tuple(runtime_codes.DATASETS)),

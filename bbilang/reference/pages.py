@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bbilang.compiler.check.check import MOST_EXAMPLES
+from bbilang.compiler.check.datasets import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.selections import PARAMETERS as SELECTION
 from bbilang.compiler.check.selections import SLIDER
@@ -35,7 +35,8 @@ KINDS = {  # kind of a parameter -> how the documentation calls it
     "compatible": "groups of a later layer",
     "numbers": "number, or three for red, green and blue", "size": "whole number, or `[y, x]`",
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
-    "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
+    "linked": "field or selection", "dataset": "name of a dataset", "datasets": "name of a dataset, or a list of them",
+    "column": "column of the examples", "measures": "measure or a list of them",
     "layer": "layer", "boxes": "quoted file name", "picture": "quoted file name",
     "planned": "not available yet", "start": "position, number, class or `none`",
 }  # fmt: skip

@@ -18,17 +18,13 @@ from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers, Macro
 from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.contract import Registry
-from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program, walk
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import NOWHERE, Source, Span
 
 __all__ = ["DEFAULT_MODEL", "Options", "check", "check_recovering"]
-
-MOST_EXAMPLES = 10_000_000
-
 
 NO_OPTIONS = Options()
 
@@ -85,8 +81,14 @@ class Checker(Preamble):
             source=self.file.source,
             description=next(iter(models.values())).description,
         )
-        scored = next(iter(models.values())).description.classes > 0
-        return with_passes(program, self.registry, scored)
+        scored = next(iter(models.values())).description.classes > 0 and bool(inputs)
+        made = with_passes(program, self.registry, scored)
+        if not inputs and (needing := _needs_input(made)) is not None:
+            span = self.resolver.origins[needing][0] if needing in self.resolver.origins else NOWHERE
+            help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
+            self._report(at(span, "E420", "no input: this is computed for the picture that the page explains", help))
+            return None
+        return made
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
         """Check statement by statement. Returns inputs and interfaces, or None without a model to check them with."""
@@ -101,7 +103,9 @@ class Checker(Preamble):
             return None
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
-        self.resolver.files = FileContext(self._folder(), self.options.root, inputs or (), self.options.expand)
+        self.resolver.files = FileContext(
+            self._folder(), self.options.root, inputs or (), self.options.expand, self.options.peek
+        )
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []
@@ -172,11 +176,16 @@ class Checker(Preamble):
                 pass
 
     def _dataset(self, statement: ast.Dataset) -> None:
-        """Bind a name to a folder of pictures. How many there are is known only when it is read."""
-        type = FieldType("dataset", "example", (), (Axis("example", MOST_EXAMPLES, exact=False),))
-        node = self.resolver.make("dataset", (), {"path": statement.path.value}, type, statement.span)
-        self.resolver.scopes[-1][statement.name.text] = Binding(node, statement.name.span)
-        self.resolver.unavailable(statement.span, "`dataset`")
+        """Bind a name to the examples of some files, or to some of another dataset's."""
+        name, scope = statement.name.text, self.resolver.scopes[-1]
+        if name in scope or name in self.resolver.macros:
+            raise _bound_twice(statement.name)
+        self._warn_of_hiding(name, statement.name.span)
+        value = None
+        try:
+            value = self.resolver.datasets.read(name, statement.value, self.resolver)
+        finally:
+            scope[name] = Binding(value, statement.name.span)
 
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver
@@ -320,6 +329,13 @@ class Checker(Preamble):
                 continue
             help = None if isinstance(binding.value, Layers) else "end it with `| present(...)`, or leave it out"
             self._warn("W202", f"`{name}` is never used", binding.span, help)
+
+
+def _needs_input(program: Program) -> Node | None:
+    """Return a node that is computed for the page's own inputs; None where all is of datasets."""
+    served = [node for forward in program.forwards for node in forward.serves]
+    served += [node for node in walk(*program.roots) if node.type.content == "picture" and node.op == "input"]
+    return next(iter(served), None)
 
 
 def _bound_twice(name: ast.Name) -> CheckError:

@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from bbilang.compiler.check.arguments.bounding_boxes import Peek
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.frozen import frozen
 
@@ -21,5 +22,6 @@ class Options:
     settings: Mapping[str, Any] = field(default_factory=dict)  # "featvis.steps" -> 64
     description: ModelDescription | None = None  # of a caller's own module
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
+    peek: Peek = lambda path, folder, root: None  # what is known of a dataset's files without reading them
     root: Path | None = None  # files that a text uses lie in it
     described: Callable[..., ModelDescription] | None = None  # the same with another `size=` and `crop=`

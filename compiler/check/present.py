@@ -8,6 +8,7 @@ from typing import Any
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.captions import reference_errors
+from bbilang.compiler.check.datasets import MOST_EXAMPLES
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.settings import default
@@ -197,12 +198,14 @@ class PresentReader:
         help = f"lay {'it' if one else 'one'} out: `facet={first.name}`"
         if first.name in ("y", "x"):
             help = f"draw a map: `present(heatmap, ...)`, or sum: `sum({first.name})`"
+        if first.name == "example":
+            raise at(span, "E303", f"{_left_words(names, one)}: `{style.name}` spends {style.spends}",
+                     "reduce it: `mean(example)`, or show the examples: `present(image)`")  # fmt: skip
         if set(first.components) - {"class"}:
             help += ", or hand it to the reader: `at(hover(...))`"
         else:
             help += ", or to the reader: `at(pick(...))`"
-        message = f"{'the axis' if one else 'the axes'} {names} of this field {'is' if one else 'are'} left over"
-        raise at(span, "E303", f"{message}: `{style.name}` spends {style.spends}", help)
+        raise at(span, "E303", f"{_left_words(names, one)}: `{style.name}` spends {style.spends}", help)
 
     def _check_states(self, type: FieldType, span: Span) -> None:
         limit = self.scope.settings.get("states", default("states"))
@@ -215,6 +218,8 @@ class PresentReader:
     def _check_marks(self, field: Node, presentation: Presentation, drawn: Drawn, states: int) -> None:
         """Raise CheckError E310 for too many marks: a page carries those of every state, and a browser draws those of
         one."""
+        if any(axis.size == MOST_EXAMPLES and not axis.exact for axis in field.type.axes):
+            return  # how many examples there are is not known, as in an editor that has not looked
         limit = self.scope.settings.get("marks", default("marks"))
         facet = presentation.arguments["facet"]
         panels = field.type.axis(facet) if facet else None
@@ -273,6 +278,10 @@ def _with_input_states(type: FieldType, facet: str | None, drawn: Drawn) -> Fiel
     return shown.with_states(*(replace(axis, name=INPUT_PICKER) for axis in inputs))
 
 
+def _left_words(names: str, one: bool) -> str:
+    return f"{'the axis' if one else 'the axes'} {names} of this field {'is' if one else 'are'} left over"
+
+
 def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> Axis:
     """Return the one axis of atoms that a row of marks spends. Raises `Fail` where there is none, or more than one."""
     own = [axis for axis in type.atom_axes if axis.name not in spare]
@@ -282,6 +291,9 @@ def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> A
         message = f"`{style}` draws one axis of atoms, and this field has none left"
         raise Fail("E304", message, f"start from atoms, as in `{SOME_LAYER}.channel`, or attribute to several classes")
     names = ", ".join(f"`{axis.name}`" for axis in own)
+    if any(axis.name == "example" for axis in own):
+        raise Fail("E303", f"the axes {names} are left over: `{style}` spends one axis of atoms",
+                   "reduce the examples: `mean(example)`, or show one atom's: `present(image)`")  # fmt: skip
     raise Fail(
         "E303",
         f"the axes {names} are left over: `{style}` spends one axis of atoms",

@@ -10,6 +10,7 @@ from typing import Any
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.arguments.methods import MethodReader
+from bbilang.compiler.check.datasets import DatasetReader
 from bbilang.compiler.check.definitions import Expander, unknown_operation
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.layers import LayerReader
@@ -39,6 +40,7 @@ class Resolver(Scope):
         self.arguments = ArgumentReader(self, self.fields, self.targets, self.selections, self.methods)
         self.presenter = PresentReader(self, self.fields, self.arguments)
         self.definitions = Expander(self)
+        self.datasets = DatasetReader(self)
 
     # --- values ----------------------------------------------------------------------------------------------------
 
@@ -229,6 +231,9 @@ class Resolver(Scope):
             raise Poisoned
         if operation is None or operation.head:
             raise unknown_operation(call, self)
+        if field.type.content == "dataset" and not operation.of_datasets:
+            help = f"compute numbers for each example: `{SOME_LAYER}.channel | across(...)`"
+            raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
         if call.name == "present":
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":
@@ -250,11 +255,12 @@ class Resolver(Scope):
             self.methods.check_targets(operation, arguments)
             type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
             arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
+            inputs = operation.fed(field, arguments, self.registry)
         except Fail as fail:
             raise CheckError(fail, spans.get(fail.argument or "", call.span)) from fail
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
-        return self.make(call.name, (field,), arguments, type, span)
+        return self.make(call.name, inputs, arguments, type, span)
 
     def _inner(self, span: Span, name: str, field: Node, **given: Any) -> Node:
         """Build a node of an operation that another operation expands to."""

@@ -186,6 +186,18 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             maximum=10**7,
         ),
     ),
+    "thumbnails": (
+        Parameter(
+            "size",
+            "integer",
+            "longer side of the small pictures of examples, or `none` for no pictures of them",
+            96,
+            unit="px",
+            choices=("none",),
+            minimum=16,
+            maximum=512,
+        ),
+    ),
     "labels": (Parameter("value", "text", "a file with one class name per line", None),),
 }
 

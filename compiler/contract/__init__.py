@@ -3,6 +3,7 @@
 from bbilang.compiler.contract.demands import (
     Activations,
     Demand,
+    ExamplesOf,
     Gradients,
     IconsOf,
     MethodCall,
@@ -16,7 +17,7 @@ from bbilang.compiler.contract.method import AXIOMS, Method, Parameters, bound, 
 from bbilang.compiler.contract.operation import Arguments, Make, Operation, Writer, Written
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
-from bbilang.compiler.contract.run import Run
+from bbilang.compiler.contract.run import Run, Scanned
 from bbilang.compiler.contract.style import ColourScale, Drawn, Style
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ColourScale",
     "Demand",
     "Drawn",
+    "ExamplesOf",
     "Fail",
     "Gradients",
     "IconsOf",
@@ -41,6 +43,7 @@ __all__ = [
     "Reruns",
     "Rule",
     "Run",
+    "Scanned",
     "Scores",
     "Style",
     "Trials",

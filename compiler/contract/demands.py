@@ -99,4 +99,14 @@ class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | Reruns | Trials | Scores | IconsOf
+@frozen
+class ExamplesOf:
+    """The operation needs numbers of every example of a dataset: see `ir.program.Scan`."""
+
+    dataset: Node
+    fields: tuple[Node, ...] = ()
+    summaries: tuple[Node, ...] = ()
+    scores: bool = False
+
+
+Demand = Activations | Gradients | Reruns | Trials | Scores | IconsOf | ExamplesOf

@@ -61,6 +61,9 @@ class Operation:
     factors: ClassVar[tuple[str, ...]] = ()  # the atoms that groups are made of, as in `groups.spatial`
     available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there
     plan: ClassVar[str] = ""  # what it will do, for that message
+    selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
+    pure: ClassVar[bool] = False  # computes from the field's numbers alone, each input apart
+    of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 
@@ -76,6 +79,11 @@ class Operation:
         """Add to the arguments the nodes of operations that this one is made of (``make``); what those demand is shared
         like everything else."""
         return arguments
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        """Return the inputs of the node: the field, unless it is computed for each example of a dataset and not for the
+        page. Raises `Fail` where it cannot be."""
+        return (field,)
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         """Write the stage as a text would apply it to a single atom. None if one atom does not need it, as a ranking,

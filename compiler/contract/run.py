@@ -9,13 +9,40 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, Program
 
 if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
-    from numpy import uint8
+    from numpy import generic, uint8
     from numpy.typing import NDArray
     from torch import Tensor
 
     from bbilang.compiler.contract.registry import Registry
+    from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.fields.field import Field, Named
     from bbilang.runtime.passes.adapter import Adapter
+
+
+class Scanned(Protocol):
+    """What a scan kept of the examples of a dataset. Those that could not be read are left out."""
+
+    @property
+    def rows(self) -> NDArray[generic]:
+        """(example,): their numbers in the dataset's source, ascending."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, in words."""
+
+    def digests(self) -> Sequence[str]:
+        """Return a hash of the content of each example."""
+
+    def field(self, node: Node) -> Field:
+        """Return the numbers of a pipe for every example, along the axis `input`."""
+
+    def columns(self) -> Mapping[str, NDArray[generic]]:
+        """Return what the network says of each example, of a scan that kept its scores: `predicted`, `correct`, `loss`,
+        `confidence`, `label_probability`; the empty string or NaN where undefined."""
+
+    def summary(self, node: Node, name: str) -> NDArray[generic]:
+        """Return (example, channel): `max`, `argmax`, `min`, `argmin`, `sum`, `mean`, `norm` or `above` over the
+        positions of a layer, of a content of its neurons. ``node``: that content, of the channels."""
 
 
 class Run(Protocol):
@@ -89,6 +116,12 @@ class Run(Protocol):
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
         """Return whether each sum or difference of classes in the target has one slot, not one for each of its
         classes."""
+
+    def dataset(self, node: Node) -> Dataset:
+        """Return the files of a dataset."""
+
+    def scanned(self, dataset: Node) -> Scanned:
+        """Return what the scan kept of a dataset, or of one that it is a part of."""
 
     def checks(self, node: Node) -> list[NDArray[Any]]:
         """Return completeness error, difference of the scores, steps and tolerance: (4, slot, input) each."""

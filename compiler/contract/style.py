@@ -55,6 +55,7 @@ class Style:
     states_one: ClassVar[bool] = False  # says the number of one atom by itself, of any model
     tabulates: ClassVar[bool] = False  # says one atom's numbers for each of several groups or classes
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
+    shows_examples: ClassVar[bool] = False  # draws examples of a dataset as small pictures
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer
     has_legend: ClassVar[bool] = True  # draws numbers, which a legend explains
     zero_centred: ClassVar[bool] = False  # zero stays in the middle of a signed scale though all values have one sign

@@ -7,8 +7,7 @@ from dataclasses import field
 
 from bbilang.compiler.explain.logical import Defaults
 from bbilang.compiler.explain.units import Measured
-from bbilang.compiler.plan.plan import Plan, Step, StepKey
-from bbilang.compiler.plan.steps import PASSES
+from bbilang.compiler.plan.plan import PASSES, Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
 PASS_NAMES = {

@@ -23,7 +23,8 @@ from bbilang.compiler.explain.diagram_panel import (
 )
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import seconds_words, si
-from bbilang.compiler.plan.steps import PASSES, predicts
+from bbilang.compiler.plan.plan import PASSES
+from bbilang.compiler.plan.steps import predicts
 
 MARGIN, GUTTER = 40, 32
 TOP = 132  # where panels begin

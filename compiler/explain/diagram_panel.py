@@ -9,8 +9,8 @@ from bbilang.compiler.explain.diagram_rows import PREDICTIONS, Row, rows
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import Measured, seconds_words, si
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.plan.plan import Plan, StepKey
-from bbilang.compiler.plan.steps import PASSES, fraction
+from bbilang.compiler.plan.plan import PASSES, Plan, StepKey
+from bbilang.compiler.plan.steps import fraction
 from bbilang.grammar.frozen import frozen
 
 PANEL, PADDING = 824, 22

@@ -9,8 +9,8 @@ from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.logical import Entry, count, entries, line_words, lines_of, type_words
 from bbilang.compiler.explain.units import Measured, passes_words, seconds_words, si
 from bbilang.compiler.ir.program import Program
-from bbilang.compiler.plan.plan import Plan, Step
-from bbilang.compiler.plan.steps import PASSES, predicts
+from bbilang.compiler.plan.plan import PASSES, Plan, Step
+from bbilang.compiler.plan.steps import predicts
 
 READING = (
     "A pass is one run through the network: forward from the picture to the scores, backward from a target to a layer."

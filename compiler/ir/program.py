@@ -22,8 +22,8 @@ MOST_STAGES = 256  # levels of nodes in a text, so that later stages may recurse
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation applied to its inputs. ``parameters`` hold numbers, strings, None, nodes (targets, selections) and
-    tuples of these.
+    """An operation applied to its inputs. ``parameters`` hold numbers, strings, None, nodes (targets, selections),
+    pipes that are computed for each example (`PerExample`) and tuples of these.
 
     ``digest``: a hash of the whole expression; nodes are equal when their digests are. What a selection is called is
     left out of it: numbers do not depend on that. ``depth``: its levels of nodes.
@@ -71,6 +71,14 @@ class Node:
         return tuple(nodes)
 
 
+@frozen
+class PerExample:
+    """A pipe that is computed for every example of a dataset, and not for the inputs of the page: it is no child of the
+    node that holds it, so nothing is run for it on the page's own inputs."""
+
+    node: Node
+
+
 PLAIN = frozenset((type(None), bool, int, float, str))
 
 
@@ -81,6 +89,8 @@ def _digestible(name: str, value: Any) -> Any:
         return value
     if isinstance(value, Node):
         return ("node", value.digest)
+    if isinstance(value, PerExample):
+        return ("per example", value.node.digest)
     if isinstance(value, tuple):
         return tuple([_digestible(name, item) for item in value])
     if isinstance(value, bool | int | float | str):
@@ -280,6 +290,22 @@ class Icons:
 
 
 @frozen
+class Scan:
+    """One pass over the examples of a dataset.
+
+    ``dataset``: the node whose examples are read. ``fields``: pipes whose numbers are kept for each example.
+    ``summaries``: contents of a layer's neurons, of which the extremes, their positions, the mean and the norm over
+    positions are kept for each example and channel. ``scores``: those of all classes are kept too.
+    """
+
+    dataset: Node
+    fields: tuple[Node, ...]
+    summaries: tuple[Node, ...]
+    scores: bool
+    serves: tuple[Node, ...]
+
+
+@frozen
 class Program:
     """A checked file, and after the optimizer the passes that compute it.
 
@@ -304,6 +330,13 @@ class Program:
     description: ModelDescription | None = field(default=None, compare=False, repr=False)
     choices: Choices = field(default_factory=Choices, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    scans: tuple[Scan, ...] = ()
+    kept: tuple[Node, ...] = ()  # nodes whose values are needed although no element shows them
+
+    @cached_property
+    def roots(self) -> tuple[Node, ...]:
+        """The nodes that must be computed: those of the elements, and those that are kept."""
+        return (*(element.node for element in self.elements), *self.kept)
 
     @cached_property
     def derivatives(self) -> tuple[Backward | Tangents | Rerun, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
@@ -26,8 +26,10 @@ from bbilang.compiler.ir.program import (
     Interface,
     ModelSlot,
     Node,
+    PerExample,
     Program,
     Rerun,
+    Scan,
     Tangents,
     walk,
 )
@@ -42,6 +44,16 @@ DEEPEST = 2 * MOST_STAGES  # levels of nodes; the optimizer adds some
 FORMAT, VERSION = "bbilang-program", 1
 
 
+class ScanEntry(TypedDict):
+    """A scan; nodes by their numbers."""
+
+    dataset: int
+    fields: list[int]
+    summaries: list[int]
+    scores: bool
+    serves: list[int]
+
+
 def to_json(program: Program) -> dict[str, Any]:
     """Convert the program to dictionaries, lists, numbers, strings and None."""
     return _Writer(program).program()
@@ -52,10 +64,11 @@ class _Writer:
 
     def __init__(self, program: Program):
         self.source = program
-        roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
+        roots = [*program.roots, *(node for _, node in program.bindings)]
         roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
         roots += [node for f in program.forwards for node in f.serves]
-        self.nodes = list(walk(*roots))  # children before parents
+        roots += [node for s in program.scans for node in (s.dataset, *s.fields, *s.summaries, *s.serves)]
+        self.nodes = list(walk(*_with_examples(roots)))  # children before parents
         self.numbers = {id(node): index for index, node in enumerate(self.nodes)}
 
     def program(self) -> dict[str, Any]:
@@ -79,6 +92,8 @@ class _Writer:
             "tangents": [{**self.derivatives(t), "layer": t.layer, "place": t.target_layer} for t in program.tangents],
             "reruns": [self.rerun(r) for r in program.reruns],
             "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
+            "scans": [self.scan(s) for s in program.scans],
+            "kept": [self.numbers[id(node)] for node in program.kept],
             "description": program.description.to_json() if program.description else None,
             "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
         }
@@ -95,6 +110,8 @@ class _Writer:
     def parameter(self, value: Any) -> Any:
         if isinstance(value, Node):
             return {"node": self.numbers[id(value)]}
+        if isinstance(value, PerExample):
+            return {"each": self.numbers[id(value.node)]}
         return [self.parameter(item) for item in value] if isinstance(value, tuple) else value
 
     def interface(self, interface: Interface) -> dict[str, Any]:
@@ -129,6 +146,15 @@ class _Writer:
         ]
         return {"asks": requests, "forward": step.forward}
 
+    def scan(self, scan: Scan) -> ScanEntry:
+        fields, summaries, serves = (
+            [self.numbers[id(node)] for node in nodes] for nodes in (scan.fields, scan.summaries, scan.serves)
+        )
+        return {
+            "dataset": self.numbers[id(scan.dataset)], "fields": fields, "summaries": summaries, "scores": scan.scores,
+            "serves": serves,
+        }  # fmt: skip
+
     def rerun(self, rerun: Rerun) -> dict[str, Any]:
         return {
             **self.derivatives(rerun),
@@ -144,6 +170,17 @@ class _Writer:
             "rivals": rerun.rivals,
             **_shape_of(rerun),
         }
+
+
+def _with_examples(roots: list[Node]) -> list[Node]:
+    """Return the roots after the pipes that nodes below them compute for each example, innermost first."""
+    found: list[Node] = []
+    for node in walk(*roots):
+        for _, value in node.parameters:
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, PerExample):
+                    found += [*_with_examples([each.node])]
+    return [*found, *roots]
 
 
 # ``shares``, ``returns`` and ``noun`` of the reruns whose form leaves them out, by ``finds``.
@@ -240,6 +277,8 @@ class _Reader:
             self.origins,
             Source(source["text"], source["name"]) if source else None,
             _description(description) if description else None,
+            scans=tuple(self.scan(entry) for entry in data.get("scans", ())),
+            kept=tuple(map(self.node, data.get("kept", ()))),
         )
 
     def node(self, index: int) -> Node:
@@ -249,7 +288,7 @@ class _Reader:
 
     def parameter(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return self.node(value["node"])
+            return PerExample(self.node(value["each"])) if "each" in value else self.node(value["node"])
         return tuple(map(self.parameter, value)) if isinstance(value, list) else value
 
     def read_node(self, entry: dict[str, Any]) -> None:
@@ -287,6 +326,11 @@ class _Reader:
             for r in entry["asks"]
         )
 
+    def scan(self, entry: ScanEntry) -> Scan:
+        lists = (entry["fields"], entry["summaries"], entry["serves"])
+        fields, summaries, serves = (tuple(map(self.node, numbers)) for numbers in lists)
+        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves)
+
     def rerun(self, entry: dict[str, Any]) -> Rerun:
         return Rerun(
             self.requests(entry),
@@ -323,7 +367,8 @@ def _description(data: dict[str, Any]) -> ModelDescription:
 def _type(data: dict[str, Any]) -> FieldType:
     axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
     words = ("layers", "steps", "spent", "linked", "curves")
-    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}})
+    columns = tuple((str(name), int(count)) for name, count in data.get("columns", ()))
+    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}, "columns": columns})
 
 
 def _axis(data: dict[str, Any]) -> Axis:

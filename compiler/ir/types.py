@@ -73,6 +73,7 @@ class FieldType:
     linked: tuple[str, ...] = ()  # the layers of the atoms whose coordinates begin with `to.`
     linked_family: str = ""  # and, where those are groups, their factorization
     curves: tuple[str, ...] = ()  # measures of `trust` that `present(curve)` can draw instead
+    columns: tuple[tuple[str, int], ...] = ()  # of examples: each column, with how many values it has; 0 for unknown
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)

@@ -46,7 +46,7 @@ def _verify_spent(node: Node, registry: Registry) -> None:
 
 def verify_passes(program: Program) -> None:
     """Check that every derivative follows a forward of the program and serves nodes that an element needs."""
-    shown = {id(node) for node in walk(*(element.node for element in program.elements))}
+    shown = {id(node) for node in walk(*program.roots)}
     bound = {id(node) for _, binding in program.bindings for node in walk(binding)}
     layers = None if program.description is None else {"input", *program.description.by_name}
     count = len(program.forwards)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bbilang.compiler.contract import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
+from bbilang.compiler.contract import (
+    Activations,
+    ExamplesOf,
+    Gradients,
+    IconsOf,
+    Registry,
+    Reruns,
+    Scores,
+    Trials,
+    bound,
+)
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
@@ -19,6 +29,7 @@ from bbilang.compiler.ir.program import (
     Node,
     Program,
     Rerun,
+    Scan,
     walk,
 )
 from bbilang.compiler.optimize.budget import budgeted
@@ -42,8 +53,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     lowering = _Lowering(program, registry)
     if scored:
         lowering.forwards.append(Forward((), True, False, ()))
-    roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
-    for node in walk(*roots):
+    for node in walk(*program.roots, *(node for _, node in program.bindings)):
         for demand in registry.operations[node.op].demands(node, registry):
             match demand:
                 case Scores():
@@ -56,6 +66,8 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     lowering.add_reruns(node, demand)
                 case Trials():
                     lowering.add_trial(node, demand)
+                case ExamplesOf():
+                    lowering.add_scan(node, demand)
     for element in program.elements:
         for demand in registry.styles[element.node["style"]].demands(element.node):
             match demand:
@@ -77,6 +89,11 @@ class _Lowering:
     backwards: list[Backward] = field(default_factory=list)
     reruns: list[Rerun] = field(default_factory=list)
     icons: list[Icons] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+
+    def add_scan(self, node: Node, demand: ExamplesOf) -> None:
+        dataset = read_first(demand.dataset, self.registry)
+        self.scans.append(Scan(dataset, demand.fields, demand.summaries, demand.scores, (node,)))
 
     def add_gradients(self, node: Node, demand: Gradients) -> None:
         target = demand.target
@@ -144,7 +161,18 @@ class _Lowering:
             backwards=tuple(as_one_score(self.backwards, self.forwards, self.program.description, self.registry)),
             reruns=tuple(self.reruns),
             icons=tuple(self.icons),
+            scans=tuple(self.scans),
         )
+
+
+def read_first(dataset: Node, registry: Registry) -> Node:
+    """Return the part of a dataset whose examples are known without running the network: the dataset itself, or what
+    its first condition on scores chooses from."""
+    chain = [dataset]
+    while chain[-1].inputs:
+        chain.append(chain[-1].inputs[0])
+    first = next((node for node in reversed(chain) if registry.operations[node.op].demands(node, registry)), None)
+    return dataset if first is None else first.inputs[0]
 
 
 def as_one_score(

@@ -31,7 +31,7 @@ def rebuilt(program: Program, change: Change) -> tuple[Program, dict[Node, Node]
     Children come first."""
     known: dict[Node, Node] = {}
     done: IdentityMap[Node, Node] = IdentityMap()
-    for node in walk(*(element.node for element in program.elements)):
+    for node in walk(*program.roots):
         if node not in known:
             known[node] = change(node, _with_children(node, done))
         done[node] = known[node]
@@ -56,6 +56,8 @@ def rebuilt(program: Program, change: Change) -> tuple[Program, dict[Node, Node]
         interfaces=interfaces,
         bindings=tuple((name, known.get(node, node)) for name, node in program.bindings),
         forwards=tuple(replace(f, serves=one(f.serves)) for f in program.forwards),
+        scans=tuple(replace(s, dataset=known.get(s.dataset, s.dataset), serves=one(s.serves)) for s in program.scans),
+        kept=tuple(known[node] for node in program.kept),
         origins=origins,
     )
     derivatives = [replace(d, requests=tuple(map(moved, d.requests))) for d in program.derivatives]
@@ -106,7 +108,7 @@ def select_first(program: Program) -> Program:
     program, known = rebuilt(program, change)
     if not moved:
         return program
-    needed = set(walk(*(element.node for element in program.elements)))
+    needed = set(walk(*program.roots))
     replacements = {old: tuple(dict.fromkeys(nodes)) for old, nodes in moved.items()}
     changed = []
     for number, derivatives in enumerate(program.derivatives):

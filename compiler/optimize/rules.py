@@ -5,11 +5,11 @@ Numbers in brackets are those of the rules in docs/architecture.md. Cached resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
 from bbilang.compiler.optimize.rewrite import Derivative, select_first, unify_equal_nodes, with_derivatives
@@ -35,7 +35,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 def drop_unshown(program: Program) -> Program:
     """Remove everything that no element shows (9)."""
-    shown = {id(node) for node in walk(*(element.node for element in program.elements))}  # equal nodes are not one yet
+    shown = {id(node) for node in walk(*program.roots)}  # equal nodes are not one yet
     forwards = [replace(f, serves=tuple(node for node in f.serves if id(node) in shown)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
     needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
@@ -45,7 +45,10 @@ def drop_unshown(program: Program) -> Program:
         for d in program.derivatives
         if any(id(a.node) in shown for a in d.requests)
     ]
-    program = replace(program, forwards=tuple(forwards[index] for index in needed), bindings=())
+    scans = tuple(
+        replace(scan, serves=own) for scan in program.scans if (own := tuple(n for n in scan.serves if id(n) in shown))
+    )
+    program = replace(program, forwards=tuple(forwards[index] for index in needed), bindings=(), scans=scans)
     return with_derivatives(program, derivatives)
 
 
@@ -165,6 +168,34 @@ def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
     ]
 
 
+def share_scan(program: Program) -> Program:
+    """Read each example once for everything that is kept of it: scans of one dataset are one, and that of a part joins
+    that of the whole (2)."""
+    merged: list[Scan] = []
+    for scan in sorted(program.scans, key=lambda scan: len(list(_wholes(scan.dataset)))):
+        whole = next((n for n, other in enumerate(merged) if other.dataset in list(_wholes(scan.dataset))), None)
+        if whole is None:
+            merged.append(scan)
+            continue
+        other = merged[whole]
+        merged[whole] = replace(
+            other,
+            fields=tuple(dict.fromkeys((*other.fields, *scan.fields))),
+            summaries=tuple(dict.fromkeys((*other.summaries, *scan.summaries))),
+            scores=other.scores or scan.scores,
+            serves=tuple(dict.fromkeys((*other.serves, *scan.serves))),
+        )
+    return replace(program, scans=tuple(merged))
+
+
+def _wholes(dataset: Node) -> Iterator[Node]:
+    """Iterate over a dataset and those that it is a part of, the whole last."""
+    yield dataset
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+        yield dataset
+
+
 def choose_before_visualizing(program: Program) -> Program:
     """Make icons after the numbers, only for atoms that some state shows, and once for all elements (7)."""
     if len(program.icons) <= 1:
@@ -184,5 +215,6 @@ RULES: tuple[Callable[[Program], Program], ...] = (
     batch_targets,
     choose_mode,
     run_above,
+    share_scan,
     choose_before_visualizing,
 )

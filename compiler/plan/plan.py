@@ -8,8 +8,21 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.settings import default
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Forward, Icons, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir.program import (
+    OUTPUT,
+    Backward,
+    Element,
+    Forward,
+    Icons,
+    Node,
+    Program,
+    Rerun,
+    Scan,
+    Tangents,
+    walk,
+)
 from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_count, ways
 from bbilang.compiler.optimize.cost import (
     DREAM_MOST,
@@ -24,6 +37,8 @@ from bbilang.compiler.optimize.cost import (
     rerun_rows,
     tries_and_pictures,
 )
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.optimize.scans import batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.compiler.plan.verify import verify_plan
@@ -31,7 +46,11 @@ from bbilang.grammar import verification
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
-Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
+Kind = Literal["scan", "forward", "backward", "tangents", "reruns", "icons", "draw"]
+PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
+PASS_NOUNS: tuple[tuple[Kind, str], ...] = (
+    ("forward", "forward"), ("backward", "backward"), ("tangents", "tangent"), ("reruns", "rerun"),
+)  # fmt: skip
 StepKey: TypeAlias = tuple[Kind, int]  # `Step.key`
 
 
@@ -65,7 +84,7 @@ class Step:
     on what `top` finds). ``bytes`` is what the step keeps for later ones."""
 
     kind: Kind
-    index: int  # in Program.forwards, .backwards, .tangents, .reruns, .icons or .elements
+    index: int  # in Program.scans, .forwards, .backwards, .tangents, .reruns, .icons or .elements
     words: str
     passes: int
     flops: int
@@ -95,13 +114,17 @@ class Plan:
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
 
-def plan(program: Program) -> Plan:
-    """Plan a program. Derivatives stand directly after the forward that they need. Raises ValueError without a model's
-    description."""
+def plan(program: Program, registry: Registry | None = None) -> Plan:
+    """Plan a program. Derivatives stand directly after the forward that they need. ``registry``: of its operations,
+    which tell what a scan costs. Raises ValueError without a model's description."""
     description = program.description
     if description is None:
         raise ValueError("a program without a model's description has no plan")
+    if program.scans and registry is None:
+        raise ValueError("the plan of a program with datasets needs the registry of its operations")
     steps: list[Step] = []
+    if registry is not None:
+        steps += [_scan(program, number, scan, registry) for number, scan in enumerate(program.scans)]
     alternatives = _Alternatives(program)
     for number, forward in enumerate(program.forwards):
         steps.append(_forward(program, number, forward, description))
@@ -154,6 +177,30 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
 
 def _inputs(program: Program) -> int:
     return max(len(program.inputs), 1)
+
+
+def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step:
+    """Plan a scan: what one example costs, as often as there are examples."""
+    parts = [(name.split(" ")[0], node) for name, node in part_names(scan).items()]
+    batch = batch_program(program, parts, 1, registry)
+    each = plan(optimize(batch) if program.optimized else batch)
+    passes, flops = (sum(each.total(kind)[n] for kind in PASSES) for n in (0, 1))
+    (axis,) = scan.dataset.type.axes
+    layers = dict.fromkeys(name for _, node in parts if node is not None for name in node.type.layers if name != OUTPUT)
+    words = f"{_scan_name(scan.dataset)}: {'' if axis.exact else 'up to '}{_plural(axis.size, 'example')}"
+    words += f", {', '.join(layers)}" if layers else ""
+    words += " and scores" if scan.scores and layers else ", scores" if scan.scores else ""
+    kinds = ", ".join(_plural(n, noun) for kind, noun in PASS_NOUNS if (n := each.total(kind)[0]))
+    return Step(
+        "scan", number, f"{words}; {kinds} each", passes * axis.size, flops * axis.size, 0, not axis.exact,
+        requested_by=_spans(program, scan.serves),
+    )  # fmt: skip
+
+
+def _scan_name(dataset: Node) -> str:
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    return str(dataset["path"])
 
 
 def _forward(program: Program, number: int, forward: Forward, description: ModelDescription) -> Step:

@@ -7,11 +7,10 @@ from functools import cache
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Backward, Forward, Node, Program, Rerun, Tangents, walk
-from bbilang.compiler.plan.plan import Kind, Plan, Step, StepKey
+from bbilang.compiler.plan.plan import Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
-PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
 
 
 @frozen
@@ -28,7 +27,7 @@ class Stretch:
 def stretch(program: Program, step: Step) -> Stretch | None:
     """Return the stretch that a step runs; None where it runs no part of the network."""
     description = program.description
-    if step.kind == "draw" or description is None:
+    if step.kind in ("draw", "scan") or description is None:
         return None
     if step.kind == "icons":
         chosen = program.icons[step.index].elements
@@ -104,6 +103,9 @@ def served(plan: Plan) -> Mapping[StepKey, tuple[str, ...]]:
     for step in plan.steps:
         if step.kind == "draw":
             elements[step.key] = (program.elements[step.index].id,)
+        elif step.kind == "scan":
+            ids = {name for node in program.scans[step.index].serves for name in needs(node)}
+            elements[step.key] = tuple(element.id for element in program.elements if element.id in ids)
         elif step.kind == "icons":
             elements[step.key] = program.icons[step.index].elements
         else:

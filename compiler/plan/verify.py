@@ -19,7 +19,7 @@ def verify_plan(plan: Plan) -> None:
         (kind, number)
         for kind, parts in (
             ("forward", program.forwards), ("backward", program.backwards), ("tangents", program.tangents),
-            ("reruns", program.reruns), ("icons", program.icons), ("draw", program.elements),
+            ("reruns", program.reruns), ("scan", program.scans), ("icons", program.icons), ("draw", program.elements),
         )
         for number in range(len(parts))
     )  # fmt: skip

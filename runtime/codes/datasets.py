@@ -75,7 +75,7 @@ DATASETS: Final[dict[str, Code]] = {
         "unknown column",
         "Every dataset has `file`, `width` and `height`; `label` where folders or the table give it; a table has its "
         "own columns too. The message lists them.",
-        f'dataset photos = "photos/"\ndataset big = photos | filter(wdth > 300)\n{MEAN}',
+        f'dataset photos = "sample:shapes"\ndataset big = photos | filter(wdth > 300)\n{MEAN}',
         f"$ head -1 photos.csv\n{RUN}",
         needs="a dataset without the column",
     ),
@@ -83,7 +83,7 @@ DATASETS: Final[dict[str, Code]] = {
         "words compared with numbers",
         "A column holds numbers only if all of its cells are numbers or missing. Words stand in quotes, numbers do "
         "not.",
-        f'dataset photos = "photos/"\ndataset cats = photos | filter(label == 3)\n{MEAN}',
+        f'dataset photos = "sample:shapes"\ndataset cats = photos | filter(label == 3)\n{MEAN}',
         f"$ cut -d, -f2 photos.csv\n{RUN}",
         needs="a dataset whose labels are words",
     ),

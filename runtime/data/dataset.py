@@ -35,6 +35,11 @@ class Columns(Mapping[str, np.ndarray]):
         self._known, self._sizes = dict(known), sizes
         self._names = (*self._known, *(name for name in SIZES if name not in self._known))
 
+    @property
+    def costly(self) -> tuple[str, ...]:
+        """The columns that are read from the files themselves."""
+        return tuple(name for name in SIZES if name not in self._known)
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self._known:
             return self._known[name]
@@ -79,7 +84,7 @@ class Dataset:
         return len(self.rows)
 
     @property
-    def columns(self) -> Mapping[str, np.ndarray]:
+    def columns(self) -> Columns:
         known = {name: values[self.rows] for name, values in self._shared.columns.items()}
         return Columns(known, self._sizes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force, Speeds
 from bbilang.compiler.optimize.rules import optimize
@@ -19,15 +20,15 @@ CLOSE = 4.0  # estimates that differ by less are decided by the measured speeds 
 
 
 def plan_for_device(
-    program: Program, cache: Cache | None = None, device: str = "auto", force: Force | None = None
+    program: Program, registry: Registry, cache: Cache | None = None, device: str = "auto", force: Force | None = None
 ) -> Plan:
     """Plan the optimized program with the cached speeds of this machine or, if there are none, with those of two CPU
     cores. ``force``: the mode to use wherever both are possible. Imports no torch."""
-    by_default = plan(optimize(program, force=force))
+    by_default = plan(optimize(program, force=force), registry)
     if force is not None or cache is None or not is_close(by_default):
         return by_default
     speeds = _measured(cache, device)
-    return by_default if speeds is None else plan(optimize(program, speeds=speeds))
+    return by_default if speeds is None else plan(optimize(program, speeds=speeds), registry)
 
 
 def calibrate_for(executed: Plan, cache: Cache | None, device: torch.device | str) -> None:

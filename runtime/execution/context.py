@@ -13,13 +13,15 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import LayerDescription
-from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.compiler.plan.plan import Free
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime.events import Progress, RunListener
+from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution import text_lengths as lengths
+from bbilang.runtime.execution.engines import Derivative, engine_of
+from bbilang.runtime.execution.shared import Shared
 from bbilang.runtime.fields.atoms import axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
@@ -30,27 +32,15 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.kinds import DerivativeMethod
     from bbilang.runtime.attribution.slots import DerivativeTable
     from bbilang.runtime.attribution.target_slots import TargetKeys
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.data.dataset import Dataset
+    from bbilang.runtime.execution.scanning import ScannedDataset
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Captured, Passes
-    from bbilang.runtime.trust.measure import Finding
 
 KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
-Derivative = Backward | Tangents | Rerun
 T = TypeVar("T")
-
-
-class Shared:
-    """The state that a run shares with the runs of its parts and of its measures."""
-
-    def __init__(self, registry: Registry, listener: RunListener | None):
-        from bbilang.runtime.passes import Passes
-
-        self.registry = registry
-        self.progress = Progress(listener)
-        self.trust_passes: Passes = Passes()  # what the measures of `trust` run, apart
-        self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
-        self.group_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups
 
 
 class Run:
@@ -100,7 +90,7 @@ class Run:
     @classmethod
     def of(
         cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
-        listener: RunListener | None = None,
+        listener: RunListener | None = None, cache: Cache | None = None,
     ) -> Run:  # fmt: skip
         """Make the run of a whole program. Texts of several lengths become ``parts``."""
         import torch
@@ -109,10 +99,13 @@ class Run:
 
         images = [item.image for item in inputs if item.image is not None]
         sizes = [item.size if all(item.size) else (item.shown.shape[1], item.shown.shape[0]) for item in inputs]
-        run = cls(
-            program, adapter, torch.stack(images).to(adapter.device), np.stack([item.shown for item in inputs]), sizes,
-            Shared(registry, listener), Passes(),
-        )  # fmt: skip
+        if inputs:
+            stacked, shown = torch.stack(images), np.stack([item.shown for item in inputs])
+        else:  # everything is of a dataset
+            stacked = torch.zeros(0, *adapter.description.input.shape)
+            shown = np.zeros((0, 1, 1, 3), np.uint8)
+        shared = Shared(registry, listener, cache)
+        run = cls(program, adapter, stacked.to(adapter.device), shown, sizes, shared, Passes())
         run.parts = lengths.parts_of(run, inputs)
         run.photos = tuple(item.photo for item in inputs)
         return run
@@ -136,6 +129,12 @@ class Run:
             self.program, adapter, images, self.pictures[rows], [self.originals[row] for row in rows], self.shared,
             self.passes, whole=self, rows=rows,
         )  # fmt: skip
+
+    def batch(self, program: Program, images: Tensor) -> Run:
+        """Make the run of a scan's program on a batch of examples, whose passes are counted with those of the page."""
+        shown = np.zeros((len(images), 1, 1, 3), np.uint8)  # nothing of it is shown
+        sizes = [(1, 1)] * len(images)
+        return Run(program, self.adapter, images.to(self.adapter.device), shown, sizes, self.shared, self.passes)
 
     # --- fields ----------------------------------------------------------------------------------------------------
 
@@ -165,6 +164,34 @@ class Run:
                 for d in error.diagnostics
             ]
             raise BbiError(diagnostics, self.program.source) from error
+
+    # --- datasets --------------------------------------------------------------------------------------------------
+
+    def dataset(self, node: Node) -> Dataset:
+        """Return the files of a dataset, opened once."""
+        from bbilang.runtime.data.dataset import open_dataset
+
+        if node not in self.shared.datasets:
+            program = self.program
+            self.shared.datasets[node] = self.located(
+                node, lambda: open_dataset(node["path"], program.folder, self.shared.root)
+            )
+        return self.shared.datasets[node]
+
+    def scanned(self, dataset: Node) -> ScannedDataset:
+        """Return what the scan kept of a dataset, or of one that it is a part of; it runs on first use."""
+        wholes = [dataset]
+        while wholes[-1].inputs:
+            wholes.append(wholes[-1].inputs[0])
+        return self.scan(next(scan for whole in wholes for scan in self.program.scans if scan.dataset == whole))
+
+    def scan(self, scan: Scan) -> ScannedDataset:
+        """Run a scan, once."""
+        from bbilang.runtime.execution.scanning import scan_for
+
+        if scan not in self.shared.scanned:
+            self.shared.scanned[scan] = self.located(scan.serves[0], lambda: scan_for(self, scan))
+        return self.shared.scanned[scan]
 
     # --- the model -------------------------------------------------------------------------------------------------
 
@@ -319,7 +346,7 @@ class Run:
         layers = list(forward.layers)
         if any(not b.stops for b in backwards):
             layers.append("input")
-        served = [*forward.serves, *(element.node for element in program.elements)]
+        served = [*forward.serves, *program.roots]
         scored = self.adapter.description.classes > 0
         steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *program.reruns)
         derived = [step for step in steps if step.forward == number]
@@ -337,7 +364,7 @@ class Run:
             cuts=tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above)),
             around=partial(self.around, forward.rule) if forward.rule else None,
         )
-        return self.located(served[0], work)
+        return self.located(served[0], work) if served else work()  # scores alone serve no node
 
     def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[object]:
         """Return the context that a forward runs in for a method's derivatives."""
@@ -349,7 +376,7 @@ class Run:
         if step in self._derived:
             return
         self._derived[step] = True
-        self.located(step.serves[0], partial(_engine_of(step, self.registry), self, step))
+        self.located(step.serves[0], partial(engine_of(step, self.registry), self, step))
 
     def last_use(self, step: Backward) -> bool:
         """Return whether no other derivative needs the graph of the step's forward."""
@@ -368,28 +395,3 @@ class Run:
                 captured.free()
             else:
                 self.captured[free.index] = None
-
-
-def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], None]:
-    """Return the function that runs a group of derivatives; for reruns, that of the method."""
-    if isinstance(step, Backward):
-        from bbilang.runtime.attribution.reverse_mode import backward
-
-        return backward
-    if isinstance(step, Tangents):
-        from bbilang.runtime.attribution.forward_mode import tangents
-
-        return tangents
-    if step.is_trial:
-        return _trials
-    if step.is_removal:
-        from bbilang.runtime.attribution.removal import removal
-
-        return removal
-    return registry.methods[step.method[0]].execute
-
-
-def _trials(run: Run, step: Rerun) -> None:
-    """Compute a measure of `trust` for every operation that demands it."""
-    for request in step.requests:
-        run.registry.operations[request.node.op].trial(request.node, step.method[0], run)

@@ -23,9 +23,11 @@ from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
+from bbilang.runtime.ops.datasets.columns import dataset_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
@@ -54,7 +56,7 @@ def execute(
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
-    run = Run.of(program, registry, adapter, inputs, listener)
+    run = Run.of(program, registry, adapter, inputs, listener, cache)
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
@@ -77,6 +79,7 @@ class _Execution:
     fields: dict[str, Field] = field(default_factory=dict)
     sizes: dict[str, Field] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
+    thumbnails: dict[str, Thumbnails] = field(default_factory=dict)
     objectives: dict[str, tuple[Named, list[Objective]]] = field(default_factory=dict)  # by element
     icons: list[Icon] = field(default_factory=list)
     icon_sets: dict[str, IconSet] = field(default_factory=dict)
@@ -115,6 +118,8 @@ class _Execution:
                 self.run.derive(program.tangents[step.index])
             case "reruns":
                 self.run.derive(program.reruns[step.index])
+            case "scan":
+                self.run.scan(program.scans[step.index])
             case "draw":
                 self._draw(program.elements[step.index])
             case "icons":
@@ -127,12 +132,24 @@ class _Execution:
         size = element.node.get("size_of")
         if size is not None:
             self.sizes[element.id] = run.value(size)
+        style = run.registry.styles[element.node["style"]]
+        if style.shows_examples and "example" in field.coords:
+            self._add_thumbnails(element, field)
         if (budget := budget_of(element, run)) is not None:
             self.budgets[element.id] = budget
         if any(element.id in icons.elements for icons in run.program.icons):
-            style = run.registry.styles[element.node["style"]]
             objectives = partial(style.objectives, element.node, field, run)
             self.objectives[element.id] = run.located(element.node, objectives)
+
+    def _add_thumbnails(self, element: Element, field: Field) -> None:
+        from bbilang.runtime.execution.thumbnails import thumbnails_of
+
+        source = dataset_of(element.node)
+        while source is not None and source.inputs:
+            (source,) = source.inputs
+        made = None if source is None else thumbnails_of(field, source, self.run)
+        if made is not None:
+            self.thumbnails[element.id] = made
 
     def _make_icons(self, elements: tuple[str, ...]) -> None:
         """Make the icons of all elements in one call, each distinct objective once."""
@@ -157,10 +174,11 @@ class _Execution:
             self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
             self.icon_sets, {name: run.layer(name) for name in names if name != "output"},
             run.probabilities if scored else None, run.kind if scored else "",
-            self.budgets,
+            self.budgets, self.thumbnails,
         )  # fmt: skip
+        count = max(len(inputs), 1)
         return Results.of(
             program, numbers, run.adapter, inputs, icons=self.icons, passes=run.passes, model_passes=self.model_passes,
-            tangents=self.tangents, reruns=self.rerun_rows // len(inputs), removals=run.passes.removals // len(inputs),
-            trusted=run.shared.trust_passes.rows // len(inputs), timings=self.timings, noticed=warnings,
+            tangents=self.tangents, reruns=self.rerun_rows // count, removals=run.passes.removals // count,
+            trusted=run.shared.trust_passes.rows // count, timings=self.timings, noticed=warnings,
         )  # fmt: skip

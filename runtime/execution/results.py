@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Recipe
     from bbilang.runtime.models.preprocess import Preprocess
     from bbilang.runtime.passes import Passes
@@ -73,6 +74,7 @@ class Numbers:
     probabilities: np.ndarray | None = None
     kind: str = ""
     budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)
+    thumbnails: Mapping[str, Thumbnails] = field(default_factory=dict)
 
 
 class Counts(TypedDict, total=False):
@@ -109,6 +111,7 @@ class Results:
     pictures: tuple[NetworkInput, ...] = ()
     sizes: Mapping[str, Field] = field(default_factory=dict)  # element id -> what `size=norm` shows
     budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)  # element id -> see execution/budget.py
+    thumbnails: Mapping[str, Thumbnails] = field(default_factory=dict)  # element id -> pictures of its examples
     probabilities: np.ndarray | None = None  # (input, class); values where scores are no probabilities
     kind: str = ""  # of the scores (compiler/ir/score_kinds.py)
     labels: Callable[[int], str] = str
@@ -136,7 +139,7 @@ class Results:
             program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
             labels=model.description.label, layers=numbers.layers, adapter=model,
-            budgets=numbers.budgets, **making,
+            budgets=numbers.budgets, thumbnails=numbers.thumbnails, **making,
         )  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:

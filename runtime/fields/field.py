@@ -128,7 +128,8 @@ class Field:
     notes: sentences about the numbers, for the legend. shares: notes that differ from state to state, each (words with
     a `{}`, shares of 1 over some of the value's axes, the note that they replace where all of those axes are states),
     as "the neurons shown hold {} of the vector". trust: results of measures of trust, each (title, words, meaning,
-    source, a warning or ""). curves: measure -> the field that `present(curve)` draws.
+    source, a warning or ""). curves: measure -> the field that `present(curve)` draws. columns: what is known of
+    examples, strings or float64, each over some of the value's axes.
     """
 
     type: FieldType
@@ -141,6 +142,7 @@ class Field:
     shares: tuple[tuple[str, Named, str], ...] = ()
     trust: tuple[tuple[str, ...], ...] = ()
     curves: dict[str, Field] = field(default_factory=dict)
+    columns: dict[str, Named] = field(default_factory=dict)
 
     def take(self, dim: str, index: Named) -> Field:
         """Index along one axis, values and coordinates alike."""
@@ -159,12 +161,13 @@ class Field:
             tuple((words, pick(share), note) for words, share, note in self.shares),
             self.trust,
             {name: c.take(dim, index) for name, c in self.curves.items()},
+            {name: pick(a) for name, a in self.columns.items()},
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
         return Field(
             type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares, self.trust,
-            self.curves,
+            self.curves, self.columns,
         )  # fmt: skip
 
     def drop(self, *dims: str) -> Field:
@@ -173,9 +176,11 @@ class Field:
         coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
         shares = tuple(share for share in self.shares if not gone & set(share[1].dims))
+        columns = {n: a for n, a in self.columns.items() if not gone & set(a.dims)}
         return Field(
-            self.type, self.values, coords, names, notes=self.notes, shares=shares, trust=self.trust, curves=self.curves
-        )
+            self.type, self.values, coords, names, notes=self.notes, shares=shares, trust=self.trust,
+            curves=self.curves, columns=columns,
+        )  # fmt: skip
 
     def positions(self, component: str, coordinates: Named, axis: str) -> Named:
         """Return the index along an axis of each of these coordinates; ABSENT where the field does not have it."""

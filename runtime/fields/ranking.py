@@ -49,6 +49,9 @@ def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:
         message = "the attribution has measures beside it, which are not ranked with it"
         raise Fail("E231", message, "put what chooses atoms before `trust(...)`")
     axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
+    examples = field.axis("example")
+    if examples in axes and all(axis.size == 1 for axis in axes if axis != examples):
+        axes = tuple(axis for axis in axes if axis == examples)  # of one atom, its examples
     if not axes:
         help = (
             f"name the atoms: `{SOME_LAYER}.channel`"

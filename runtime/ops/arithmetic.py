@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run, Writer, Written
+from bbilang.compiler.contract import Arguments, Demand, Fail, Operation, Parameter, Registry, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
+from bbilang.runtime.ops.datasets.reductions import EXAMPLE, demands, grouped, over_examples
 
 CONTENT_AXES = ("class", "method")  # which every atom has
 AXIS = Parameter("axis", "axis", "the axis that is reduced")
+PER = Parameter(
+    "per", "column", "of `example`: a column of the dataset, each value of which is reduced separately", None
+)
 
 
 class Elementwise(Operation):
     """Applied number by number; the result is never negative."""
 
+    pure = True
     function: Callable[[np.ndarray], np.ndarray]
     words = ""
 
@@ -71,10 +77,12 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
 class Reduction(Operation):
     """Reduces one axis; absent atoms are ignored."""
 
-    parameters = (AXIS,)
-    function: Callable[..., np.ndarray]
+    pure = True
+    parameters: ClassVar[tuple[Parameter, ...]] = (AXIS,)
+    function: Callable[..., Any]
     words = ""
     keeps_sign = True
+    of_examples = ""  # which reduction of `ops.datasets.reductions` it is over `example`; empty for one like any other
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         axis = arguments["axis"]
@@ -82,7 +90,19 @@ class Reduction(Operation):
             raise Fail("E230", "inputs are not summed: each has its own scores", argument="axis")
         if axis == "method":
             comparable(field, f"`{self.name}`")
-        return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
+        spent = spend(field, axis, self.said(arguments), signed=field.signed and self.keeps_sign)
+        return grouped(spent, field, arguments)
+
+    def said(self, arguments: Arguments) -> str:
+        """Name the reduction in the legend."""
+        return self.words
+
+    def number(self, node: Node) -> float:
+        """Return the number that the reduction depends on, if it does."""
+        return 0.0
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return demands(node)
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         """Write the stage if its axis belongs to every atom; a reduction of the atoms themselves does not apply to a
@@ -92,6 +112,8 @@ class Reduction(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         axis = node["axis"]
+        if axis == EXAMPLE and self.of_examples:
+            return over_examples(node, field, run, self.of_examples, self.number(node))
         values = field.values
         if axis not in values.dims:  # constant along the axis
             size = next(a.size for a in field.type.axes if a.name == axis)
@@ -110,16 +132,18 @@ class Sum(Reduction):
 
     name = "sum"
     adds_up = True
-    words = "sum"
+    parameters = (AXIS, PER)
+    words = of_examples = "sum"
     function = staticmethod(lambda data, axis: np.nansum(data, axis))
     example = "block6a.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
 
 
 class Mean(Reduction):
-    """The mean along an axis."""
+    """The mean along an axis; of examples also that of each group: `mean(example, per=label)`."""
 
     name = "mean"
-    words = "mean"
+    parameters = (AXIS, PER)
+    words = of_examples = "mean"
     function = staticmethod(lambda data, axis: np.nansum(data, axis) / np.maximum((~np.isnan(data)).sum(axis), 1))
     example = "block6a.expand.neuron | activation | mean(channel) | present(heatmap)"
 
@@ -134,10 +158,92 @@ class Norm(Reduction):
     example = "block6a.expand.neuron | attribute(output) | norm(channel) | present(heatmap)"
 
 
+class Max(Reduction):
+    """The largest value along an axis."""
+
+    name = "max"
+    parameters = (AXIS, PER)
+    words, of_examples = "maximum", "max"
+    function = staticmethod(lambda data, axis: np.fmax.reduce(data, axis))
+    example = "block6a.expand.neuron | activation | max(channel) | present(heatmap)"
+
+
+class Min(Reduction):
+    """The smallest value along an axis."""
+
+    name = "min"
+    parameters = (AXIS, PER)
+    words, of_examples = "minimum", "min"
+    function = staticmethod(lambda data, axis: np.fmin.reduce(data, axis))
+    example = "block6a.expand.neuron | attribute(output) | min(channel) | present(heatmap)"
+
+
+class Std(Reduction):
+    """The standard deviation along an axis, of all its values and not of a sample of them."""
+
+    name = "std"
+    parameters = (AXIS, PER)
+    words, of_examples = "standard deviation", "std"
+    keeps_sign = False
+    function = staticmethod(lambda data, axis: np.nanstd(data, axis))
+    example = "block6a.expand.neuron | activation | std(channel) | present(heatmap)"
+
+
+class Quantile(Reduction):
+    """A quantile along an axis, interpolated between the values next to it: `quantile(example, 0.9)`."""
+
+    name = "quantile"
+    parameters = (AXIS, Parameter("q", "number", "which one, from 0 to 1", minimum=0, maximum=1), PER)
+    of_examples = "quantile"
+    example = (
+        'dataset photos = "sample:shapes"\n'
+        "block6a.expand.channel | across(photos) | quantile(example, 0.9) | top(8) | present(bars)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        _of_examples_only(self.name, arguments)
+        return super().type(field, arguments)
+
+    def said(self, arguments: Arguments) -> str:
+        return f"{arguments['q']:g} quantile"
+
+    def number(self, node: Node) -> float:
+        return float(node["q"])
+
+
+class Fraction(Reduction):
+    """The part of the examples whose value is above a threshold: `fraction(example, above=0)`."""
+
+    name = "fraction"
+    parameters = (AXIS, Parameter("above", "number", "the threshold", 0.0), PER)
+    of_examples = "fraction"
+    keeps_sign = False
+    example = (
+        'dataset photos = "sample:shapes"\n'
+        "block6a.expand.channel | across(photos) | fraction(example) | top(8) | present(bars)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        _of_examples_only(self.name, arguments)
+        return replace(super().type(field, arguments), unit="share of the examples", scope="")
+
+    def said(self, arguments: Arguments) -> str:
+        return f"share above {arguments['above']:g}"
+
+    def number(self, node: Node) -> float:
+        return float(node["above"])
+
+
+def _of_examples_only(name: str, arguments: Arguments) -> None:
+    if arguments["axis"] != EXAMPLE:
+        raise Fail("E230", f"`{name}` is over the examples of a dataset", f"as in `{name}(example, ...)`", "axis")
+
+
 class Difference(Operation):
     """First minus second, along an axis of size 2: evidence for one class and against the other."""
 
     name = "difference"
+    pure = True
     parameters = (AXIS,)
     example = (
         'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
@@ -178,4 +284,6 @@ def _grouped(words: str) -> str:
     return f"({words})" if " − " in words or " + " in words else words
 
 
-OPERATIONS = (Abs(), Relu(), Sum(), Mean(), Norm(), Difference())
+OPERATIONS = (
+    Abs(), Relu(), Sum(), Mean(), Max(), Min(), Std(), Quantile(), Fraction(), Norm(), Difference(),
+)  # fmt: skip

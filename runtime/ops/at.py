@@ -20,6 +20,7 @@ class At(Operation):
     """
 
     name = "at"
+    of_datasets = True
     adds_up = True
     parameters = (
         Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),

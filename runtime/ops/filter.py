@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
+from bbilang.compiler.check.datasets import SCORED
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
+from bbilang.runtime.ops.datasets.columns import dataset_of, named, scored
 
 COMPARE = {
     "<": operator.lt,
@@ -27,10 +32,14 @@ class Filter(Operation):
     """Keeps the atoms that satisfy the condition, in the same order: `value > 0.1 and channel < 100`.
 
     `value` and `magnitude` refer to the number; `channel`, `y`, `x`, `class` and so on to the coordinates of the atom.
+    Of the examples of a dataset it keeps those whose columns satisfy it: `predicted != label`. An example of which a
+    column is not known is left out, and counted in the legend.
     """
 
     name = "filter"
+    of_datasets = True
     adds_up = True
+    selects = True
     parameters = (Parameter("condition", "condition", "comparisons joined by `and`, `or`, `not`"),)
     example = "block6a.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
 
@@ -43,13 +52,75 @@ class Filter(Operation):
             field = field.swap(replace(axis, exact=False, whole=whole, gap=gap, sizes=sizes, varies=varies))
         return field
 
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        dataset = dataset_of(node.inputs[0]) if node.inputs else None
+        if dataset is None or not set(named(node["condition"])) & set(SCORED):
+            return ()
+        return (ExamplesOf(dataset, scores=True),)
+
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
+        if any(named(node["condition"])):
+            return _of_examples(node, field, run)
         met = _evaluate(node["condition"], field)
         masked = combine(lambda value, condition: np.where(condition, value, np.nan), field.values, met)
         field = field.with_values(masked, node.type)
         own = [axis.name for axis in node.type.atom_axes]
         return _closed_up(field, own[0]) if len(own) == 1 else field
+
+
+def _of_examples(node: Node, field: Field, run: Run) -> Field:
+    """Keep the examples whose columns satisfy the condition."""
+    from bbilang.runtime.data.conditions import evaluate
+
+    condition, dataset = node["condition"], dataset_of(node.inputs[0])
+    assert dataset is not None, "only examples have columns"
+    field = replace(field, columns=field.columns | scored(list(named(condition)), field, dataset, run))
+    dims = field.values.dims
+    shape = field.values.data.shape
+    tables: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys(named(condition)):
+        if name not in field.columns:
+            message, help = f"there is no column `{name}`", f"its columns are {', '.join(sorted(field.columns))}"
+            raise error("E215", message, help)
+        tables[name] = np.broadcast_to(field.columns[name].spread(dims), shape).ravel()
+    tables |= {name: np.broadcast_to(_operand(name, field).spread(dims), shape).ravel() for name in _plain(condition)}
+    met, undefined = evaluate(_of_columns(condition), tables)
+    shares, count = undefined.reshape(shape), int(undefined.sum())
+    if "example" in dims:
+        others = tuple(n for n, d in enumerate(dims) if d != "example")
+        count = int(shares.all(others).sum()) if others else count
+    notes = (f"{count:,} examples are left out, since a column of the condition is not known of them",) if count else ()
+    masked = Named(dims, np.where(met.reshape(shape), field.values.data, np.nan))
+    field = replace(field.with_values(masked, node.type), notes=tuple(dict.fromkeys((*field.notes, *notes))))
+    own = [axis.name for axis in node.type.atom_axes]
+    return _closed_up(field, own[0]) if len(own) == 1 else field
+
+
+def _plain(condition: tuple) -> Iterator[str]:
+    """Iterate over the words of a condition that are no columns: `value`, or a coordinate."""
+    operator_word, *parts = condition
+    for part in parts:
+        if isinstance(part, str) and operator_word not in ("column", "text"):
+            yield part
+        elif isinstance(part, tuple) and part[0] not in ("column", "text"):
+            yield from _plain(part)
+
+
+def _of_columns(part: object) -> Any:
+    """Return a condition in the form of `data.conditions`."""
+    if isinstance(part, str):
+        return ("column", part)
+    if not isinstance(part, tuple):
+        return ("constant", part)
+    word, *parts = part
+    if word == "text":
+        return ("constant", parts[0])
+    if word == "column":
+        return part
+    if word in COMPARE:
+        return ("compare", word, *map(_of_columns, parts))
+    return (word, *map(_of_columns, parts))
 
 
 def _evaluate(condition: tuple, field: Field) -> Named:

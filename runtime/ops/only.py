@@ -16,6 +16,7 @@ class Only(Operation):
 
     name = "only"
     adds_up = True
+    selects = True
     parameters = (Parameter("field", "atoms", "the field or element whose atoms are kept"),)
     example = (
         "icons = block6a.expand.channel | attribute(output) | top(8) | present(featvis)\n"

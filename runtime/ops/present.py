@@ -15,6 +15,7 @@ class Present(Operation):
     """
 
     name = "present"
+    of_datasets = True
     adds_up = True
     parameters = PARAMETERS
     example = 'block6a.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'

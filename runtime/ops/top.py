@@ -28,6 +28,7 @@ class Keep(Operation):
     """Ranks atoms and keeps one or both ends of the order."""
 
     adds_up = True
+    selects = True
 
     parameters = (K, ALONG, BY, PER, JOINT)
     ascending = False

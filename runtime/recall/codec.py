@@ -135,7 +135,7 @@ class _Reader:
 def _field(kind: type[Field], type: JsonObject, parts: JsonObject) -> Field:
     axes = {name: tuple(Axis(**_tuples(axis)) for axis in type[name]) for name in ("axes", "states")}
     field = kind(FieldType(**{**_tuples(type), **axes}), **parts)
-    named = [field.values, *field.coords.values(), *field.names.values()]
+    named = [field.values, *field.coords.values(), *field.names.values(), *field.columns.values()]
     named += [part for part in (field.index, field.weight) if part is not None]
     if not all(isinstance(part, Named) for part in named):
         raise ValueError("a field is made of named arrays")
@@ -145,4 +145,8 @@ def _field(kind: type[Field], type: JsonObject, parts: JsonObject) -> Field:
 
 
 def _tuples(plain: JsonObject) -> JsonObject:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+    return {name: _tupled(value) for name, value in plain.items()}
+
+
+def _tupled(value: object) -> object:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

@@ -172,7 +172,7 @@ class _Recall:
         job, plan = self.job, self.job.plan
         if len(missing) < len(job.program.elements):
             part = restricted(job.program, missing, job.registry, scored)
-            plan = plan_program(optimize(part) if job.program.optimized else part)
+            plan = plan_program(optimize(part) if job.program.optimized else part, job.registry)
         requested: list[Objective] = []
 
         def collect(adapter: Adapter, objectives: Sequence[Objective], counter: Passes) -> list[Any]:

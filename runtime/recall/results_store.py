@@ -29,9 +29,14 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import KnownModel
 
-FORMAT = 4
+FORMAT = 5
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
-BY_ELEMENT = ("fields", "sizes", "budgets")  # fields of Results that this file keeps for each element, besides icons
+BY_ELEMENT = (
+    "fields",
+    "sizes",
+    "budgets",
+    "thumbnails",
+)  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
              "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed")  # fmt: skip
 
@@ -283,8 +288,9 @@ def joined(
     icon_sets, icon_steps = _icons(program, records)
     probabilities, kind = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
     numbers = Numbers(
-        tables["fields"], selections, tables["sizes"], icon_sets, layers, probabilities, kind, tables["budgets"]
-    )
+        tables["fields"], selections, tables["sizes"], icon_sets, layers, probabilities, kind, tables["budgets"],
+        tables["thumbnails"],
+    )  # fmt: skip
     return numbers, icon_steps
 
 

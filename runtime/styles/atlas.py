@@ -15,7 +15,7 @@ class Atlas(Style):
     spends = "`example`, the positions and two components"
     parameters = (Parameter("bins", "integer", "bins along each side", 20, minimum=2, maximum=200),)
     example = (
-        'dataset photos = "photos/"\n'
+        'dataset photos = "sample:shapes"\n'
         "block6a.expand.spatial | across(photos) | project(umap, 2) | present(atlas, bins=20)"
     )
 

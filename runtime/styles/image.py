@@ -1,4 +1,4 @@
-"""`image`: the input picture."""
+"""`image`: the input picture; or examples of a dataset, in a row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field
+from bbilang.runtime.styles import example_rows as examples
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Element, Frame, Panel
 
@@ -16,19 +18,21 @@ if TYPE_CHECKING:
 
 class ImageStyle(Style):
     """The input as the network sees it, resized and cropped. The reader can select positions of any layer in it, and
-    maps can be drawn `over=` it."""
+    maps can be drawn `over=` it. Of examples of a dataset, a row of small pictures with their numbers."""
 
     name = "image"
     spends = "the picture's `y` and `x`"
     carries = True
     shows_input = True
+    shows_examples = True
     has_legend = False
     example = "photo = input | present(image)"
 
     def spend(self, field: FieldType) -> Drawn:
         example = field.axis("example")
         if example is not None:  # examples of a dataset, as pictures in a row
-            return Drawn(("example",), example)
+            single = (axis.name for axis in field.axes if axis.size == 1 and axis.exact)
+            return Drawn(("example", *single), example)
         if field.content != "picture":
             raise Fail(
                 "E304",
@@ -40,7 +44,12 @@ class ImageStyle(Style):
             raise Fail("E304", "`image` needs `y` and `x`, and one of them is spent")
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
+    def drawn(self, field: Field) -> Field:
+        return examples.of_one_atom(field)
+
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        if drawing.drawn.slots is not None:
+            return examples.panels(drawing)
         pictures = drawing.results.pictures
         numbers = [drawing.input_picture(number) for number in range(len(pictures))]
         if drawing.facet:
@@ -50,18 +59,31 @@ class ImageStyle(Style):
         return (Panel("", (Frame(pictures=(numbers[0],)),)),)
 
     def title(self, drawing: Drawing) -> str:
+        if drawing.drawn.slots is not None:
+            return examples.title(drawing)
         names = [picture.name for picture in drawing.results.pictures]
         return names[0] if len(names) == 1 else "Input"
 
     def alternative(self, drawing: Drawing) -> str:
+        if drawing.drawn.slots is not None:
+            return ""
         return f"The input {', '.join(picture.name for picture in drawing.results.pictures)}."
 
-    def preferred_width(self, element: Element) -> int:
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        return {} if drawing.drawn.slots is None else {"examples": True, "icon": examples.SIDE}
+
+    def preferred_width(self, element: Element) -> int | None:
+        if "examples" in element.options:
+            return None
         from bbilang.runtime.vega.element import map_width
 
         return map_width(element)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
+        if "examples" in element.options:
+            from bbilang.runtime.charts.featvis import chart as row
+
+            return row(element, theme)
         from bbilang.runtime.charts.image import chart
 
         return chart(element, theme)

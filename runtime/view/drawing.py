@@ -16,6 +16,7 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import METHOD, scaled
+from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Frame, Panel
 
@@ -178,14 +179,27 @@ class Drawing:
         for at in np.ndindex(numbers.shape):
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
-                layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES or not here else "output"
-                if not here:
+                own = set(here) - {"example"} - CLASSES or not here
+                layer = self.field.type.layers[int(layers[at])] if own else "output"
+                if set(here) == {"example"}:
+                    numbers[at] = self.example_atom(here["example"], str(words[at]) if words is not None else "")
+                elif not here:
                     numbers[at] = self.named_atom({}, layer)
                 elif set(here) == {"token"} and words is None:
                     numbers[at] = self.token_atom(here["token"], layer, at)
                 else:
                     numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers
+
+    def example_atom(self, example: int, name: str = "") -> int:
+        """Return the number of an example, whose key is the same wherever it is shown; -1 for none."""
+        if example < 0:
+            return -1
+        dataset = dataset_of(self.node)
+        while dataset is not None and dataset.inputs:
+            (dataset,) = dataset.inputs
+        path = str(dataset["path"]) if dataset is not None else ""
+        return self._number(atom_key("", f"dataset {path}", {"example": example}), name or f"example {example}")
 
     def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
         """Return the number of a token, labelled with its word; -1 for padding. Of several texts, each has its own

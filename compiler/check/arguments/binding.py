@@ -110,6 +110,8 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
     if kind in ("integer", "number"):
         if isinstance(value, ast.Path) and value.name in parameter.choices:
             return value.name
+        if isinstance(value, ast.Constant) and value.value is None and "none" in parameter.choices:
+            return "none"
         if not isinstance(value, ast.Number):
             words = "".join(f" or `{choice}`" for choice in parameter.choices)
             message = f"`{name}` is a {_kind(parameter)}{words}, and {describe(value)} is none"

@@ -6,9 +6,9 @@ import errno
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from bbilang.compiler.contract import Fail
 from bbilang.grammar.files import beside, inside, read_bytes, short
@@ -27,15 +27,42 @@ HELP = (
 Row = tuple[int, str, int, int, float, float, float, float]
 
 
+class KnownColumn(Protocol):
+    """A column of a dataset. ``values``: its different words, where they are few; None for numbers and for many."""
+
+    @property
+    def values(self) -> tuple[str, ...] | None: ...
+
+
+class KnownFiles(Protocol):
+    """What is known of a dataset without reading its examples. ``count``: of the examples, estimated where not
+    ``exact``. ``labels``: label -> its examples, "" for none. ``digest``: changes with the files."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def labels(self) -> Mapping[str, int]: ...
+    @property
+    def columns(self) -> Mapping[str, KnownColumn]: ...
+    @property
+    def digest(self) -> str: ...
+
+
+Peek: TypeAlias = Callable[[str, Path, "Path | None"], "KnownFiles | None"]
+
+
 @frozen
 class FileContext:
-    """The folder that file names are relative to, the one that they may not leave, the page's pictures by name, and
-    what finds the pictures of a name."""
+    """The folder that file names are relative to, the one that they may not leave, the page's pictures by name, what
+    finds the pictures of a name, and what knows the files of a dataset."""
 
     folder: Path = Path()
     root: Path | None = None
     inputs: tuple[str, ...] = ()
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)
+    peek: Peek = lambda path, folder, root: None
 
 
 def read(name: str, context: FileContext) -> tuple[Row, ...]:

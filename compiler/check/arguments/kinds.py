@@ -61,7 +61,9 @@ class ArgumentReader:
             "numbers*": self._numbers,
             "fit": self._fit,
             "linked": self._linked,
+            "column": self._column_name,
             "dataset": self._dataset,
+            "datasets": self._datasets,
             "measures": self._measures,
             "boxes": self._boxes,
             "picture": self._picture,
@@ -110,14 +112,32 @@ class ArgumentReader:
         if isinstance(value, ast.Unary) and value.operator == "not":
             return ("not", self.condition(value.operand, type))
         if isinstance(value, ast.Binary) and value.operator in _COMPARISONS:
-            return (value.operator, self._operand(value.left, type), self._operand(value.right, type))
+            left, right = self._operand(value.left, type), self._operand(value.right, type)
+            texts = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "text"]
+            columns = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "column"]
+            if texts and not columns:
+                help = 'as in `label == "zebra"`'
+                raise at(value.span, "E213", "a text is compared with a column of the examples", help)
+            return (value.operator, left, right)
+        if isinstance(value, ast.Path) and (column := self._column(value.name, type)) is not None:
+            return ("==", column, 1.0)
         raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
 
-    def _operand(self, value: ast.Expression, type: FieldType) -> float | str:
+    def _column(self, name: str, type: FieldType) -> tuple[str, str] | None:
+        return ("column", name) if any(name == column for column, _ in type.columns) else None
+
+    def _operand(self, value: ast.Expression, type: FieldType) -> float | str | tuple[str, str]:
         axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
-        words = ["value", "magnitude", *(c for axis in axes for c in axis.components)]
+        numbers = [] if type.content == "dataset" else ["value", "magnitude"]
+        words = [*numbers, *(c for axis in axes for c in axis.components), *(name for name, _ in type.columns)]
         if isinstance(value, ast.Number):
             return value.value
+        if isinstance(value, ast.String) and type.columns:
+            return ("text", value.value)
+        if isinstance(value, ast.Call) and value.name == "column" and type.columns:
+            return self._named_column(value, type)
+        if isinstance(value, ast.Path) and (column := self._column(value.name, type)) is not None:
+            return column
         if isinstance(value, ast.Path):
             if value.name in words:
                 return value.name
@@ -128,6 +148,31 @@ class ArgumentReader:
             raise at(value.span, "E215", f"a condition cannot use `{value.name}`", help)
         help = "as in `magnitude > 0.1` or `channel < 100`"
         raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
+
+    def _column_name(self, value: ast.Expression, parameter: Parameter, field: Node) -> str | None:
+        """Return the name of a column of the field's examples. Raises CheckError E213, E215."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        if isinstance(value, ast.Call) and value.name == "column":
+            return self._named_column(value, field.type)[1]
+        if not isinstance(value, ast.Path):
+            raise at(value.span, "E213", f"`{parameter.name}` is the name of a column", "as in `per=label`")
+        if self._column(value.name, field.type) is None:
+            names = [name for name, _ in field.type.columns]
+            help = did_you_mean(value.name, names, f"its columns are {', '.join(names)}") if names else None
+            raise at(value.span, "E215", f"there is no column `{value.name}`", help)
+        return value.name
+
+    def _named_column(self, call: ast.Call, type: FieldType) -> tuple[str, str]:
+        """Read `column("file name")`: a column whose name is no word. Raises CheckError E213, E215."""
+        name = call.arguments[0].value if len(call.arguments) == 1 else None
+        if not isinstance(name, ast.String):
+            raise at(call.span, "E213", "`column` takes the name of one column", 'as in `column("file name")`')
+        if (column := self._column(name.value, type)) is None:
+            names = [name for name, _ in type.columns]
+            help = did_you_mean(name.value, names, f"its columns are {', '.join(names)}")
+            raise at(name.span, "E215", f"there is no column {name.value!r}", help)
+        return column
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
         """Return the node of a `slider(...)` or of a name bound to one, where a number may slide; else None.
@@ -255,9 +300,15 @@ class ArgumentReader:
 
     def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         dataset = self.scope.value(value) if isinstance(value, ast.Path) else None
-        if isinstance(dataset, Node) and dataset.op == "dataset":
+        if isinstance(dataset, Node) and dataset.type.content == "dataset":
             return dataset
         raise at(value.span, "E213", f"{describe(value)} is not a dataset", 'name one: `dataset photos = "folder/"`')
+
+    def _datasets(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node | tuple[Node, ...]:
+        """Return a dataset, or a tuple of several."""
+        if isinstance(value, ast.List):
+            return tuple(self._dataset(item, parameter, field) for item in value.items)
+        return self._dataset(value, parameter, field)
 
     def _measures(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
         if isinstance(value, ast.List):

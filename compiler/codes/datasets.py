@@ -1,0 +1,35 @@
+"""Codes of operations on datasets."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+
+_ACROSS = "block5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)"
+_PHOTOS = 'dataset photos = "sample:shapes"\n'
+
+DATASETS: Final[dict[str, Code]] = {
+    "E260": Code(
+        "a dataset where numbers are needed, or numbers where a dataset is",
+        "A dataset has examples and columns, and no numbers of a layer: `across(photos)` computes these for each "
+        "example. Conditions, samples and choices (`filter`, `sample`, `at`) apply to a dataset itself.",
+        f"{_PHOTOS}photos | abs | present(image)",
+        f"{_PHOTOS}photos | sample(100) | present(image)",
+    ),
+    "E261": Code(
+        "a stage that is not computed for each example",
+        "What stands before `across` or `examples` runs once for every example: a content of a layer's atoms, scores, "
+        "and arithmetic on them. A factorization or projection belongs behind it.",
+        f"{_PHOTOS}block5c.expand | factorize(nmf, 6) | across(photos) | mean(example) | present(bars)",
+        f"{_PHOTOS}{_ACROSS}",
+    ),
+    "E262": Code(
+        "a choice of the reader, or of several inputs, before a dataset",
+        "A dataset is scanned once, when the page is made. What the reader chooses comes after that. What `top` "
+        "chooses before it is chosen on the input of the page, which must then be one.",
+        f"{_PHOTOS}a = pick(output[top(5)])\n"
+        "block5c.expand.channel | attribute(output[a]) | across(photos) | mean(example) | top(8) | present(bars)",
+        f"{_PHOTOS}block5c.expand.channel | attribute(output) | across(photos) | mean(example) | present(bars)",
+    ),
+}

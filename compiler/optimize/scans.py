@@ -1,0 +1,82 @@
+"""The program that a scan runs on each batch of examples: its pipes alone, with the batch as the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bbilang.compiler.contract import Registry
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import Node, Program, Scan
+from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.optimize.cost import layer_of
+
+FIELD, SUMMARY, SCORES = "field", "summary", "scores"  # kinds of what a scan keeps
+
+
+def part_names(scan: Scan) -> dict[str, Node | None]:
+    """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST" or "scores". A digest does not depend on the
+    inputs of the page."""
+    parts: dict[str, Node | None] = {part_name(FIELD, node): node for node in scan.fields}
+    parts |= {part_name(SUMMARY, node): node for node in scan.summaries}
+    return parts | ({SCORES: None} if scan.scores else {})
+
+
+def part_name(kind: str, node: Node) -> str:
+    return f"{kind} {with_inputs(node, 1).digest}"
+
+
+def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], size: int, registry: Registry) -> Program:
+    """Return the program, with its passes, that computes parts (kind, node) for a batch of examples. The values of its
+    ``kept`` nodes are the parts', in order; those of a summary are of the layer's neurons."""
+    from bbilang.compiler.optimize.lower import with_passes
+
+    description = program.description
+    assert description is not None, "a scan needs a model's description"
+    nodes = []
+    scored = False
+    for kind, node in parts:
+        if node is None:
+            scored = True
+            continue
+        content = with_inputs(node, size)
+        nodes.append(of_neurons(content, registry, description) if kind == SUMMARY else content)
+    bare = replace(
+        program, inputs=("",) * size, interfaces=(), bindings=(), kept=tuple(nodes), forwards=(), backwards=(),
+        tangents=(), reruns=(), icons=(), scans=(), optimized=False,
+    )  # fmt: skip
+    return with_passes(bare, registry, scored)
+
+
+def with_inputs(node: Node, size: int) -> Node:
+    """Return the same pipe for another number of inputs."""
+    known: dict[int, Node] = {}
+
+    def changed(value: object) -> object:
+        if isinstance(value, Node):
+            return rebuilt(value)
+        return tuple(map(changed, value)) if isinstance(value, tuple) else value
+
+    def rebuilt(node: Node) -> Node:
+        if id(node) not in known:
+            axes = tuple(Axis("input", size) if axis.name == "input" else axis for axis in node.type.axes)
+            parameters = tuple((name, changed(value)) for name, value in node.parameters)
+            inputs = tuple(map(rebuilt, node.inputs))
+            known[id(node)] = Node(node.op, inputs, parameters, replace(node.type, axes=axes))
+        return known[id(node)]
+
+    return rebuilt(node)
+
+
+def of_neurons(content: Node, registry: Registry, description: ModelDescription) -> Node:
+    """Return a content of a layer's channels as that of all of its neurons."""
+    (head,) = content.inputs
+    (name,) = content.type.layers
+    layer = layer_of(description, name)
+    kept = tuple(axis for axis in head.type.axes if axis.name == "input")
+    axes = (*kept, *(Axis(axis, layer.sizes[axis]) for axis in ("y", "x", "token", "channel") if axis in layer.axes))
+    type = replace(head.type, atom="neuron", axes=axes)
+    neurons = Node("substrate", (), (("atom", "neuron"), ("layers", (name,)), ("model", head.type.model)), type)
+    operation, arguments = registry.operations[content.op], dict(content.parameters)
+    made = operation.refined(operation.type(neurons.type, arguments), arguments, registry)
+    return Node(content.op, (neurons,), content.parameters, made)

@@ -1,0 +1,259 @@
+"""Scans of a program: what is computed for each example, and the numbers of pipes from what was kept.
+
+Each part is computed on batches of examples by a program of its own, which the optimizer and the engines treat like the
+program of a page. Where the cache has every shard, neither torch nor the network is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbilang.compiler.contract import Activations, Registry
+from bbilang.compiler.ir.program import Node, Program, Scan
+from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.optimize.scans import FIELD, SCORES, SUMMARY, batch_program, part_name, part_names, with_inputs
+from bbilang.runtime.cache.disk import key_of
+from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
+from bbilang.runtime.data.dataset import said
+from bbilang.runtime.execution.scores_of_examples import columns_of
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.scan.digests import digests
+from bbilang.runtime.scan.scan import scan as scan_dataset
+from bbilang.runtime.scan.scanned import Scanned
+from bbilang.runtime.scan.shards import ranges
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from bbilang.runtime.data.dataset import Dataset
+    from bbilang.runtime.execution.context import Run
+    from bbilang.runtime.execution.results import Model
+
+FORMAT = 1
+KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
+VALUES = "values"  # the name of a field's numbers among the arrays of its part; the others are its coordinates
+SUM = "sum"  # over positions: the mean, times their number
+OVER = " over "  # what stands between a name and the axes of the array
+
+
+class ScanIdentity:
+    """What a scan gives, without the means to compute it (`runtime.scan.work.Identity`)."""
+
+    def __init__(self, program: Program, scan: Scan, registry: Registry, model: Model):
+        self.nodes = part_names(scan)
+        labels = hashlib.sha256("\n".join(model.description.labels).encode()).hexdigest()
+        settings = [[key, value] for key, value in program.settings if not key.startswith(("featvis.", "page."))]
+        shared = {
+            "what": "scan",
+            "format": FORMAT,
+            "code": code_digest(),
+            "plugins": plugin_digest(registry),
+            "model": [model.fingerprint, getattr(model, "code", ""), program.output, labels],
+            "preprocess": repr(model.preprocess),
+            "settings": settings,
+            "optimized": program.optimized,
+            "device": str(model.device).partition(":")[0],
+            "versions": {name: version_of(name) for name in ("torch", "numpy", "pillow")},
+        }
+        self.network = key_of(shared)
+        self.parts: Mapping[str, str] = {name: key_of({"part": name, "scan": self.network}) for name in self.nodes}
+
+
+class ScanWork(ScanIdentity):
+    """The work of a scan on batches of examples (`runtime.scan.work.ShardWork`)."""
+
+    def __init__(self, run: Run, scan: Scan):
+        super().__init__(run.program, scan, run.registry, run.adapter)
+        self.run, self.scan = run, scan
+        self._programs: dict[tuple[int, frozenset[str]], Program] = {}
+
+    def prepare(self, picture: Image) -> np.ndarray:
+        """Convert a picture to uint8 (channel, y, x), resized and cropped."""
+        adapter = self.run.adapter
+        channels = len(adapter.preprocess.mean)
+        if channels not in (1, 3):
+            raise adapter.no_picture()
+        shown = adapter.preprocess.display(picture.convert("L") if channels == 1 else picture)
+        return np.ascontiguousarray(shown.transpose(2, 0, 1)[:channels])
+
+    def batch(self, images: Tensor, wanted: Collection[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Run the parts on a batch (example, channel, y, x)."""
+        import torch
+
+        from bbilang.runtime.scan.summary import summary
+
+        chosen = [name for name in self.nodes if name in wanted]
+        run = self._run(images.to(torch.float32) / 255, chosen)
+        results: dict[str, Mapping[str, np.ndarray]] = {}
+        kept = iter(run.program.kept)
+        for name in chosen:
+            if self.nodes[name] is None:
+                results[name] = {"scores": run.scores}
+                continue
+            node = next(kept)
+            if name.startswith(SUMMARY):
+                results[name] = summary(_positions_last(node, run))
+            else:
+                results[name] = _arrays(run.value(node), len(images))
+        return results
+
+    def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
+        """Return a run of the parts on a batch, whose passes are counted with those of the page."""
+        key = (len(images), frozenset(chosen))
+        if key not in self._programs:
+            parts = [(name.split(" ")[0], self.nodes[name]) for name in chosen]
+            program = batch_program(self.run.program, parts, len(images), self.run.registry)
+            self._programs[key] = optimize(program) if self.run.program.optimized else program
+        program = self._programs[key]
+        return self.run.batch(program, images)
+
+
+def _positions_last(node: Node, run: Run) -> Tensor:
+    """Return (example, channel, *positions) of a content of a layer's neurons."""
+    import torch
+
+    (layer,) = node.type.layers
+    demands = run.registry.operations[node.op].demands(node, run.registry)
+    if all(isinstance(demand, Activations) for demand in demands):  # the numbers are those of the layer itself
+        activation = run.activation(node, layer)
+        return activation.movedim(1 + run.layer(layer).axes.index("channel"), 1)
+    field = run.value(node)
+    others = [d for d in field.values.dims if d not in ("input", "channel")]
+    return torch.from_numpy(np.ascontiguousarray(field.values.ordered(("input", "channel", *others)).data))
+
+
+def _arrays(field: Field, count: int) -> dict[str, np.ndarray]:
+    """Return the numbers of a field over (input, ...), and those of its coordinates that differ between inputs. The
+    names of the arrays say which axes they have."""
+    arrays = {f"{VALUES}{OVER}": field.values}
+    arrays |= {
+        f"{name}{OVER}": Named(array.dims, array.data.astype(np.int32))
+        for name, array in field.coords.items()
+        if "input" in array.dims and name != "input"
+    }
+    results = {}
+    for name, array in arrays.items():
+        dims = tuple(d for d in array.dims if d != "input")
+        data = array.spread(("input", *dims))
+        results[name + " ".join(dims)] = np.ascontiguousarray(np.broadcast_to(data, (count, *data.shape[1:])))
+    return results
+
+
+class ScannedDataset:
+    """What a scan kept, as operations read it (`compiler.contract.run.Scanned`). ``numbers``: of the examples that were
+    scanned, in their source."""
+
+    def __init__(self, stored: Scanned, dataset: Dataset, numbers: np.ndarray, run: Run):
+        self.stored, self.run = stored, run
+        self._dataset, self._numbers = dataset, numbers
+        self._fields: dict[str, Field] = {}
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        return self._numbers[self.stored.rows]
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        notes = []
+        if self.stored.unreadable:
+            notes.append(_left_out(len(self.stored.unreadable), f"cannot be read ({said(self.stored.unreadable)})"))
+        if lost := max(self.stored.nonfinite.values(), default=0):
+            notes.append(_left_out(lost, "gave numbers that are not finite"))
+        return tuple(notes)
+
+    def digests(self) -> Sequence[str]:
+        cache = self.run.shared.cache
+        if cache is None:
+            return [self._dataset.digest(int(number)) for number in self.stored.rows]
+        every = [one for own in digests(self._dataset, cache, tuple(ranges(len(self._dataset)))) for one in own]
+        return [every[number] for number in self.stored.rows.tolist()]
+
+    def summary(self, node: Node, name: str) -> np.ndarray:
+        part = part_name(SUMMARY, node)
+        if name != SUM:
+            return self.stored.array(part, name)
+        (layer,) = node.type.layers
+        sizes = self.run.layer(layer).sizes
+        positions = int(np.prod([size for axis, size in sizes.items() if axis != "channel"]))
+        return self.stored.array(part, "mean") * np.float32(positions)
+
+    def columns(self) -> Mapping[str, np.ndarray]:
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        from bbilang.runtime.models.score_output import kind_of_rows
+
+        scores = self.stored.array(SCORES, "scores")
+        description = self.run.adapter.description
+        kind = description.scores if description.scores in KNOWN else kind_of_rows(scores, description.scores)
+        labels = self._dataset.labels
+        own = None if labels is None else labels[self.stored.rows]
+        return columns_of(scores, kind, own, description.labels, self.run.label)
+
+    def field(self, node: Node) -> Field:
+        part = part_name(FIELD, node)
+        if part not in self._fields:
+            self._fields[part] = self._field(node, part)
+        return self._fields[part]
+
+    def _field(self, node: Node, part: str) -> Field:
+        """Put a field together again: its numbers from the shards, what is the same for every example from its type."""
+        coords, names = constant_parts(with_inputs(node, 1), self.run)
+        tables: dict[str, Named] = {}
+        for name in self.stored.names(part):
+            component, _, dims = name.partition(OVER)
+            tables[component] = Named(("input", *dims.split()), self.stored.array(part, name))
+        values = tables.pop(VALUES)
+        coords |= tables
+        if "class" in tables:
+            labels = np.vectorize(lambda index: self.run.label(int(index)), otypes=[object])(tables["class"].data)
+            names["class"] = Named(tables["class"].dims, labels)
+        return Field(node.type, values, coords, names)
+
+
+def _left_out(count: int, why: str) -> str:
+    return f"{count:,} {'example' if count == 1 else 'examples'} left out: {why}"
+
+
+class _Frames:
+    """Kernels of the atoms and targets of a pipe, for what is the same for every example: they read no numbers."""
+
+    def __init__(self, run: Run):
+        classes = run.adapter.description.classes
+        self.registry, self.label = run.registry, run.label
+        self.scores = self.probabilities = np.zeros((1, max(classes, 1)), np.float32)
+
+    def value(self, node: Node) -> Field:
+        inputs = tuple(self.value(child) for child in node.inputs)
+        return self.registry.operations[node.op].kernel(node, inputs, self)  # type: ignore[arg-type]
+
+
+def constant_parts(node: Node, run: Run) -> tuple[dict[str, Named], dict[str, Named]]:
+    """Return the coordinates and names of a content that are the same for every example."""
+    frames = _Frames(run)
+    parts = [frames.value(node.inputs[0] if node.inputs else node)]
+    parts += [frames.value(value) for _, value in node.parameters
+              if isinstance(value, Node) and value.type.content == "score"]  # fmt: skip
+    coords = {name: array for part in parts for name, array in part.coords.items() if "input" not in array.dims}
+    names = {name: array for part in parts for name, array in part.names.items() if "input" not in array.dims}
+    own = {component for axis in node.type.axes for component in axis.components} | {"class", "target"}
+    return {name: array for name, array in coords.items() if name in own}, names
+
+
+def scan_for(run: Run, scan: Scan) -> ScannedDataset:
+    """Scan a dataset, or recall what an earlier scan kept."""
+    source = scan.dataset
+    while source.inputs:
+        (source,) = source.inputs
+    numbers = run.value(scan.dataset).coords["example"].data
+    dataset = run.dataset(source).subset(numbers)
+    stored = scan_dataset(dataset, ScanWork(run, scan), run.shared.cache, listener=run.shared.listener)
+    return ScannedDataset(stored, dataset, numbers, run)

@@ -1,0 +1,79 @@
+"""Thumbnails of the examples that an element shows: small pictures in the results, never the files themselves."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+
+from bbilang.compiler.check.settings import default
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Field, Named
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from bbilang.runtime.execution.context import Run
+
+MOST = 2000  # thumbnails of an element
+QUALITY = 80
+
+
+class Thumbnails(TypedDict):
+    """``index``: over the axes of the examples, numbers of thumbnails, -1 for none. ``data``: the bytes of all of them,
+    WebP; ``ends`` (thumbnail,): where each ends. ``sizes`` (thumbnail, 2): width and height."""
+
+    index: Named
+    data: np.ndarray
+    ends: np.ndarray
+    sizes: np.ndarray
+
+
+def thumbnail(thumbnails: Thumbnails, number: int) -> tuple[bytes, int, int]:
+    """Return the bytes, width and height of one thumbnail."""
+    start = int(thumbnails["ends"][number - 1]) if number else 0
+    width, height = thumbnails["sizes"][number].tolist()
+    return thumbnails["data"][start : int(thumbnails["ends"][number])].tobytes(), width, height
+
+
+def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
+    """Make the thumbnails of a field of examples, as the network sees them. None where the text wants none, or there
+    are too many of them to be seen."""
+    from bbilang.runtime.data.pictures import Unreadable
+
+    size = run.program.setting("thumbnails.size", default("thumbnails.size"))
+    rows = field.coords["example"]
+    different = np.unique(rows.data[rows.data >= 0])
+    if size == "none" or len(different) > MOST:
+        return None
+    dataset, preprocess = run.dataset(source), run.adapter.preprocess
+    pieces: list[bytes] = []
+    sizes: list[tuple[int, int]] = []
+    numbers = np.full(int(different.max(initial=0)) + 2, -1)
+    for row in different.tolist():
+        try:
+            picture = dataset.picture(row)
+        except Unreadable:  # it was changed after the scan
+            continue
+        small = _small(preprocess.display(picture), int(size))
+        numbers[row] = len(pieces)
+        buffer = io.BytesIO()
+        small.save(buffer, "WEBP", quality=QUALITY, method=4)
+        pieces.append(buffer.getvalue())
+        sizes.append(small.size)
+    index = np.where(rows.data >= 0, numbers[np.maximum(rows.data, 0)], -1)
+    return {
+        "index": Named(rows.dims, index),
+        "data": np.frombuffer(b"".join(pieces), np.uint8),
+        "ends": np.cumsum([len(piece) for piece in pieces], dtype=np.int64),
+        "sizes": np.array(sizes, np.int64).reshape(-1, 2),
+    }
+
+
+def _small(pixels: np.ndarray, size: int) -> Image:
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+    return picture

@@ -1,0 +1,121 @@
+"""`across(dataset)`: a pipe for every example of a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Operation, Parameter, Registry, Run
+from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.field import ABSENT, Field, Named
+from bbilang.runtime.ops.datasets import pipes
+
+
+class Across(Operation):
+    """The pipe so far for every example of a dataset: the axis `example` takes the place of `input`.
+
+    Everything before it is computed for each example, `output` for each example's own prediction; what chooses atoms
+    (`top`, `filter`, `only`) chooses them once, on the page's own input. A list of datasets adds the axis `subset`.
+    """
+
+    name = "across"
+    parameters = (
+        Parameter("dataset", "datasets", 'a dataset of the text (`dataset photos = "folder/"`), or a list of several'),
+    )
+    example = (
+        'dataset photos = "sample:shapes"\n'
+        "block6a.expand.channel | across(photos) | mean(example) | top(8) | present(bars)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        if field.axis("example") is not None:
+            raise Fail("E231", "the field goes across a dataset already")
+        datasets = _listed(arguments["dataset"])
+        if len({_source(dataset) for dataset in datasets}) > 1:
+            help = 'as in `dataset cats = photos | filter(label == "cat")`'
+            raise Fail("E260", "a list of datasets is of parts of one dataset", help, argument="dataset")
+        sizes = [dataset.type.axes[0] for dataset in datasets]
+        example = replace(sizes[0], size=max(a.size for a in sizes), exact=all(a.exact for a in sizes))
+        axes: tuple[Axis, ...] = (replace(example, whole=False),)
+        if isinstance(arguments["dataset"], tuple):
+            axes = (Axis("subset", len(datasets)), replace(axes[0], exact=False, varies=("subset",)))
+        rest = (axis for axis in field.axes if axis.name != "input")
+        return replace(field, axes=(*axes, *rest), columns=datasets[0].type.columns)
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return {**arguments, "each": PerExample(field)}
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        pipes.check(field, self.name, registry)
+        return (field,) if pipes.chooses(field, registry) else ()
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        content = pipes.content_of(node["each"].node, registry)
+        return tuple(ExamplesOf(dataset, (content,)) for dataset in _listed(node["dataset"]))
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        each, datasets = node["each"].node, _listed(node["dataset"])
+        parts = [_of(dataset, each, run) for dataset in datasets]
+        if not isinstance(node["dataset"], tuple):
+            (field,) = parts
+        else:
+            field = _stacked(parts)
+            called = [str(dataset.get("called") or f"subset {n}") for n, dataset in enumerate(datasets)]
+            field.names["subset"] = Named(("subset",), np.array(called, object))
+        return field.with_values(field.values, node.type)
+
+
+def _listed(datasets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
+    return datasets if isinstance(datasets, tuple) else (datasets,)
+
+
+def _source(dataset: Node) -> Node:
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    return dataset
+
+
+def _of(dataset: Node, each: Node, run: Run) -> Field:
+    """Return the numbers of a pipe for the examples of one dataset that could be read."""
+    scanned, kept = run.scanned(dataset), run.value(dataset)
+    rows = kept.coords["example"].data
+    field = pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
+    index = np.searchsorted(scanned.rows, rows)
+    there = (index < len(scanned.rows)) & (scanned.rows[np.minimum(index, len(scanned.rows) - 1)] == rows)
+    field = field.take("example", Named(("example",), index[there]))
+    columns = {name: array.take("example", Named(("example",), np.flatnonzero(there)))
+               for name, array in kept.columns.items()}  # fmt: skip
+    notes = tuple(dict.fromkeys((*field.notes, *kept.notes, *scanned.notes)))
+    return replace(field, columns=columns, notes=notes)
+
+
+def _stacked(parts: list[Field]) -> Field:
+    """Stack the fields of several subsets along the axis `subset`; the shorter ones are filled up with NaN."""
+    longest = max(part.values.sizes["example"] for part in parts)
+
+    def stacked(arrays: list[Named]) -> Named:
+        if "example" not in arrays[0].dims:
+            return arrays[0]
+        padded = []
+        for array in arrays:
+            index = np.arange(longest)
+            own = np.where(index < array.sizes["example"], index, ABSENT)
+            padded.append(array.take("example", Named(("example",), own)))
+        return Named(("subset", *padded[0].dims), np.stack([array.data for array in padded]))
+
+    first = parts[0]
+    tables = {
+        name: {key: stacked([getattr(part, name)[key] for part in parts]) for key in getattr(first, name)}
+        for name in ("coords", "names", "columns")
+    }
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    coords = {**tables["coords"], "subset": Named(("subset",), np.arange(len(parts)))}
+    return Field(
+        first.type, stacked([part.values for part in parts]), coords, tables["names"], notes=notes,
+        columns=tables["columns"],
+    )  # fmt: skip
+
+
+OPERATIONS = (Across(),)

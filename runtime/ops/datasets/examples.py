@@ -1,0 +1,203 @@
+"""`examples(dataset, k)`: the examples of a dataset that an atom answers to most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.contract import (
+    Arguments,
+    Demand,
+    ExamplesOf,
+    Fail,
+    Make,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Scanned,
+)
+from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets import pipes
+from bbilang.runtime.statistics.strongest import Strongest, StrongestExamples
+
+CHUNK = 4096  # examples that are ranked at a time
+DATASET = Parameter("dataset", "dataset", 'a dataset of the text: `dataset photos = "folder/"`')
+SIGN = Parameter(
+    "sign",
+    "word",
+    "which end: the largest values, the smallest, or those of the largest magnitude",
+    "positive",
+    choices=("positive", "negative", "magnitude"),
+)
+BY = Parameter(
+    "by",
+    "word",
+    "what a channel is ranked by: the extreme over positions, or the sum over them; by default the extreme of an "
+    "activation, and the sum of an attribution or gradient",
+    None,
+    choices=("max", "sum"),
+)
+CROP = Parameter(
+    "crop",
+    "word",
+    "what is shown of an example: all of it, or the receptive field of the position with the extreme value",
+    "none",
+    choices=("none", "field"),
+)
+
+
+class Examples(Operation):
+    """The k examples of a dataset with the largest value of each atom, with the value, along the axis `example`.
+
+    Of an activation they are those that activate it most (ActMax), of an attribution those in which it contributes most
+    to the target (RelMax, Achtibat et al. 2023). Equal values are ordered by the content of the files, and the legend
+    says how many there are.
+    """
+
+    name = "examples"
+    parameters = (
+        DATASET,
+        Parameter("k", "integer", "how many examples of each atom", 9, minimum=1, maximum=1000),
+        SIGN,
+        BY,
+        CROP,
+    )
+    example = (
+        'dataset photos = "sample:shapes"\nblock6a.expand.channel | attribute(output) | top(8) | activation\n'
+        "    | examples(photos, 9) | present(image, facet=channel)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"])
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return {**arguments, "each": PerExample(field)}
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        pipes.check(field, self.name, registry)
+        return (field,) if pipes.chooses(field, registry) else ()
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        content = pipes.content_of(node["each"].node, registry)
+        if summarized(content):
+            return (ExamplesOf(node["dataset"], summaries=(content,)),)
+        return (ExamplesOf(node["dataset"], (content,)),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        each, dataset = node["each"].node, run.value(node["dataset"])
+        scanned = run.scanned(node["dataset"])
+        values = numbers(node, run, scanned)
+        inside = np.isin(scanned.rows, dataset.coords["example"].data)
+        atoms = tuple(d for d in values.values.dims if d != "example")
+        shape = tuple(values.values.sizes[d] for d in atoms)
+        table = values.values.ordered(("example", *atoms)).data.reshape(len(scanned.rows), -1)
+        best = strongest(table, scanned, inside, node["k"], node["sign"])
+        rows = Named((*atoms, "example"), best.rows.reshape(*shape, -1))
+        found = Named(rows.dims, best.values.astype(np.float32).reshape(rows.data.shape))
+        coords = {name: array for name, array in values.coords.items() if name != "example"}
+        columns = {name: array.take("example", rows_in(rows, dataset)) for name, array in dataset.columns.items()}
+        notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *tie_notes(best, node["k"]))))
+        field = Field(node.type, found, {**coords, "example": rows}, values.names, notes=notes, columns=columns)
+        if summarized(pipes.content_of(each, run.registry)):
+            field.coords |= extreme_at(node, field, run, scanned)
+        return field
+
+
+def examples_type(field: FieldType, name: str, dataset: Node, k: int, by: str | None) -> FieldType:
+    """Return the type of k examples of each atom. Raises `Fail`."""
+    if field.axis("example") is not None:
+        raise Fail("E231", "the field goes across a dataset already", "leave out `across(...)`")
+    if field.content == "picture":
+        raise Fail("E238", f"`{name}` is of numbers, and these are pictures", "start from atoms of a layer")
+    if by is not None and field.atom != "channel":
+        raise Fail("E238", "`by=` is of channels, which have several positions", argument="by")
+    axes = tuple(axis for axis in field.axes if axis.name != "input")
+    example = Axis("example", k, exact=False, varies=tuple(axis.name for axis in axes), whole=False)
+    unit = field.unit
+    if field.atom == "channel" and field.content == "activation":
+        unit = f"the layer's own units, {'sum' if by == 'sum' else 'extreme'} over positions"
+    return replace(field, axes=(*axes, example), columns=dataset.type.columns, unit=unit)
+
+
+def summarized(content: Node) -> bool:
+    """Return whether a content is of channels with positions, of which a scan keeps the extremes."""
+    return content.type.atom == "channel" and content.op != "output" and not content.type.axis("class")
+
+
+def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
+    """Return the numbers that examples are ranked by, over `example` and the axes of the atoms."""
+    each = node["each"].node
+    content = pipes.content_of(each, run.registry)
+    if not summarized(content):
+        return pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
+    by = node["by"] or ("max" if content.type.content == "activation" else "sum")
+    if by == "sum":
+        data = scanned.summary(content, "sum")
+    elif node.get("sign") == "negative":
+        data = scanned.summary(content, "min")
+    elif node.get("sign") == "magnitude":
+        low, high = scanned.summary(content, "min"), scanned.summary(content, "max")
+        data = np.where(np.greater(np.negative(low), high), low, high)
+    else:
+        data = scanned.summary(content, "max")
+    whole = Field(
+        content.type, Named(("input", "channel"), data), {"channel": Named(("channel",), np.arange(data.shape[1]))}
+    )
+    if node.inputs:
+        whole = pipes.restricted(whole, run.value(node.inputs[0]))
+    return pipes.of_examples(whole, scanned.rows)
+
+
+def strongest(table: np.ndarray, scanned: Scanned, inside: np.ndarray, k: int, sign: str) -> StrongestExamples:
+    """Rank the examples of every atom: table (example, atom)."""
+    digests = scanned.digests()
+    ranking = Strongest(k, sign)  # type: ignore[arg-type]
+    for start in range(0, len(table), CHUNK):
+        own = slice(start, start + CHUNK)
+        chosen = np.flatnonzero(inside[own])
+        if len(chosen):
+            ranking.add(table[own][chosen], [digests[start + n] for n in chosen.tolist()], scanned.rows[own][chosen])
+    return ranking.result()
+
+
+def tie_notes(best: StrongestExamples, k: int) -> tuple[str, ...]:
+    """Say of how many atoms the last example shown has the value of others that are not shown."""
+    hidden = best.hidden
+    tied = int((hidden > 0).sum())
+    if not tied:
+        return ()
+    most = int(hidden.max())
+    which = "the atom shown" if len(hidden) == 1 else f"{tied} of the {len(hidden)} atoms"
+    return (f"of {which}, up to {most:,} more examples have exactly the value of the last one shown",)
+
+
+def rows_in(rows: Named, dataset: Field) -> Named:
+    """Return where each of the rows stands among the examples of a dataset."""
+    own = dataset.coords["example"].data
+    order = np.argsort(own, kind="stable")
+    at = np.minimum(np.searchsorted(own, rows.data, sorter=order), len(own) - 1)
+    return Named(rows.dims, np.where(rows.data < 0, -1, order[at]))
+
+
+def extreme_at(node: Node, field: Field, run: Run, scanned: Scanned) -> dict[str, Named]:
+    """Return the position (y, x) of the extreme value of each atom in each of its examples, by name of the axis."""
+    content = pipes.content_of(node["each"].node, run.registry)
+    (layer,) = content.type.layers
+    sizes = run.layer(layer).as_map.sizes
+    if not {"y", "x"} <= set(sizes) or node.get("sign") == "magnitude":
+        return {}
+    flat = scanned.summary(content, "argmin" if node.get("sign") == "negative" else "argmax")
+    rows = field.coords["example"]
+    channels = np.broadcast_to(field.coords["channel"].spread(rows.dims), rows.data.shape)
+    at = np.searchsorted(scanned.rows, np.maximum(rows.data, 0))
+    places = flat[np.minimum(at, len(flat) - 1), np.maximum(channels, 0)]
+    y, x = np.divmod(places, sizes["x"])
+    gone = rows.data < 0
+    return {name: Named(rows.dims, np.where(gone, -1, values)) for name, values in (("at.y", y), ("at.x", x))}
+
+
+OPERATIONS = (Examples(),)

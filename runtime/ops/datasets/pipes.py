@@ -1,0 +1,122 @@
+"""Pipes that are computed for every example: what a scan keeps for them, and their numbers from what it kept.
+
+Contents (activation, gradient, attribution, scores) are computed for each example anew. What chooses atoms (`top`,
+`filter`, `only`) chooses them on the input of the page, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.contract import Fail, Registry, Run, Scanned
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.runtime.fields.field import ABSENT, Field, Named
+
+
+def chain(field: Node) -> Iterator[Node]:
+    """Iterate over the stages of a pipe, from the last to its head."""
+    yield field
+    while field.inputs:
+        field = field.inputs[0]
+        yield field
+
+
+def is_content(node: Node, registry: Registry) -> bool:
+    """Return whether a node gives numbers that are computed for each example: a content, or scores."""
+    operation = registry.operations[node.op]
+    return operation.content or (operation.head and node.type.content == "score")
+
+
+def content_of(field: Node, registry: Registry) -> Node:
+    """Return the last content of a pipe, of all atoms of its head: what a scan keeps."""
+    content = next(node for node in chain(field) if is_content(node, registry))
+    if not content.inputs:
+        return content
+    head = next(node for node in chain(content) if registry.operations[node.op].head)
+    if content.inputs == (head,):
+        return content
+    operation, arguments = registry.operations[content.op], dict(content.parameters)
+    type = operation.refined(operation.type(head.type, arguments), arguments, registry)
+    return Node(content.op, (head,), content.parameters, type)
+
+
+def chooses(field: Node, registry: Registry) -> bool:
+    """Return whether some stage of a pipe chooses among its atoms."""
+    return any(registry.operations[node.op].selects for node in chain(field))
+
+
+def check(field: Node, name: str, registry: Registry) -> None:
+    """Check that a pipe can be computed for each example. Raises `Fail` E261, E262."""
+    nodes = list(chain(field))
+    if field.type.states or any(node.type.content == "selection" for node in walk(field)):
+        help = f'put `at(...)` after `{name}`, or name the classes: `output["zebra"]`'
+        raise Fail("E262", f"what a reader chooses cannot stand before `{name}`, which runs over a dataset", help)
+    for node in nodes:
+        operation = registry.operations[node.op]
+        if node.type.atom == "group":
+            message = f"each example has groups of its own, so those of `{node.op}` cannot stand before `{name}`"
+            raise Fail("E261", message, "take the channels that the groups are made of")
+        if not (is_content(node, registry) or operation.selects or operation.pure or operation.head):
+            message = f"`{node.op}` cannot stand before `{name}`: it is not computed for each example apart"
+            raise Fail("E261", message, f"put it after `{name}`, or leave it out")
+    if not any(is_content(node, registry) for node in nodes):
+        raise Fail("E261", f"`{name}` is of numbers, and this pipe has none", "as in `block5c.expand.channel`")
+    own = next((a for node in nodes if registry.operations[node.op].selects for a in node.type.axes
+                if "input" in a.varies), None)  # fmt: skip
+    inputs = next((axis.size for axis in field.type.axes if axis.name == "input"), 1)
+    if own is not None and inputs > 1:
+        message = f"the atoms along `{own.name}` differ between the {inputs} inputs, so no dataset has them"
+        raise Fail("E262", message, "choose them for all inputs together: `top(..., joint=input)`")
+
+
+def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
+    """Return the numbers of a pipe for every example that was scanned, along the axis `input`."""
+    operation = run.registry.operations[field.op]
+    if is_content(field, run.registry):
+        values = scanned.field(content_of(field, run.registry))
+        frame = field.inputs[0] if field.inputs else None
+        if frame is not None and chooses(frame, run.registry):
+            values = restricted(values, run.value(frame))
+    elif operation.selects:
+        values = restricted(per_example(field.inputs[0], run, scanned), run.value(field))
+    else:
+        values = operation.kernel(field, (per_example(field.inputs[0], run, scanned),), run)
+    return values.with_values(values.values, field.type)
+
+
+def restricted(field: Field, chosen: Field) -> Field:
+    """Restrict a field of examples to the atoms that another one, of the page's input, has; in its order."""
+    coords = {name: _of_first(array) for name, array in chosen.coords.items() if name != "input"}
+    atoms = [c for axis in chosen.type.atom_axes for c in axis.components if c in field.coords and c in coords]
+    values = field.values.renamed({c: f"{c}*" for c in atoms if c in field.values.dims})
+    for component in atoms:
+        if f"{component}*" in values.dims:
+            values = values.take(f"{component}*", _positions(field.coords[component], coords[component]))
+    others = {name: array for name, array in field.coords.items() if name not in coords}
+    return Field(field.type, values, {**coords, **others}, field.names, notes=field.notes)
+
+
+def _of_first(array: Named) -> Named:
+    return array.take("input", Named((), np.array(0))) if "input" in array.dims else array
+
+
+def _positions(own: Named, wanted: Named) -> Named:
+    """Return where each of the wanted coordinates stands among a field's own."""
+    if own.data.ndim != 1:
+        raise ValueError("atoms that differ from example to example cannot be restricted")
+    table = np.full(int(max(own.data.max(initial=0), wanted.data.max(initial=0))) + 2, ABSENT)
+    table[own.data] = np.arange(len(own.data))
+    return Named(wanted.dims, np.where(wanted.data < 0, ABSENT, table[np.maximum(wanted.data, 0)]))
+
+
+def of_examples(field: Field, rows: np.ndarray) -> Field:
+    """Rename the axis `input` to `example`, with the numbers of the examples as its coordinates."""
+    renamed = {name: array.renamed({"input": "example"}) for name, array in field.coords.items() if name != "input"}
+    names = {name: array.renamed({"input": "example"}) for name, array in field.names.items()}
+    values = field.values.renamed({"input": "example"})
+    if "example" not in values.dims:  # constant over examples
+        values = Named(("example", *values.dims), np.broadcast_to(values.data, (len(rows), *values.data.shape)))
+    return replace(field, values=values, coords={**renamed, "example": Named(("example",), rows)}, names=names)
