@@ -27,7 +27,7 @@ class Cluster:
     def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
         """See `Pool`."""
         ray = _ray()
-        pickled(task)
+        sent = pickled(task)
         started = not ray.is_initialized()
         if started:
             try:
@@ -38,7 +38,7 @@ class Cluster:
                 raise error(
                     "E517", message, "`ray start --head` starts one; `--ray local` one of this machine"
                 ) from failure
-        actors = _Actors(ray, task, self.count, len(units))
+        actors = _Actors[U, R](ray, sent, self.count, len(units))
         try:
             yield from actors.run(units)
         finally:
@@ -60,7 +60,7 @@ class _Actor(Protocol):
 class _Actors(Generic[U, R]):
     """One task on its actors, each with one unit at a time."""
 
-    def __init__(self, ray: ModuleType, task: Task[U, R], count: int | None, most: int):
+    def __init__(self, ray: ModuleType, task: bytes, count: int | None, most: int):
         self.ray = ray
         resources = ray.cluster_resources()
         processors, graphics = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))

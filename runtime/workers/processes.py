@@ -110,7 +110,7 @@ class _Run:
             )  # fmt: skip
             self._processes.add(process)
         assert process.stdin is not None
-        process.stdin.write(self._task)
+        process.stdin.write(pickle.dumps(self._task))
         process.stdin.flush()
         return process
 

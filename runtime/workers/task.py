@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -52,21 +52,29 @@ class Failure:
         raise RuntimeError(f"a worker failed:\n{self.words}")
 
 
-class Desk(Generic[U, R]):
-    """Computes the units of a task in a worker; the task starts with the first of them."""
+class Desk:
+    """Computes the units of a task in a worker; the task starts with the first of them. It comes pickled: in what Ray
+    itself sends, arrays cannot be written to."""
 
-    def __init__(self, task: Task[U, R]):
+    def __init__(self, task: bytes):
         self._task = task
-        self._compute: Callable[[U], R] | None = None
+        self._compute: Callable[[object], object] | None = None
 
-    def outcome(self, unit: U) -> R | Failure:
-        """Return the result of a unit, or its error."""
+    def outcome(self, unit: object) -> object:
+        """Return the result of a unit, or the `Failure`."""
         try:
             if self._compute is None:
-                self._compute = self._task.start()
+                self._compute = self._loaded().start()
             return self._compute(unit)
         except Exception as failure:
             return Failure.of(failure)
+
+    def _loaded(self) -> Task[object, object]:
+        try:
+            task: Task[object, object] = pickle.loads(self._task)
+        except Exception as failure:  # a class that this process does not have
+            raise unsent(failure) from failure
+        return task
 
 
 def pickled(task: object) -> bytes:
@@ -74,8 +82,13 @@ def pickled(task: object) -> bytes:
     try:
         return pickle.dumps(task)
     except (pickle.PicklingError, AttributeError, TypeError) as failure:
-        message = f"the work cannot be sent to a worker: {failure}"
-        raise error("E517", message, "define the network's classes in a file, or leave out `--workers`") from failure
+        raise unsent(failure) from failure
+
+
+def unsent(failure: Exception) -> BbiError:
+    """Make the error of a task that a worker cannot have."""
+    message = f"the work cannot be sent to a worker: {failure}"
+    return error("E517", message, "define the network's classes in a file, or leave out `--workers`")
 
 
 def deadly(unit: object, words: str) -> BbiError:

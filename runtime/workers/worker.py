@@ -7,7 +7,7 @@ import pickle
 import signal
 import sys
 
-from bbilang.runtime.workers.task import Desk, Failure
+from bbilang.runtime.workers.task import Desk
 
 
 def main() -> None:
@@ -16,23 +16,16 @@ def main() -> None:
     outcomes = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the work prints is no outcome
     units = sys.stdin.buffer
-    broken: Failure | None = None
     try:
         desk = Desk(pickle.load(units))
-    except EOFError:
-        return
-    except Exception as failure:  # a class that this process does not have
-        broken = Failure.of(failure)
-    while True:
-        try:
+        while True:
             unit = pickle.load(units)
-        except EOFError:
-            return
-        try:
-            outcomes.write(pickle.dumps(broken or desk.outcome(unit)))
+            outcomes.write(pickle.dumps(desk.outcome(unit)))
             outcomes.flush()
-        except BrokenPipeError:
-            os._exit(0)
+    except EOFError:  # the driver has ended, or needs no more
+        pass
+    except BrokenPipeError:
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_what_cannot_be_sent(tmp_path):
     with pytest.raises(BbiError) as raised:
         list(Processes(1).run(Local(tmp_path), range(3)))
     assert raised.value.diagnostics[0].code == "E517"
+
+
+def test_what_a_worker_cannot_import(tmp_path, monkeypatch):
+    """As what a script or a notebook defines."""
+    here = types.ModuleType("only_here")
+    exec("class Script:\n    def start(self): return abs", here.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", here)
+    with pytest.raises(BbiError) as raised:
+        list(Processes(1).run(here.Script(), range(3)))
+    assert raised.value.diagnostics[0].code == "E517" and "only_here" in raised.value.diagnostics[0].message
 
 
 def test_no_worker_outlives_a_run_that_is_left(tmp_path):
