@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
     from bbilang.runtime.view.drawing import Drawing
-    from bbilang.runtime.view.model import Answer, Element, Panel
+    from bbilang.runtime.view.model import Answer, Element, Panel, PointSet
 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
@@ -98,6 +98,10 @@ class Style:
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         """Return the panels of the view, from a field's numbers."""
         raise NotImplementedError
+
+    def points(self, drawing: Drawing) -> PointSet | None:
+        """Return what the page's points layer draws in place of marks; None for marks. The panels are empty then."""
+        return None
 
     def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
         """Return the ends of the scale and their unit, if the ends are not the extremes of the numbers."""

@@ -119,7 +119,6 @@ def _data(view: View, styles: Styles) -> JsonObject:
     lists = Lists()
     pictures, sheets = sheeted(view.pictures)
     names = addresses(view.selections)
-    pointed = {e.id for e in elements(view) if e.points}
     return {
         "selections": [
             {
@@ -139,7 +138,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
             for s in view.selections
         ],
         "elements": [_element(e, hosts[e.id], lists, styles) for e in elements(view)],
-        "specs": {name: it for name, it in layouts(view, styles).items() if name not in pointed},
+        "specs": layouts(view, styles, with_points=False),
         "keys": list(KEYS),
         "lists": lists.values,
         "pictures": pictures,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Run, Style
 from bbilang.compiler.ir.program import Node
@@ -12,7 +14,8 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_picture
-from bbilang.runtime.view.model import Answer, Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel, PointSet
+from bbilang.runtime.view.points.fields import MOST_MARKS, of_field
 
 if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Objective
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
 class Scatter(Style):
     """Each atom as a point at its two components, or at its numbers for two classes; both axes have the same scale.
-    Pointing at a point shows its name and, with `icons=true`, its icon."""
+    Pointing at a point shows its name and, with `icons=true`, its icon. Examples of a dataset, and more than 2,000
+    points, have more: colour and filter by a column, zoom, and a lasso that says what the chosen points share."""
 
     name = "scatter"
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
@@ -44,6 +48,9 @@ class Scatter(Style):
                 "E304", "`scatter` needs an axis of size 2: two components, or two classes", "as in `project(pca, 2)`"
             )
         own = field.without(pair.name)
+        example = own.axis("example")
+        if example is not None and set(own.names) <= {"example", "y", "x"}:
+            return Drawn((*own.names, pair.name), example, pair)
         y, x = own.axis("y"), own.axis("x")
         if field.atom == "spatial" and y is not None and x is not None and y.whole and x.whole:
             return Drawn(("y", "x", pair.name), None, pair, (y.size, x.size))
@@ -52,7 +59,8 @@ class Scatter(Style):
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         points = drawn.slots.size if drawn.slots is not None else math.prod(drawn.cells or ())
-        return points, 2 * points
+        layered = points > MOST_MARKS or "example" in drawn.spent
+        return (0, 0) if layered and not field.type.states else (points, 2 * points)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
         if not node["icons"]:
@@ -65,7 +73,12 @@ class Scatter(Style):
 
         return objectives(node, field, run)
 
+    def points(self, drawing: Drawing) -> PointSet | None:
+        return None if drawing.node.get("icons") else of_field(drawing)
+
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        if len(drawing.drawn.spent) > 2 and drawing.drawn.cells is None:
+            return drawing.panels(lambda index: _of_positions(drawing, index))
         axis, pair = drawing.drawn.slots, drawing.drawn.series
         assert pair is not None
         axes = [axis] if axis else [drawing.axis("y"), drawing.axis("x")]
@@ -98,9 +111,26 @@ class Scatter(Style):
         return of_scatter(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
+        if element.points is not None:
+            from bbilang.runtime.charts.points import chart as points_chart
+
+            return points_chart(element, theme)
         from bbilang.runtime.charts.scatter import chart
 
         return chart(element, theme)
+
+
+def _of_positions(drawing: Drawing, index: Index) -> Frame:
+    """Return the numbers at the positions of examples, for a table: notes say which is which."""
+    pair = drawing.drawn.series
+    assert pair is not None
+    axes = [axis for axis in drawing.field.type.axes if axis.name in drawing.drawn.spent and axis != pair]
+    values = drawing.grid(drawing.field.values, *axes, pair)[index]
+    notes = [
+        ", ".join(f"{axis.name} {i}" for axis, i in zip(axes, at, strict=True)) for at in np.ndindex(values.shape[:-1])
+    ]
+    pairs = tuple(tuple(map(rounded, point)) for point in values.reshape(-1, 2))
+    return Frame(values=pairs, series=drawing.series(index), notes=tuple(notes))
 
 
 STYLES = (Scatter(),)

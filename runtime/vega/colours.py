@@ -22,7 +22,7 @@ SEQUENTIAL = ("#f7f7f7", "#e8d3ed", "#d5b2e0", "#c093d1", "#a875bf", "#8f5aab", 
 SPOTLIGHT = ("#ececec", "#525252")
 # Points lie by themselves on the paper: no end of their scales may vanish into it, so it is left out, and the other end
 # is the one that stands out. Scale -> theme of the page -> colours from the lower to the upper end.
-POINT_SCALES = {
+POINT_SCALES: dict[str, dict[str, tuple[str, ...]]] = {
     "magnitude": {"light": SEQUENTIAL[3:], "dark": SEQUENTIAL[6::-1]},
     "signed": {
         "light": ("#2166ac", "#4393c3", "#9aa0a8", "#d6604d", "#b2182b"),

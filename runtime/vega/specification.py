@@ -37,9 +37,10 @@ def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, 
     return specifications
 
 
-def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, JsonObject]:
-    """Return the specifications without tables: the page's script adds them, since it needs them too."""
-    every = (element for interface in view.interfaces for element in interface.elements)
+def layouts(view: View, styles: Styles, theme: Theme | None = None, with_points: bool = True) -> dict[str, JsonObject]:
+    """Return the specifications without tables: the page's script adds them, since it needs them too. with_points: also
+    those of point sets, which the page does without."""
+    every = (e for interface in view.interfaces for e in interface.elements if with_points or e.points is None)
     return {element.id: layout(view, element, styles, theme or Theme()) for element in every}
 
 

@@ -122,7 +122,9 @@ class _Builder:
             raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
                            self.program.source)  # fmt: skip
         lines = Lines.of(drawing, self.registry)
-        panels, missed = with_budgets(drawing, remarked(drawing, style.panels(drawing)), lines, self.registry)
+        points = None if self.whole else style.points(drawing)  # a table has every number
+        laid_out = style.panels(drawing) if points is None else (vm.Panel("", (vm.Frame(),)),)
+        panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
         legend = legend_of(drawing, style) if style.has_legend else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
@@ -153,7 +155,7 @@ class _Builder:
             drawing.facet.name if drawing.facet else "",
             options=options,
         )
-        answers = answers_of(drawing, style, panels, legend, self.words, lines)
+        answers = answers_of(drawing, style, panels, legend, self.words, lines) if points is None else ()
         self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
@@ -163,6 +165,7 @@ class _Builder:
             selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
             targets=targets,
             answers=answers,
+            points=points,
             alt=style.alternative(drawing) or _alternative(result),
         )
         return self.pipes.asking(made, node)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bbilang.grammar.frozen import frozen
-from bbilang.runtime.view.image_bytes import webp
 from bbilang.runtime.view.model import PointColumn, PointSet
 
 Thumbnail: TypeAlias = Callable[[int], "NDArray[np.uint8] | None"]  # number of a point -> (side, side, rgb)
@@ -186,6 +185,8 @@ def _sprites(block: _Block, points: Points, kept: NDArray[np.intp], notes: list[
 
 
 def _sheet(points: Points, rows: NDArray[np.intp]) -> bytes:
+    from bbilang.runtime.view.image_bytes import webp  # Pillow, which checking a text does without
+
     side = points.side
     sheet = np.full((-(-len(rows) // ACROSS) * side, ACROSS * side, 3), 128, np.uint8)
     assert points.thumbnail is not None
