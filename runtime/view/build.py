@@ -34,6 +34,7 @@ from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
 from bbilang.runtime.view.verify import verify_view
 
+NO_MARKS = (vm.Panel("", (vm.Frame(),)),)
 CHOOSERS = ("hover", "click")
 KINDS: dict[str, vm.Kind] = {kind: kind for kind in get_args(vm.Kind)}  # by the name that the text gives it
 
@@ -123,14 +124,11 @@ class _Builder:
                            self.program.source)  # fmt: skip
         lines = Lines.of(drawing, self.registry)
         points = None if self.whole else style.points(drawing)  # a table has every number
-        laid_out = style.panels(drawing) if points is None else (vm.Panel("", (vm.Frame(),)),)
+        laid_out = style.panels(drawing) if points is None else NO_MARKS
         panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
         legend = legend_of(drawing, style) if style.has_legend else None
         drawn = drawing.drawn
-        options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
-        if node["size"] == "value" and field.type.signed:
-            options.setdefault("color", "sign")  # an area says how much, not which way
-        options |= style.options(drawing)
+        options = _options(drawing) | style.options(drawing)
         if legend is not None:
             weak = insensitive(drawing.node, self.registry)
             notes = (*legend.notes, *style.notes(drawing), *weak)
@@ -296,6 +294,15 @@ class _Builder:
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
             predictions.append(vm.Prediction(picture.name, top, thumbnail, kind))
         return tuple(predictions)
+
+
+def _options(drawing: Drawing) -> dict[str, object]:
+    """Return what `present` says of how the marks look."""
+    node = drawing.node
+    options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
+    if node["size"] == "value" and drawing.field.type.signed:
+        options.setdefault("color", "sign")  # an area says how much, not which way
+    return options
 
 
 def _selection_words(node: Node) -> str:
