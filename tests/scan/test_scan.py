@@ -229,3 +229,12 @@ def test_events_say_how_fast(pictures, cache):
 def test_ranges_of_shards():
     assert [len(one) for one in shards.ranges(600)] == [256, 256, 88]
     assert list(shards.ranges(0)) == []
+
+
+def test_bbi_cache_counts_shards(pictures, tmp_path, monkeypatch, capsys):
+    from bbilang.cli.app import main
+
+    monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
+    scan(pictures, TwoLayers(), Cache())
+    assert main(["cache"]) == 0
+    assert "6 shards of scanned datasets" in capsys.readouterr().out
