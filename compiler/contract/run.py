@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bbilang.compiler.ir.model_description import LayerDescription
@@ -11,6 +11,7 @@ from bbilang.compiler.ir.program import OUTPUT, Node, Program
 if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
     from numpy import generic, uint8
     from numpy.typing import NDArray
+    from PIL.Image import Image
     from torch import Tensor
 
     from bbilang.compiler.contract.registry import Registry
@@ -35,6 +36,13 @@ class Scanned(Protocol):
 
     def field(self, node: Node) -> Field:
         """Return the numbers of a pipe for every example, along the axis `input`."""
+
+    def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[NDArray[generic]]:
+        """Yield the numbers of a pipe for some examples after others, over `example` and its axes in this order: a
+        large dataset need not fit into the memory."""
+
+    def shown(self, picture: Image) -> NDArray[uint8]:
+        """Return a picture as the network sees those of the dataset: resized and cropped, (y, x, rgb)."""
 
     def columns(self) -> Mapping[str, NDArray[generic]]:
         """Return what the network says of each example, of a scan that kept its scores: `predicted`, `correct`, `loss`,

@@ -21,8 +21,10 @@ class TableChart(SlotChart):
         element = self.element
         named = any(label for panel in element.panels for frame in panel.frames for label in frame.series)
         self.head, self.aside = 24 if named else 2, CHIP if coloured(element) else 0
+        limit = int(str(element.options.get("names", 230)))
+        share = 0.42 if limit <= 230 else 0.5
         names = geometry.named(
-            "names", least(min(longest_label(element) * 7.1 + 12 + self.aside, 230), geometry.room * 0.42)
+            "names", least(min(longest_label(element) * 7.1 + 12 + self.aside, limit), geometry.room * share)
         )
         fit = floor((geometry.room - names) / self.lines)
         geometry.columns = geometry.named("columns", most(40, least(COLUMN, fit)))
@@ -51,7 +53,7 @@ class TableChart(SlotChart):
         number = {
             **self.slot,
             "value": "datum.frame.values[datum.slot][datum.line]",
-            "words": f"isValid(datum.value) ? format(datum.value, '{number_format(self.element)}') : ''",
+            "words": f"isValid(datum.value) ? format(datum.value, {self.number_format()}) : ''",
             "left": right,
             "top": middle,
         }
@@ -65,6 +67,14 @@ class TableChart(SlotChart):
             self.heads(right),
             *chips(self.element, lines, chip),
         ]
+
+    def number_format(self) -> str:
+        """Return an expression for the format of a number: that of its column, where columns have their own."""
+        own = self.element.options.get("formats")
+        if not isinstance(own, list) or not own:
+            return f"'{number_format(self.element)}'"
+        *first, last = own
+        return "".join(f"datum.line == {line} ? '{form}' : " for line, form in enumerate(first)) + f"'{last}'"
 
     def heads(self, right: str) -> Layer:
         """Draw the names of the columns."""

@@ -9,6 +9,8 @@ from bbilang.runtime.codes.example_texts import RUN
 
 MEAN = "block6a.expand.channel | across(photos) | mean(example) | top(8) | present(bars)"
 
+DISSECT = "block6a.expand.neuron | dissect(photos) | max(segment) | top(8) | present(bars)"
+
 
 def _dataset(name: str) -> str:
     return f'dataset photos = "{name}"\n{MEAN}'
@@ -94,5 +96,33 @@ DATASETS: Final[dict[str, Code]] = {
         _dataset("photos.parquet"),
         "$ pip install 'bbilang[tables]'",
         needs="an environment without pyarrow",
+    ),
+    "E464": Code(
+        "too few labels that are classes of the network",
+        "Whether an example is wrong is known where its label is a class of the network, by name or synonym. Slices "
+        "are found on one half of those examples and measured on the other, so that there are 40 at least.",
+        'dataset photos = "sample:shapes"\nphotos | slices(5) | present(table)',
+        f"$ head -3 photos.csv\n{RUN}",
+        needs="a dataset whose labels are no classes of the network",
+    ),
+    "E465": Code(
+        "a dataset without labelled segments",
+        "`dissect` compares maps with segments: what is where in each picture. `sample:shapes` has them. One half of "
+        "the examples gives the thresholds and the other the overlaps, so that both need some.",
+        f'dataset photos = "photos/"\n{DISSECT}',
+        f'dataset photos = "sample:shapes"\n{DISSECT}',
+        needs="a folder of pictures",
+    ),
+    "E466": Code(
+        "too few examples of a concept",
+        "A concept is a direction that tells examples of it from others, and a third of both is held out. It takes "
+        "three of each; below 45 of each the accuracy is too uncertain to be shown.",
+        """dataset shapes = "sample:shapes"
+dataset large = shapes | filter(size > 95.99)
+block6a.expand.channel | gradient(output["zebra"]) | across(shapes) | tcav(large, against=shapes) | present(table)""",
+        """dataset shapes = "sample:shapes"
+dataset large = shapes | filter(size > 80)
+block6a.expand.channel | gradient(output["zebra"]) | across(shapes) | tcav(large, against=shapes) | present(table)""",
+        needs="a pass over a dataset",
     ),
 }

@@ -7,7 +7,7 @@ program of a page. Where the cache has every shard, neither torch nor the networ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -183,6 +183,16 @@ class ScannedDataset:
         sizes = self.run.layer(layer).sizes
         positions = int(np.prod([size for axis, size in sizes.items() if axis != "channel"]))
         return self.stored.array(part, "mean") * np.float32(positions)
+
+    def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
+        part = part_name(FIELD, node)
+        name = next(name for name in self.stored.names(part) if name.startswith(VALUES + OVER))
+        own = name.removeprefix(VALUES + OVER).split()
+        for piece in self.stored.stream(part, name):
+            yield piece.transpose(0, *(1 + own.index(axis) for axis in order))
+
+    def shown(self, picture: Image) -> np.ndarray:
+        return self.run.adapter.preprocess.display(picture)
 
     def columns(self) -> Mapping[str, np.ndarray]:
         return self._columns

@@ -15,9 +15,10 @@ import numpy as np
 
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.json_types import JsonObject
 
-FIELDS = {"field": Field, "linked": Linked}
+FIELDS = {"field": Field, "linked": Linked, "findings": Findings}
 KINDS = {"f": "<f", "i": "<i", "u": "<u", "b": "|b"}
 DAMAGED = (
     ValueError,

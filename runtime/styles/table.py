@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Element, Panel
+from bbilang.runtime.view.model import Answer, Element, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
+
+LONG = 620  # pixels: the names of findings, at most
 
 
 class Table(Style):
@@ -36,6 +40,22 @@ class Table(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)
+
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        field = drawing.field
+        return {"formats": list(field.formats), "names": LONG} if isinstance(field, Findings) else {}
+
+    def title(self, drawing: Drawing) -> str:
+        return drawing.field.title if isinstance(drawing.field, Findings) else ""
+
+    def quantity(self, drawing: Drawing) -> str:
+        return drawing.field.title if isinstance(drawing.field, Findings) else ""
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.pieces import sentence
+
+        field = shown.drawing.field
+        return sentence(field.finding) if isinstance(field, Findings) else None
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.table import chart

@@ -180,7 +180,7 @@ class Drawing:
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
                 own = set(here) - {"example"} - CLASSES or not here
-                layer = self.field.type.layers[int(layers[at])] if own else "output"
+                layer = self.field.type.layers[int(layers[at])] if own and self.field.type.layers else "output"
                 if set(here) == {"example"}:
                     numbers[at] = self.example_atom(here["example"], str(words[at]) if words is not None else "")
                 elif not here:

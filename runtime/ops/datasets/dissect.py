@@ -1,0 +1,201 @@
+"""`dissect(dataset, quantile=)`: what the channels of a layer detect (Network Dissection)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbilang.compiler.contract import (
+    Arguments,
+    Demand,
+    ExamplesOf,
+    Fail,
+    Make,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Scanned,
+)
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.errors import error
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets.examples import DATASET
+from bbilang.runtime.statistics.dissect import DETECTOR, QUANTILE, Overlaps, OverlapSearch, ThresholdSearch, rotation
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from bbilang.runtime.data.dataset import Dataset
+
+MOST_SEGMENTS = 1000
+MOST_PIXELS = 112  # along the side of a mask: as many as the paper's
+TRAIN = "train"
+
+
+class Dissect(Operation):
+    """How well each channel of a layer covers each kind of segment that is labelled in a dataset: the intersection over
+    union of the pixels where its map, interpolated to the picture, is above a high quantile, with the segment's, summed
+    over the pictures (Network Dissection, Bau et al. 2017).
+
+    Quantiles are those of one half of the examples (the split `train` where there is one), overlaps those of the other.
+    A channel whose quantile is its largest value, as at the ceiling of ReLU6, has no overlap. The legend compares how
+    many channels reach 0.04 with how many do after a random rotation of the layer: as many would say that its
+    directions mean as much as its channels.
+    """
+
+    name = "dissect"
+    parameters = (
+        DATASET,
+        Parameter("quantile", "number", "of a channel's values at all positions, above which it is active", QUANTILE,
+                  minimum=0.5, maximum=0.9999),
+    )  # fmt: skip
+    example = (
+        'dataset shapes = "sample:shapes"\n'
+        "block6a.expand.neuron | dissect(shapes) | max(segment) | top(8) | present(bars)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        layer = field.layers[0] if field.layers else "block6a.expand"
+        maps = {"y", "x", "channel"} <= set(field.names) and all(axis.whole for axis in field.axes)
+        if field.atom != "neuron" or field.content != "activation" or not maps or len(field.layers) != 1:
+            raise Fail(
+                "E238", "`dissect` takes the maps of a layer's channels", f"write `{layer}.neuron | dissect(...)`"
+            )
+        channel = field.axis("channel")
+        assert channel is not None
+        axes = (replace(channel), Axis("segment", MOST_SEGMENTS, exact=False))
+        return replace(field, content="overlap", atom="channel", axes=axes, signed=False, steps=(),
+                       unit="intersection over union")  # fmt: skip
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        return ()
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return {**arguments, "maps": field}
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (ExamplesOf(node["dataset"], (node["maps"],)),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        dataset, maps = run.dataset(_source(node["dataset"])), node["maps"]
+        scanned = run.scanned(node["dataset"])
+        if not dataset.segment_names:
+            raise error("E465", f"no segments are labelled in {dataset.name}", "`sample:shapes` has some")
+        wanted = run.value(node["dataset"]).coords["example"].data
+        (layer,) = maps.type.layers
+        halves = _halves(dataset, scanned, wanted)
+        if not all(half.any() for half in halves):
+            raise error("E465", f"{len(wanted)} examples of {dataset.name} give no two halves", "take more of them")
+        turn = rotation(run.layer(layer).sizes["channel"], int(run.program.setting("seed", 0)))
+        own = _overlaps(maps, scanned, dataset, halves, node["quantile"], None)
+        turned = _overlaps(maps, scanned, dataset, halves, node["quantile"], turn)
+        return _field(node, own, turned, dataset.segment_names, (*scanned.notes, *_words(halves)))
+
+
+def _source(dataset: Node) -> Node:
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    return dataset
+
+
+def _halves(dataset: Dataset, scanned: Scanned, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split the scanned examples (example,) into those of the thresholds and those of the overlaps."""
+    rows = np.asarray(scanned.rows)
+    inside = np.isin(rows, wanted)
+    split = dataset.split
+    if split is not None and len(set(split[rows[inside]].tolist())) > 1:
+        first = split[rows] == TRAIN if TRAIN in split else split[rows] == split[rows[inside]][0]
+    else:
+        first = np.array([int(digest[:8], 16) % 2 == 0 for digest in scanned.digests()], bool)
+    return inside & first, inside & ~first
+
+
+def _words(halves: tuple[np.ndarray, np.ndarray]) -> tuple[str, ...]:
+    first, second = (int(half.sum()) for half in halves)
+    return (f"quantiles of {first:,} examples, overlaps on {second:,} others",)
+
+
+def _maps(maps: Node, scanned: Scanned, turn: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of each scanned example and its maps (channel, y, x), rotated where a rotation is given."""
+    at = 0
+    for piece in scanned.stream(maps, ("channel", "y", "x")):
+        for own in piece:
+            if turn is not None:
+                own = np.tensordot(turn, own, 1)
+            yield at, own
+            at += 1
+
+
+def _overlaps(
+    maps: Node,
+    scanned: Scanned,
+    dataset: Dataset,
+    halves: tuple[np.ndarray, np.ndarray],
+    quantile: float,
+    turn: np.ndarray | None,
+) -> tuple[Overlaps, np.ndarray]:
+    """Return the overlaps, and which channels are saturated."""
+    first, second = halves
+    search: ThresholdSearch | None = None
+    for at, own in _maps(maps, scanned, turn):
+        if first[at]:
+            search = search or ThresholdSearch(len(own), int(first.sum()) * own[0].size, quantile)
+            search.add(own[None])
+    assert search is not None
+    thresholds = search.result()
+    overlap = OverlapSearch(thresholds, len(dataset.segment_names))
+    for at, own in _maps(maps, scanned, turn):
+        if second[at]:
+            overlap.add(own, masks(dataset.segments(int(np.asarray(scanned.rows)[at])), scanned.shown))
+    return overlap.result(), thresholds.saturated
+
+
+def masks(segments: np.ndarray, shown: Callable[[Image], np.ndarray]) -> np.ndarray:
+    """Resize and crop segments (segment, y, x) as ``shown`` does pictures, to at most 112 pixels a side."""
+    from PIL import Image
+
+    known: dict[bytes, np.ndarray] = {}
+    made: dict[int, np.ndarray] = {}
+    for number in np.flatnonzero(segments.any((1, 2))).tolist():
+        key = np.packbits(segments[number]).tobytes()
+        if key not in known:
+            known[key] = _shrunk(shown(Image.fromarray(segments[number].astype(np.uint8) * 255))[..., 0])
+        made[number] = known[key]
+    nothing = _shrunk(shown(Image.new("L", segments.shape[:0:-1]))[..., 0])
+    return np.stack([made.get(number, nothing) for number in range(len(segments))])
+
+
+def _shrunk(picture: np.ndarray) -> np.ndarray:
+    """Return which pixels are on in at least half of each block."""
+    step = max(1, -(-max(picture.shape) // MOST_PIXELS))
+    y, x = (size // step for size in picture.shape)
+    blocks = picture[: y * step, : x * step].reshape(y, step, x, step)
+    return blocks.mean((1, 3)) >= 127.5
+
+
+def _field(
+    node: Node,
+    own: tuple[Overlaps, np.ndarray],
+    turned: tuple[Overlaps, np.ndarray],
+    names: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Field:
+    values = Named(("channel", "segment"), own[0].iou.astype(np.float32))
+    counts = [int((overlaps.detectors() >= 0).sum()) for overlaps, _ in (own, turned)]
+    notes = (*notes, f"{counts[0]:,} of {len(own[0].iou):,} channels reach {DETECTOR:g}, and {counts[1]:,} directions "
+                     "after a random rotation of the layer")  # fmt: skip
+    if own[1].any():
+        count = int(own[1].sum())
+        which = "1 channel has no overlap" if count == 1 else f"{count:,} channels have no overlap"
+        notes = (*notes, f"{which}: nothing is above the quantile, which is the largest value")
+    coords = {name: Named((name,), np.arange(size)) for name, size in values.sizes.items()}
+    return Field(node.type, values, coords, {"segment": Named(("segment",), np.array(names, object))},
+                 notes=tuple(dict.fromkeys(notes)))  # fmt: skip
+
+
+OPERATIONS = (Dissect(),)

@@ -1,0 +1,117 @@
+"""`slices`: from a text to a page, on pictures of which one source has wrong labels."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import bbilang
+from bbilang.grammar.diagnostic import BbiError
+
+TEXT = """input "0.png"
+dataset photos = "photos.csv"
+found = photos | slices(3{more}) | present(table)
+"""
+
+
+class Brightness(nn.Module):
+    """Right about every picture: `seen` has the channels "dark" and "bright"."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU())
+        with torch.no_grad():
+            self.seen[0].weight.copy_(torch.tensor([-20.0, 20.0])[:, None, None, None].expand(2, 3, 1, 1) / 3)
+            self.seen[0].bias.copy_(torch.tensor([10.0, -10.0]))
+
+    def forward(self, images):
+        return self.seen(images).mean((2, 3))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """300 pictures; those from the web have their labels exchanged, but for one in eight."""
+    source = np.random.default_rng(0)
+    rows = []
+    for i in range(300):
+        light = int(source.choice([40, 210])) + int(source.integers(-30, 30))
+        Image.fromarray(np.full((8, 8, 3), light, np.uint8)).save(tmp_path / f"{i}.png")
+        origin = str(source.choice(["web", "phone", "camera", "scan"]))
+        bright = (light > 127) ^ (origin == "web" and source.random() < 7 / 8)
+        rows.append((f"{i}.png", "bright" if bright else "dark", origin, int(source.integers(1, 100))))
+    rows += [("0.png", "twilight", "phone", 5)]  # a label that is no class
+    with (tmp_path / "photos.csv").open("w") as file:
+        csv.writer(file).writerows([("file", "label", "origin", "shot"), *rows])
+    return tmp_path
+
+
+def page(folder, more=""):
+    (folder / "page.bbi").write_text(TEXT.format(more=more))
+    model = bbilang.adapt(Brightness(), 8, labels=("dark", "bright"))
+    return bbilang.run(folder / "page.bbi", model=model, cache=folder / "cache")
+
+
+def plain(made):
+    return made.answers["found"].replace("\u00a0", " ")
+
+
+def test_the_spoiled_source_is_found(folder):
+    made = page(folder)
+    data = made.data("found")
+    names, columns = data.labels["slice"][1].tolist(), data.labels["measure"][1].tolist()
+    assert names[0] == "origin == web" and columns == ["wrong", "from", "to", "the rest", "examples", "p"]
+    wrong, low, high, rest, examples, p = data.values[0].tolist()
+    assert 0.75 < wrong <= 1 and low < wrong <= high and rest == 0 and 25 < examples < 50 and p == pytest.approx(0.001)
+    answer = plain(made)
+    assert answer.startswith(f"Worst where origin == web: {100 * wrong:.0f} % of {examples:.0f} are wrong, against 0 %")
+    assert "their label is no class of the network" in made.html() and made.html().count("<script") > 0
+
+
+def test_channels_make_conditions_too(folder):
+    """The network sees light where the label says dark: that is what is wrong, more exactly than where it is from."""
+    data = page(folder, ", features=seen.channel").data("found")
+    first = data.labels["slice"][1][0]
+    assert first.startswith("label == dark and channel[1] > q") and data.values[0, 0] == 1
+
+
+def test_again_from_the_cache(folder):
+    assert page(folder).data("found").values.tolist() == page(folder).data("found").values.tolist()
+
+
+def test_losses(folder):
+    made = page(folder, ", by=loss")
+    data = made.data("found")
+    assert data.labels["measure"][1].tolist() == ["mean loss", "the rest", "examples", "p"]
+    assert data.labels["slice"][1][0] == "origin == web" and made.answers["found"].startswith(
+        "Worst where origin == web: the mean"
+    )
+
+
+def test_where_nothing_is_wrong(folder):
+    rows = (folder / "photos.csv").read_text().splitlines()
+    (folder / "photos.csv").write_text("\n".join(row for row in rows if ",web," not in row))
+    assert (
+        plain(page(folder))
+        == "No kind of example was found that is worse than chance explains; 0 % of the examples are wrong."
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (", features=seen.neuron", "E235", "channels of a layer"),
+        (", by=size", "E215", "error"),
+        ("", "E464", "have a label"),
+    ],
+)
+def test_refused(folder, more, code, words):
+    if code == "E464":
+        (folder / "photos.csv").write_text("file,label\n" + "\n".join(f"{i}.png,cat" for i in range(60)))
+    with pytest.raises(BbiError) as caught:
+        page(folder, more)
+    assert code in [each.code for each in caught.value.diagnostics] and words in str(caught.value)
