@@ -10,7 +10,6 @@ from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import ATOM_AXES
 from bbilang.compiler.optimize.budget import Budgeted, budgeted
-from bbilang.runtime.attribution.removal import removed
 from bbilang.runtime.fields.field import TERM, Field, Named, combine
 from bbilang.runtime.fields.method_axis import METHOD
 
@@ -32,6 +31,8 @@ def budget_of(element: Element, run: Run) -> Budget | None:
     known = budgeted(element.node, run.registry)
     if known is None:
         return None
+    from bbilang.runtime.attribution.removal import removed
+
     target: Field = run.value(known.attribution["to"])
     if target.index is None or target.weight is None:
         return None

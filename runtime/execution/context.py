@@ -21,7 +21,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.execution.engines import Derivative, engine_of
-from bbilang.runtime.execution.shared import Shared
+from bbilang.runtime.execution.shared import ScanStore, Shared
 from bbilang.runtime.fields.atoms import axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.kinds import DerivativeMethod
     from bbilang.runtime.attribution.slots import DerivativeTable
     from bbilang.runtime.attribution.target_slots import TargetKeys
-    from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.execution.scanning import ScannedDataset
     from bbilang.runtime.inputs.network_input import NetworkInput
@@ -53,14 +52,15 @@ class Run:
 
     def __init__(
         self, program: Program, adapter: Adapter, images: Tensor, pictures: np.ndarray,
-        sizes: Sequence[tuple[int, int]], shared: Shared, passes: Passes, *,
+        sizes: Sequence[tuple[int, int]], shared: Shared, passes: Passes | None, *,
         whole: Run | None = None, rows: np.ndarray | None = None, kind: str | None = None,
         known: Iterable[tuple[Node, Field]] = (),
     ):  # fmt: skip
         self.program, self.adapter, self.images, self.pictures = program, adapter, images, pictures
         self.originals = sizes
         self.photos: tuple[Callable[[], np.ndarray] | None, ...] = ()  # each reads its file again
-        self.shared, self.registry, self.passes = shared, shared.registry, passes
+        self.shared, self.registry, self._passes = shared, shared.registry, passes
+        self.has_network = True
         self.whole = whole
         self.rows = np.arange(len(images)) if rows is None else rows
         self.parts: tuple[Run, ...] = ()  # one for each length of texts, where they differ
@@ -70,9 +70,7 @@ class Run:
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self._fields: IdentityMap[Node, Field] = IdentityMap()
         self._fields.update(known)
-        self._tables: IdentityMap[Node, dict[str, DerivativeTable]] = (
-            IdentityMap()
-        )  # node -> where its targets are -> its table
+        self._tables: IdentityMap[Node, dict[str, DerivativeTable]] = IdentityMap()  # node -> where its targets are
         self._derived: IdentityMap[Derivative, bool] = IdentityMap()
         self._steps: IdentityMap[Node, dict[str, list[Derivative]]] = IdentityMap()  # likewise -> what fills that table
         self._combined: IdentityMap[Node, set[str]] = IdentityMap()  # where sums of classes are followed as one score
@@ -87,10 +85,15 @@ class Run:
         self._scores: np.ndarray | None = None
         self.removed: dict[str, np.ndarray | None] = {}  # layer -> scores (input, class) without it; None: it fails
 
+    @property
+    def passes(self) -> Passes:
+        assert self._passes is not None, "a run without a network counts no passes"
+        return self._passes
+
     @classmethod
     def of(
         cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
-        listener: RunListener | None = None, cache: Cache | None = None,
+        listener: RunListener | None = None, scans: ScanStore | None = None,
     ) -> Run:  # fmt: skip
         """Make the run of a whole program. Texts of several lengths become ``parts``."""
         import torch
@@ -104,7 +107,7 @@ class Run:
         else:  # everything is of a dataset
             stacked = torch.zeros(0, *adapter.description.input.shape)
             shown = np.zeros((0, 1, 1, 3), np.uint8)
-        shared = Shared(registry, listener, cache)
+        shared = Shared(registry, listener, scans)
         run = cls(program, adapter, stacked.to(adapter.device), shown, sizes, shared, Passes())
         run.parts = lengths.parts_of(run, inputs)
         run.photos = tuple(item.photo for item in inputs)

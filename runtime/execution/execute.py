@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Element, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
@@ -20,13 +21,18 @@ from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
+from bbilang.runtime.execution.scanning import NotKept
+from bbilang.runtime.execution.shared import ScanStore, Shared
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.ops.datasets.columns import dataset_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.results import Model
     from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.models.adapter import Adapter
@@ -45,18 +51,20 @@ def execute(
     listener: RunListener | None = None,
     measure: bool = False,
     cache: Cache | None = None,
+    scans: ScanStore | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
-    stored. The model is always restored to its state before the run. Raises `BbiError`.
+    stored. scans: where scans of datasets are kept. The model is always restored to its state before the run. Raises
+    `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
-    run = Run.of(program, registry, adapter, inputs, listener, cache)
+    run = Run.of(program, registry, adapter, inputs, listener, scans)
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
@@ -67,6 +75,33 @@ def execute(
     if verification.enabled():
         verify_results(results)
     return results
+
+
+def execute_kept(
+    plan: Plan, registry: Registry, model: Model, scans: ScanStore, listener: RunListener | None = None
+) -> Results | None:
+    """Compute the numbers of a plan whose only passes are scans, from what is kept of them, without the network. None
+    where some of it is not kept. Imports no torch."""
+    if any(step.kind not in ("scan", "draw") for step in plan.steps):
+        return None
+    nothing, shared = np.zeros((0, 1, 1, 3), np.uint8), Shared(registry, listener, scans)
+    run = Run(plan.program, cast("Adapter", model), cast("Tensor", nothing), nothing, [], shared, None)
+    run.has_network = False
+    execution = _Execution(plan, run, _no_icons)
+    try:
+        execution.kept_steps()
+    except NotKept:
+        return None
+    nodes = walk(*(element.node for element in plan.program.elements))
+    selections = {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}
+    numbers = Numbers(
+        execution.fields, selections, execution.sizes, {}, execution.layers(), thumbnails=execution.thumbnails
+    )
+    return Results.of(plan.program, numbers, model, ())
+
+
+def _no_icons(adapter: Adapter, objectives: Sequence[Objective], passes: Passes) -> list[Icon]:
+    return []
 
 
 @dataclass
@@ -104,6 +139,17 @@ class _Execution:
             if step.kind != "icons":  # the footer counts what numbers took
                 self.model_passes = (passes.forwards, passes.backwards)
                 self.tangents, self.rerun_rows = passes.tangents, passes.rerun_rows
+
+    def kept_steps(self) -> None:
+        """Execute the steps of a plan without a network."""
+        for step in order(self.plan.steps):
+            self._step(step)
+
+    def layers(self) -> dict[str, LayerDescription]:
+        """Return the layers of everything that is shown."""
+        nodes = walk(*(element.node for element in self.run.program.elements))
+        names = dict.fromkeys(name for node in nodes for name in node.type.layers)
+        return {name: self.run.layer(name) for name in names if name != "output"}
 
     def _step(self, step: Step) -> None:
         program = self.run.program
@@ -169,10 +215,9 @@ class _Execution:
         run, program = self.run, self.run.program
         nodes = list(walk(*(element.node for element in program.elements)))
         scored = any(f.scores for f in program.forwards)
-        names = dict.fromkeys(name for node in nodes for name in node.type.layers)
         numbers = Numbers(
             self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
-            self.icon_sets, {name: run.layer(name) for name in names if name != "output"},
+            self.icon_sets, self.layers(),
             run.probabilities if scored else None, run.kind if scored else "",
             self.budgets, self.thumbnails,
         )  # fmt: skip

@@ -25,6 +25,7 @@ from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.scan import scan as scan_dataset
+from bbilang.runtime.scan.scan import stored
 from bbilang.runtime.scan.scanned import Scanned
 from bbilang.runtime.scan.shards import ranges
 
@@ -43,10 +44,14 @@ SUM = "sum"  # over positions: the mean, times their number
 OVER = " over "  # what stands between a name and the axes of the array
 
 
+class NotKept(Exception):
+    """The cache lacks a part of a scan, and there is no network to compute it."""
+
+
 class ScanIdentity:
     """What a scan gives, without the means to compute it (`runtime.scan.work.Identity`)."""
 
-    def __init__(self, program: Program, scan: Scan, registry: Registry, model: Model):
+    def __init__(self, program: Program, scan: Scan, registry: Registry, model: Model, code: str):
         self.nodes = part_names(scan)
         labels = hashlib.sha256("\n".join(model.description.labels).encode()).hexdigest()
         settings = [[key, value] for key, value in program.settings if not key.startswith(("featvis.", "page."))]
@@ -55,7 +60,7 @@ class ScanIdentity:
             "format": FORMAT,
             "code": code_digest(),
             "plugins": plugin_digest(registry),
-            "model": [model.fingerprint, getattr(model, "code", ""), program.output, labels],
+            "model": [model.fingerprint, code, program.output, labels],
             "preprocess": repr(model.preprocess),
             "settings": settings,
             "optimized": program.optimized,
@@ -70,7 +75,8 @@ class ScanWork(ScanIdentity):
     """The work of a scan on batches of examples (`runtime.scan.work.ShardWork`)."""
 
     def __init__(self, run: Run, scan: Scan):
-        super().__init__(run.program, scan, run.registry, run.adapter)
+        scans = run.shared.scans
+        super().__init__(run.program, scan, run.registry, run.adapter, scans.code if scans is not None else "")
         self.run, self.scan = run, scan
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
 
@@ -169,10 +175,10 @@ class ScannedDataset:
         return tuple(notes)
 
     def digests(self) -> Sequence[str]:
-        cache = self.run.shared.cache
-        if cache is None:
+        scans = self.run.shared.scans
+        if scans is None:
             return [self._dataset.digest(int(number)) for number in self.stored.rows]
-        every = [one for own in digests(self._dataset, cache, tuple(ranges(len(self._dataset)))) for one in own]
+        every = [one for own in digests(self._dataset, scans.cache, tuple(ranges(len(self._dataset)))) for one in own]
         return [every[number] for number in self.stored.rows.tolist()]
 
     def summary(self, node: Node, name: str) -> np.ndarray:
@@ -199,11 +205,13 @@ class ScannedDataset:
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        from bbilang.runtime.models.score_output import kind_of_rows
-
         scores = self.stored.array(SCORES, "scores")
         description = self.run.adapter.description
-        kind = description.scores if description.scores in KNOWN else kind_of_rows(scores, description.scores)
+        kind = description.scores
+        if kind not in KNOWN:
+            from bbilang.runtime.models.score_output import kind_of_rows
+
+            kind = kind_of_rows(scores, kind)
         labels = self._dataset.labels
         own = None if labels is None else labels[self.stored.rows]
         return columns_of(scores, kind, own, description.labels, self.run.label)
@@ -264,6 +272,15 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     while source.inputs:
         (source,) = source.inputs
     numbers = run.value(scan.dataset).coords["example"].data
-    dataset = run.dataset(source).subset(numbers)
-    stored = scan_dataset(dataset, ScanWork(run, scan), run.shared.cache, listener=run.shared.listener)
-    return ScannedDataset(stored, dataset, numbers, run)
+    dataset, scans = run.dataset(source).subset(numbers), run.shared.scans
+    if run.has_network:
+        cache = scans.cache if scans is not None else None
+        kept = scan_dataset(dataset, ScanWork(run, scan), cache, listener=run.shared.listener)
+    else:
+        assert scans is not None, "without a network there must be something kept"
+        identity = ScanIdentity(run.program, scan, run.registry, run.adapter, scans.code)
+        known = stored(dataset, identity, scans.cache)
+        if known is None:
+            raise NotKept
+        kept = known
+    return ScannedDataset(kept, dataset, numbers, run)

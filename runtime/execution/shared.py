@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.program import Node, Rerun, Scan
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.events import Progress, RunListener
 
 if TYPE_CHECKING:
@@ -18,17 +20,30 @@ if TYPE_CHECKING:
     from bbilang.runtime.trust.measure import Finding
 
 
+@frozen
+class ScanStore:
+    """Where scans are kept. ``code``: a digest of what defines a caller's module, empty for models of the registry."""
+
+    cache: Cache
+    code: str = ""
+
+
 class Shared:
-    """The state that a run shares with the runs of its parts and of its measures."""
+    """The state that a run shares with the runs of its parts and of its measures. ``scans``: None where scans must not
+    be kept, since what the network computes is not known by its weights, or is to be measured."""
 
-    def __init__(self, registry: Registry, listener: RunListener | None, cache: Cache | None = None):
-        from bbilang.runtime.passes import Passes
-
-        self.registry, self.listener, self.cache = registry, listener, cache
+    def __init__(self, registry: Registry, listener: RunListener | None, scans: ScanStore | None = None):
+        self.registry, self.listener, self.scans = registry, listener, scans
         self.root: Path | None = None  # the folder that files may not leave
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
         self.progress = Progress(listener)
-        self.trust_passes: Passes = Passes()  # what the measures of `trust` run, apart
         self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
         self.group_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+
+    @cached_property
+    def trust_passes(self) -> Passes:
+        """The passes of the measures of `trust`, counted apart."""
+        from bbilang.runtime.passes import Passes
+
+        return Passes()

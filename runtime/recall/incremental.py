@@ -13,6 +13,7 @@ from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.job import Job
 from bbilang.runtime.execution.results import Results, Reused
+from bbilang.runtime.execution.shared import ScanStore
 from bbilang.runtime.recall.identity import KnownModel
 from bbilang.runtime.recall.job_identity import JobIdentity
 
@@ -116,6 +117,10 @@ class _Recall:
         passes: Passes | None = None
         counts: Counts = {}
         noticed: tuple[str, ...] = ()
+        if missing:
+            kept = self._from_scans(store, model, missing)
+            records |= kept
+            missing = [name for name in missing if name not in kept]
         if missing or (scored and predictions is None):
             if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
                 return None
@@ -135,13 +140,19 @@ class _Recall:
         )  # fmt: skip
         if job.partial is not None:
             job.partial.numbers(results, [objective for objectives in steps for objective in objectives])
+        return self._with_icons(results, model, steps, [*records.values(), *([predictions] if predictions else [])])
+
+    def _with_icons(
+        self, results: Results, model: KnownModel, steps: Sequence[Sequence[Objective]],
+        used: Sequence[ElementRecord | Predictions],
+    ) -> Results:  # fmt: skip
+        """Return the results with their icons, and with what came from another machine in words."""
         foreign: dict[str, int] = {}
         icons, cached = [], 0
         for objectives in steps:
-            there, made = self._icons(model, objectives, passes, foreign)
+            there, made = self._icons(model, objectives, results.passes, foreign)
             icons += [(there | made)[objective] for objective in objectives]
             cached += len(there)
-        used: list[ElementRecord | Predictions] = [*records.values(), *([predictions] if predictions else [])]
         devices = {record.origin.device for record in used if record.imported}
         imported = (
             *(
@@ -151,13 +162,41 @@ class _Recall:
             *(f"numbers computed on {device}" for device in sorted(devices)),
         )
         results = replace(
-            results, icons=icons, adapter=self._holder(model), imported=imported, reused=replace(reused, icons=cached)
+            results,
+            icons=icons,
+            adapter=self._holder(model),
+            imported=imported,
+            reused=replace(results.reused, icons=cached),
         )
         if verification.enabled():
             from bbilang.runtime.execution.verify import verify_results
 
             verify_results(results)
         return results
+
+    def _from_scans(self, store: ResultsStore, model: KnownModel, missing: Sequence[str]) -> dict[str, ElementRecord]:
+        """Compute elements that are all of datasets from what earlier scans kept, without the network, and store
+        them."""
+        from bbilang.compiler.optimize.rules import optimize
+        from bbilang.compiler.plan.plan import plan as plan_program
+        from bbilang.runtime.execution.execute import execute_kept
+        from bbilang.runtime.recall.results_store import origin_of, records_of, restricted
+
+        job, records = self.job, dict[str, "ElementRecord"]()
+        if not job.program.scans:
+            return records
+        for name in missing:
+            part = restricted(job.program, [name], job.registry, scored=False)
+            if part.forwards or not part.scans or part.icons:
+                continue
+            plan = plan_program(optimize(part) if job.program.optimized else part, job.registry)
+            results = execute_kept(plan, job.registry, model, ScanStore(self.cache, store.code), job.listener)
+            made = records_of(results, (), origin_of(model.device)) if results is not None else None
+            if made is None:
+                break  # the others are scanned with it
+            store.keep(plan.program.elements[0], made[name])
+            records |= made
+        return records
 
     def _run(
         self, store: ResultsStore, inputs: Sequence[NetworkInput], missing: Sequence[str], scored: bool
@@ -181,8 +220,9 @@ class _Recall:
 
         adapter = self.known.adapter()
         results = execute_plan(
-            plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache
-        )
+            plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache,
+            scans=ScanStore(self.cache, store.code),
+        )  # fmt: skip
         origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)
         if records is None:

@@ -77,7 +77,7 @@ class ResultsStore:
     """The records of one program on one model with these inputs (their hashes, see `identity.input_identity`)."""
 
     def __init__(self, cache: Cache, program: Program, registry: Registry, model: KnownModel, inputs: Sequence[str]):
-        self.cache, self._plugins = cache, plugin_digest(registry)
+        self.cache, self._plugins, self.code = cache, plugin_digest(registry), model.code
         how = {f"featvis.{name}" for name in HOW}  # how icons are made is part of their own keys
         settings = [[key, value] for key, value in program.settings if key not in how]
         labels = hashlib.sha256("\n".join(model.description.labels).encode()).hexdigest()

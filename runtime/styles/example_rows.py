@@ -31,7 +31,12 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
     field.names.setdefault("example", field.columns.get("label", field.columns["file"]))
     atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
     made = drawing.results.thumbnails.get(drawing.element.id)
-    numbers = drawing.grid(made["index"], axis) if made is not None else np.full(atoms.shape, -1)
+    numbers = np.full(atoms.shape, -1)
+    if made is not None:
+        index = made["index"]
+        for name in set(index.dims) - set(drawing.field.values.dims):  # of one atom
+            index = index.take(name, Named((), np.array(0)))
+        numbers = drawing.grid(index, axis)
     files = drawing.grid(field.columns["file"], axis)
     plain = field.type.content in PLAIN
 

@@ -116,7 +116,8 @@ def examples_type(field: FieldType, name: str, dataset: Node, k: int, by: str | 
     if by is not None and field.atom != "channel":
         raise Fail("E238", "`by=` is of channels, which have several positions", argument="by")
     axes = tuple(axis for axis in field.axes if axis.name != "input")
-    example = Axis("example", k, exact=False, varies=tuple(axis.name for axis in axes), whole=False)
+    several = tuple(axis.name for axis in axes if axis.size > 1 or not axis.exact)
+    example = Axis("example", k, exact=False, varies=several, whole=False)
     unit = field.unit
     if field.atom == "channel" and field.content == "activation":
         unit = f"the layer's own units, {'sum' if by == 'sum' else 'extreme'} over positions"
@@ -149,6 +150,8 @@ def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
     )
     if node.inputs:
         whole = pipes.restricted(whole, run.value(node.inputs[0]))
+    elif (frame := pipes.frame_of(each, run.registry)).inputs:  # of single atoms
+        whole = pipes.restricted(whole, run.value(frame))
     return pipes.of_examples(whole, scanned.rows)
 
 

@@ -31,16 +31,25 @@ def is_content(node: Node, registry: Registry) -> bool:
 
 
 def content_of(field: Node, registry: Registry) -> Node:
-    """Return the last content of a pipe, of all atoms of its head: what a scan keeps."""
+    """Return the last content of a pipe, of all atoms of its head: what a scan keeps. Of a single channel it keeps all
+    of the layer's, so that another one needs no other scan."""
     content = next(node for node in chain(field) if is_content(node, registry))
     if not content.inputs:
         return content
     head = next(node for node in chain(content) if registry.operations[node.op].head)
+    if head.inputs and head.type.atom == "channel":
+        (head,) = head.inputs
     if content.inputs == (head,):
         return content
     operation, arguments = registry.operations[content.op], dict(content.parameters)
     type = operation.refined(operation.type(head.type, arguments), arguments, registry)
     return Node(content.op, (head,), content.parameters, type)
+
+
+def frame_of(field: Node, registry: Registry) -> Node:
+    """Return the atoms of a pipe's last content, as they were chosen before it."""
+    content = next(node for node in chain(field) if is_content(node, registry))
+    return content.inputs[0] if content.inputs else content
 
 
 def chooses(field: Node, registry: Registry) -> bool:
@@ -76,10 +85,10 @@ def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
     """Return the numbers of a pipe for every example that was scanned, along the axis `input`."""
     operation = run.registry.operations[field.op]
     if is_content(field, run.registry):
-        values = scanned.field(content_of(field, run.registry))
-        frame = field.inputs[0] if field.inputs else None
-        if frame is not None and chooses(frame, run.registry):
-            values = restricted(values, run.value(frame))
+        content = content_of(field, run.registry)
+        values = scanned.field(content)
+        if content.inputs and content.inputs != field.inputs:
+            values = restricted(values, run.value(field.inputs[0]))
     elif operation.selects:
         values = restricted(per_example(field.inputs[0], run, scanned), run.value(field))
     else:
