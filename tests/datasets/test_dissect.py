@@ -12,8 +12,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.data.dataset import open_dataset
 from bbilang.runtime.data.sampling import sampled
 
-TEXT = """input "sample:china"
-dataset shapes = "sample:shapes"
+TEXT = """dataset shapes = "sample:shapes"
 dataset some = shapes | sample(150)
 found = seen.neuron | dissect(some, quantile={quantile})
 found | max(segment) | top(2) | present(bars)

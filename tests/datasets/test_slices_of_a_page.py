@@ -13,8 +13,7 @@ from torch import nn
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
 
-TEXT = """input "0.png"
-dataset photos = "photos.csv"
+TEXT = """dataset photos = "photos.csv"
 found = photos | slices(3{more}) | present(table)
 """
 

@@ -11,8 +11,7 @@ import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.data.dataset import open_dataset
 
-TEXT = """input "sample:china"
-dataset shapes = "sample:shapes"
+TEXT = """dataset shapes = "sample:shapes"
 dataset red = shapes | filter(colour == "red" and split == "train")
 dataset blue = shapes | filter(colour == "blue" and split == "train")
 dataset rest = shapes | filter(colour != "red" and colour != "blue" and split == "train")

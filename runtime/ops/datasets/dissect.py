@@ -20,7 +20,7 @@ from bbilang.compiler.contract import (
     Run,
     Scanned,
 )
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
@@ -76,13 +76,13 @@ class Dissect(Operation):
         return ()
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        return {**arguments, "maps": field}
+        return {**arguments, "each": PerExample(field)}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        return (ExamplesOf(node["dataset"], (node["maps"],)),)
+        return (ExamplesOf(node["dataset"], (node["each"].node,)),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
-        dataset, maps = run.dataset(_source(node["dataset"])), node["maps"]
+        dataset, maps = run.dataset(_source(node["dataset"])), node["each"].node
         scanned = run.scanned(node["dataset"])
         if not dataset.segment_names:
             raise error("E465", f"no segments are labelled in {dataset.name}", "`sample:shapes` has some")

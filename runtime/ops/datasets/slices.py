@@ -20,7 +20,7 @@ from bbilang.compiler.contract import (
     Run,
     Scanned,
 )
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
@@ -76,12 +76,12 @@ class FindSlices(Operation):
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         features = arguments["features"]
-        return arguments if features is None else {**arguments, "features": make("activation", features)}
+        return arguments if features is None else {**arguments, "features": PerExample(make("activation", features))}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         (dataset,) = node.inputs
         features = node["features"]
-        return (ExamplesOf(dataset, summaries=() if features is None else (features,), scores=True),)
+        return (ExamplesOf(dataset, summaries=() if features is None else (features.node,), scores=True),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -114,7 +114,7 @@ def _features(node: Node, scanned: Scanned, rows: np.ndarray) -> Mapping[str, np
     features = node["features"]
     if features is None:
         return {}
-    maxima = np.asarray(scanned.summary(features, "max"))[rows]
+    maxima = np.asarray(scanned.summary(features.node, "max"))[rows]
     return {f"channel[{channel}]": maxima[:, channel] for channel in range(maxima.shape[1])}
 
 

@@ -82,11 +82,11 @@ class TestConcepts(Operation):
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         each = next(value for node in chain(field) for _, value in node.parameters if isinstance(value, PerExample))
         head = next(node for node in chain(each.node) if node.type.content == "substrate")
-        return {**arguments, "activation": make("activation", head)}
+        return {**arguments, "activation": PerExample(make("activation", head))}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         datasets = dict.fromkeys((*_sets(dict(node.parameters)), node["against"]))
-        return tuple(ExamplesOf(dataset, summaries=(node["activation"],)) for dataset in datasets)
+        return tuple(ExamplesOf(dataset, summaries=(node["activation"].node,)) for dataset in datasets)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -115,7 +115,7 @@ def _means(dataset: Node, node: Node, run: Run) -> np.ndarray:
     """Return the activations of a dataset, averaged over positions (example, channel)."""
     scanned = run.scanned(dataset)
     inside = np.isin(np.asarray(scanned.rows), run.value(dataset).coords["example"].data)
-    means = np.asarray(scanned.summary(node["activation"], "mean"))[inside]
+    means = np.asarray(scanned.summary(node["activation"].node, "mean"))[inside]
     return means[np.isfinite(means).all(1)]
 
 
