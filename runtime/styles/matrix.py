@@ -145,6 +145,8 @@ def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
             "as in `attribute(output[top(5)]) | top(12)`: atoms by classes",
         )
     rows, columns = axes
+    if rows not in field.atom_axes and columns in field.atom_axes:  # atoms by labels, subsets, values of a column
+        return columns, rows
     return (columns, rows) if rows.name == "class" and columns.name != "class" else (rows, columns)
 
 

@@ -27,7 +27,8 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.index(state, facet)
-            known = [f"the difference is {own[at]}" for own in pairs if own[at]]
+            known = [frame.remark] if frame.remark else []  # the style's own
+            known += [f"the difference is {own[at]}" for own in pairs if own[at]]
             known += [_nothing(frame, bool(pairs))] if frame.atoms and max(frame.atoms) < 0 else []
             known += [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))

@@ -26,7 +26,7 @@ class PointTools {
     this.status = make("p", { className: "points-status" });
     this.key = make("div", { className: "key" });
     node.before(this.node);
-    node.closest("figure").querySelector("figcaption").prepend(this.status, this.key);
+    node.closest("figure").querySelector("figcaption").prepend(this.key, this.status);
   }
 
   filterBy(name) {
