@@ -50,10 +50,13 @@ def test_counts():
 def test_bars_in_the_browser(show):
     assert 'id="bbi-vega"' not in render(histogram(), registry().styles), "the page draws it itself"
     page = show(histogram)
-    tall = page.evaluate(
-        """() => [...document.querySelectorAll("[data-chart=h] path")].filter((it) => it.getBBox().height > 3).length"""
+    heights = page.evaluate(
+        """() => [...document.querySelectorAll("[data-chart=h] path")]
+            .filter((it) => ["#7a869a", "#b06a10"].includes(it.getAttribute("fill")))
+            .map((it) => it.getBBox().height).filter((high) => high > 0.5)"""
     )
-    assert tall > 20
+    counts = [row[0] for panel in histogram().interfaces[0].elements[0].panels for row in panel.frames[0].values]
+    assert heights == pytest.approx([max(1, 156 * count / 500) for count in counts if count], abs=0.01)
     words = page.locator("[data-chart=h] text").all_text_contents()
     assert "zero" in words and "at 6" in words and "500" in words
     assert "499 examples" in page.locator("[data-remark=h]").inner_text()

@@ -106,7 +106,7 @@ function bar(share, usual) {
 function histogram(own, all) {
   const [some, every] = [own, all].map(({ bins, known }) => [...bins].map((bin) => bin / (known || 1))), most = Math.max(...some, ...every);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), high = 36, wide = 5;
-  for (const [name, value] of Object.entries({ class: "histogram", width: BINS * wide, height: high, viewBox: `0 0 ${BINS * wide} ${high}`, "aria-hidden": "true" })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ class: "bins", width: BINS * wide, height: high, viewBox: `0 0 ${BINS * wide} ${high}`, "aria-hidden": "true" })) svg.setAttribute(name, value);
   for (const [name, shares] of [["every", every], ["some", some]])
     shares.forEach((share, i) => {
       const rect = document.createElementNS(svg.namespaceURI, "rect"), tall = share ? Math.max(1, (high * share) / most) : 0, inset = name === "some" ? 1 : 0;
