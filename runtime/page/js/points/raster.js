@@ -1,5 +1,5 @@
-// Points pixel by pixel into a plain canvas: where there is no graphics processor (ten times as fast as WebGL2 by
-// software), while a context is lost, for paper and for saved pictures.
+// Points pixel by pixel into a plain canvas: where there is no graphics processor (several times as fast as WebGL2
+// by software), while a context is lost, for paper and for saved pictures.
 
 const RED_BLUE = 0xff00ff, GREEN = 0x00ff00;
 
