@@ -4,6 +4,8 @@ the layer (`benchmarks/icons.py`)."""
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,8 @@ from benchmarks import work
 from benchmarks.harness import Limit, Numbers, Row, Way
 
 LAYER, STEPS = "block5c.expand", 24
+STEPS_DEFAULT = 512
+PEAK = 1024  # rows and columns of the matrices
 
 
 def icons_module() -> Any:
@@ -34,6 +38,41 @@ def chosen(count: int) -> list[Any]:
 
     channels = work.adapter().description.by_name[LAYER].shape[0]
     return [Objective(LAYER, round((i + 0.5) * channels / count)) for i in range(count)]
+
+
+def speed(objectives: list[Any], recipe: Any) -> dict[str, str]:
+    """Say how many icons of the default quality a second of one processor makes, and what share of the peak a step
+    reaches: its floating point operations in the network, as torch counts them, against a product of matrices."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bbilang.runtime.featvis.ascent import Ascent
+    from bbilang.runtime.featvis.schedule import schedule_of
+    from bbilang.runtime.passes import Passes
+
+    def seconds(work: Callable[[], Any]) -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    left, right = torch.rand(2, PEAK, PEAK)
+    steps, short = schedule_of(replace(recipe, steps=STEPS_DEFAULT)).steps, replace(recipe, redirect=0)
+    with Ascent(work.adapter(), objectives[0], short, recipe.batch, Passes()) as ascent:
+
+        def run() -> None:
+            ascent.run(objectives, lambda objective, icon: None)
+
+        run()
+        with FlopCounterMode(display=False) as counted:
+            run()
+        taken = [(seconds(run), seconds(lambda: left @ right)) for _ in range(5)]
+    step, product = (min(each) for each in zip(*taken, strict=True))
+    operations, peak = counted.get_total_flops() / step, 2 * PEAK**3 / product
+    made = len(objectives) * ascent.schedule.steps / steps / step
+    return {
+        "Icons per second of one processor": f"{made:.2f} of {recipe.size} px and {steps} steps",
+        "Share of the peak": f"{operations / peak:.0%} of {peak / 1e9:.0f} GFLOP/s, a product of matrices",
+    }
 
 
 def row(tiny: bool = False) -> Row:
@@ -76,4 +115,5 @@ def row(tiny: bool = False) -> Row:
         (Limit("faster", 1.4, "plain loop"),),
         "how many steps were taken, and of how many pictures of which size (quality is compared in the next row)",
         0.0,
+        notes=lambda: {} if tiny else speed(objectives, recipe),
     )

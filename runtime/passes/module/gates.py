@@ -112,26 +112,48 @@ class Redirected(torch.autograd.Function):
     def backward(context: _GateSaved, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         gate, rows, state = context.gate, context.rows, context.state
-        plain = gate.gradient(x, gradient)
-        if rows is False and not state.own:
-            return plain, None, None, None
-        low, high = x <= gate.floor, x >= gate.ceiling
-        shut = ~((gradient != 0) & ~low & ~high).flatten(1).any(1)
-        if state.own:
-            up, down = gradient < 0, gradient > 0
-            beyond = (high & up) | (low & down & ~_wide(up.flatten(1).any(1), x))  # beyond the end that it is driven to
-            state.opened = ~shut | beyond.flatten(1).any(1)
-            state.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
-        elif isinstance(rows, Tensor):
-            shut = shut & rows
-        if host_readable(x) and not bool(shut.any()):
-            return plain, None, None, None
-        opening = gradient.masked_fill((low & (gradient > 0)) | (high & (gradient < 0)), 0.0)
-        if state.own:
-            opening = torch.where(low & (gradient < 0) & ~_nearest(x, low & (gradient < 0)), 0.0, opening)
-            none = ~(opening != 0).flatten(1).any(1)
-            opening = torch.where(_wide(none, x), gradient, opening)
-        return torch.where(_wide(shut, x), opening, plain), None, None, None
+        channel = _only_channel(gradient) if state.own and host_readable(x) else None
+        if channel is None:
+            return _redirected(x, gradient, gate, rows, state), None, None, None
+        at = torch.arange(len(x), device=x.device), channel
+        result = torch.zeros_like(gradient)
+        result[at] = _redirected(x[at][:, None], gradient[at][:, None], gate, rows, state)[:, 0]
+        return result, None, None, None
+
+
+def _only_channel(gradient: Tensor) -> Tensor | None:
+    """Return the one index along axis 1 at which each image's gradient is not zero, (batch,); None where an image has
+    several. An icon of a unit has one, and the others of a wide layer need not be looked at."""
+    if gradient.dim() < 3:
+        return None
+    reached = gradient != 0
+    for _ in range(gradient.dim() - 2):
+        reached = reached.any(-1)
+    return reached.int().argmax(1) if int(reached.sum(1).max()) <= 1 else None
+
+
+def _redirected(x: Tensor, gradient: Tensor, gate: Gate, rows: Tensor | bool, state: GateState) -> Tensor:
+    """Return the gradient before a gate, see `Redirected`, and note in its state what was learned."""
+    plain = gate.gradient(x, gradient)
+    if rows is False and not state.own:
+        return plain
+    low, high = x <= gate.floor, x >= gate.ceiling
+    shut = ~((gradient != 0) & ~low & ~high).flatten(1).any(1)
+    if state.own:
+        up, down = gradient < 0, gradient > 0
+        beyond = (high & up) | (low & down & ~_wide(up.flatten(1).any(1), x))  # beyond the end that it is driven to
+        state.opened = ~shut | beyond.flatten(1).any(1)
+        state.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
+    elif isinstance(rows, Tensor):
+        shut = shut & rows
+    if host_readable(x) and not bool(shut.any()):
+        return plain
+    opening = gradient.masked_fill((low & (gradient > 0)) | (high & (gradient < 0)), 0.0)
+    if state.own:
+        opening = torch.where(low & (gradient < 0) & ~_nearest(x, low & (gradient < 0)), 0.0, opening)
+        none = ~(opening != 0).flatten(1).any(1)
+        opening = torch.where(_wide(none, x), gradient, opening)
+    return torch.where(_wide(shut, x), opening, plain)
 
 
 def _nearest(x: Tensor, shut: Tensor) -> Tensor:
