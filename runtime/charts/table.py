@@ -53,7 +53,7 @@ class TableChart(SlotChart):
         number = {
             **self.slot,
             "value": "datum.frame.values[datum.slot][datum.line]",
-            "words": f"isValid(datum.value) ? format(datum.value, {self.number_format()}) : ''",
+            "words": f"isValid(datum.value) ? {self.number_text()} : ''",
             "left": right,
             "top": middle,
         }
@@ -68,13 +68,14 @@ class TableChart(SlotChart):
             *chips(self.element, lines, chip),
         ]
 
-    def number_format(self) -> str:
-        """Return an expression for the format of a number: that of its column, where columns have their own."""
+    def number_text(self) -> str:
+        """Return an expression that prints a number: in the format of its column, where columns have their own."""
         own = self.element.options.get("formats")
         if not isinstance(own, list) or not own:
-            return f"'{number_format(self.element)}'"
+            return f"format(datum.value, '{number_format(self.element)}')"
         *first, last = own
-        return "".join(f"datum.line == {line} ? '{form}' : " for line, form in enumerate(first)) + f"'{last}'"
+        form = "".join(f"datum.line == {line} ? '{each}' : " for line, each in enumerate(first)) + f"'{last}'"
+        return f"replace(format(datum.value, {form}), '%', '\u00a0%')"
 
     def heads(self, right: str) -> Layer:
         """Draw the names of the columns."""

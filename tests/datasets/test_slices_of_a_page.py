@@ -71,6 +71,24 @@ def test_the_spoiled_source_is_found(folder):
     assert "their label is no class of the network" in made.html() and made.html().count("<script") > 0
 
 
+@pytest.mark.browser
+def test_each_column_has_its_own_form(folder, chromium):
+    made = page(folder)
+    numbers = made.data("found").values[0].tolist()
+    (folder / "page.html").write_text(made.html(), "utf-8")
+    tab = chromium.new_page()
+    try:
+        tab.goto((folder / "page.html").as_uri())
+        tab.wait_for_selector("#element-found svg text")
+        words = tab.eval_on_selector_all("#element-found svg text", "all => all.map(n => n.textContent)")
+    finally:
+        tab.close()
+    expected = [*(f"{100 * share:.0f}\u00a0%" for share in numbers[:4]), f"{numbers[4]:.0f}", "0.001"]
+    assert set(expected) <= set(words), words
+    assert {"origin == web", "wrong", "the rest", "p"} <= set(words)
+    assert len(made.html()) < 400_000  # drawn by the page itself, without Vega
+
+
 def test_channels_make_conditions_too(folder):
     """The network sees light where the label says dark: that is what is wrong, more exactly than where it is from."""
     data = page(folder, ", features=seen.channel").data("found")
