@@ -57,7 +57,6 @@ class Style:
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     shows_examples: ClassVar[bool] = False  # draws examples of a dataset as small pictures
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer
-    has_legend: ClassVar[bool] = True  # draws numbers, which a legend explains
     zero_centred: ClassVar[bool] = False  # zero stays in the middle of a signed scale though all values have one sign
     selects_marks: ClassVar[bool] = False  # every mark can be pointed at without a selection in the text
     selects_positions: ClassVar[bool] = False  # so can every position of its maps
@@ -110,6 +109,10 @@ class Style:
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         """Return the legend's notes on this style, besides quantity, unit and scale."""
         return ()
+
+    def has_legend(self, drawing: Drawing) -> bool:
+        """Return whether numbers are drawn, which a legend explains."""
+        return True
 
     def quantity(self, drawing: Drawing) -> str:
         """Return what the legend calls the quantity, if that is not a number; empty for the name and unit of the

@@ -71,7 +71,11 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
         message = f"the layers differ in their `{uneven.name}` ({sizes}), so there is no {words} over them"
         raise Fail("E231", message, f"spend `{uneven.name}` first, or lay them out: `facet=layer`", argument="axis")
     spent = (*field.spent, *(c for axis in field.axes if axis.name == name for c in axis.components))
-    return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {name}"), spent=spent)
+    return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {_said(name)}"), spent=spent)
+
+
+def _said(axis: str) -> str:
+    return "the examples" if axis == EXAMPLE else axis
 
 
 class Reduction(Operation):

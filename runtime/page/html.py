@@ -155,7 +155,7 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         "host": host,
         "states": e.states,
         "selects": e.selects,
-        "atoms": [[a.key, a.label, a.text] for a in e.atoms],
+        "atoms": [[a.key, a.label, a.text, *([a.more] if a.more else [])] for a in e.atoms],
         "pipe": e.pipe,
         "classPipe": e.class_pipe,
         "groupPipe": e.group_pipe,

@@ -6,7 +6,10 @@ import numpy as np
 
 from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
+from bbilang.runtime.view.explained import sole_atom
+from bbilang.runtime.view.legend import title_of
 from bbilang.runtime.view.model import Frame, Panel
 
 SIDE = 96  # pixels of a picture
@@ -28,17 +31,11 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
     """Return panels with an example in each slot."""
     axis = drawing.slots
     field = drawing.field
-    field.names.setdefault("example", field.columns.get("label", field.columns["file"]))
+    field.names.setdefault("example", _names(field))
     atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
     made = drawing.results.thumbnails.get(drawing.element.id)
-    numbers = np.full(atoms.shape, -1)
-    if made is not None:
-        index = made["index"]
-        for name in set(index.dims) - set(drawing.field.values.dims):  # of one atom
-            index = index.take(name, Named((), np.array(0)))
-        numbers = drawing.grid(index, axis)
+    numbers = drawing.grid(_alone(made["index"], field), axis) if made is not None else np.full(atoms.shape, -1)
     files = drawing.grid(field.columns["file"], axis)
-    plain = field.type.content in PLAIN
 
     def picture(number: int, name: str) -> int:
         if number < 0 or made is None:
@@ -51,13 +48,40 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
         return Frame(
             tuple(atom for atom, _, _ in own),
             tuple(picture(number, name) if atom >= 0 else -1 for atom, number, name in own),
-            () if plain else tuple(tuple(map(rounded, row)) for row in values[index]),
+            tuple(tuple(map(rounded, row)) for row in values[index]) if numbered(drawing) else (),
             drawing.series(index),
         )
 
     return drawing.panels(frame)
 
 
+def _alone(index: Named, field: Field) -> Named:
+    """Drop the axes of a single atom, as `of_one_atom` does."""
+    for name in set(index.dims) - set(field.coords["example"].dims):
+        index = index.take(name, Named((), np.array(0)))
+    return index
+
+
+def _names(field: Field) -> Named:
+    """Return what each example is called: its label, or its file where it has none."""
+    files = field.columns["file"]
+    labels = field.columns.get("label")
+    if labels is None or labels.dims != files.dims:
+        return files
+    return Named(files.dims, np.where(labels.data == "", files.data, labels.data))
+
+
+def numbered(drawing: Drawing) -> bool:
+    """Return whether the examples have numbers."""
+    return drawing.field.type.content not in PLAIN
+
+
 def title(drawing: Drawing) -> str:
-    """Return the title of an element without one."""
-    return "Examples" if drawing.field.type.content in PLAIN else ""
+    """Return the title of an element without one: "Examples for channels of block5c.expand"."""
+    if not numbered(drawing):
+        called = next((stage["called"] for stage in chain(drawing.node) if stage.get("called")), "")
+        return f"Examples of {called}" if called else "Examples"
+    if alone := sole_atom(drawing):
+        return f"Examples for {alone} of {drawing.field.type.layers[0]}"
+    words = title_of(drawing)
+    return f"Examples for {words[:1].lower()}{words[1:]}"

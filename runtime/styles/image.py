@@ -9,11 +9,12 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.styles import example_rows as examples
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 
 class ImageStyle(Style):
@@ -25,7 +26,6 @@ class ImageStyle(Style):
     carries = True
     shows_input = True
     shows_examples = True
-    has_legend = False
     example = "photo = input | present(image)"
 
     def spend(self, field: FieldType) -> Drawn:
@@ -57,6 +57,14 @@ class ImageStyle(Style):
         if drawing.states:
             return (Panel("", tuple(Frame(pictures=(n,)) for n in numbers)),)
         return (Panel("", (Frame(pictures=(numbers[0],)),)),)
+
+    def has_legend(self, drawing: Drawing) -> bool:
+        return drawing.drawn.slots is not None and examples.numbered(drawing)
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.examples import of_rows
+
+        return of_rows(shown) if shown.drawing.drawn.slots is not None else None
 
     def title(self, drawing: Drawing) -> str:
         if drawing.drawn.slots is not None:

@@ -126,7 +126,7 @@ class _Builder:
         points = None if self.whole else style.points(drawing)  # a table has every number
         laid_out = style.panels(drawing) if points is None else NO_MARKS
         panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
-        legend = legend_of(drawing, style) if style.has_legend else None
+        legend = legend_of(drawing, style) if style.has_legend(drawing) else None
         drawn = drawing.drawn
         options = _options(drawing) | style.options(drawing)
         if legend is not None:

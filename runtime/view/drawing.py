@@ -152,10 +152,10 @@ class Drawing:
         )
         return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
 
-    def _number(self, key: str, label: str) -> int:
+    def _number(self, key: str, label: str, more: str = "") -> int:
         if key not in self._atom_numbers:
             self._atom_numbers[key] = len(self.atoms)
-            self.atoms.append(Atom(key, label))
+            self.atoms.append(Atom(key, label, more=more))
         return self._atom_numbers[key]
 
     def coordinates(self, axis: Axis) -> dict[str, np.ndarray]:
@@ -174,6 +174,8 @@ class Drawing:
         layers = self.layer_grid(axis)
         names = self.field.names.get(axis.name)
         words = self.grid(names, axis) if names is not None else None
+        known = self.field.columns.get("file") if axis.name == "example" else None
+        files = self.grid(known, axis) if known is not None else None
         numbers = np.full(layers.shape, -1)
         absent = np.isnan(self._any_value(axis))
         for at in np.ndindex(numbers.shape):
@@ -182,7 +184,8 @@ class Drawing:
                 own = set(here) - {"example"} - CLASSES or not here
                 layer = self.field.type.layers[int(layers[at])] if own and self.field.type.layers else "output"
                 if set(here) == {"example"}:
-                    numbers[at] = self.example_atom(here["example"], str(words[at]) if words is not None else "")
+                    said = (str(own[at]) if own is not None else "" for own in (words, files))
+                    numbers[at] = self.example_atom(here["example"], *said)
                 elif not here:
                     numbers[at] = self.named_atom({}, layer)
                 elif set(here) == {"token"} and words is None:
@@ -191,7 +194,7 @@ class Drawing:
                     numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers
 
-    def example_atom(self, example: int, name: str = "") -> int:
+    def example_atom(self, example: int, name: str = "", file: str = "") -> int:
         """Return the number of an example, whose key is the same wherever it is shown; -1 for none."""
         if example < 0:
             return -1
@@ -199,7 +202,8 @@ class Drawing:
         while dataset is not None and dataset.inputs:
             (dataset,) = dataset.inputs
         path = str(dataset["path"]) if dataset is not None else ""
-        return self._number(atom_key("", f"dataset {path}", {"example": example}), name or f"example {example}")
+        key, label = atom_key("", f"dataset {path}", {"example": example}), name or file or f"example {example}"
+        return self._number(key, label, f"file {file}" if file and file != label else "")
 
     def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
         """Return the number of a token, labelled with its word; -1 for padding. Of several texts, each has its own

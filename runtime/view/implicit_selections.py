@@ -13,7 +13,7 @@ from bbilang.compiler.check.captions import references
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.model import LIKELIEST, Atom, Element, Frame, Kind, Selection, Target, View
 from bbilang.runtime.view.states import elements
-from bbilang.runtime.view.styles import Styles, selects_positions, style_of
+from bbilang.runtime.view.styles import Styles, selects_marks, selects_positions, style_of
 
 POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
 
@@ -101,8 +101,8 @@ def _cells(element: Element) -> list[Atom]:
 
 
 def _things(element: Element, styles: Styles) -> list[Atom]:
-    """Return groups wherever they are drawn, and every mark of a style that says more about the hovered one."""
-    if style_of(element, styles).selects_marks:
+    """Return groups wherever they are drawn, and every mark of an element that says more about the hovered one."""
+    if selects_marks(element, styles):
         return list(element.atoms)
     return [atom for atom in element.atoms if "group=" in atom.key]
 

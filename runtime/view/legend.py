@@ -12,9 +12,11 @@ from bbilang.compiler.ir.types import DIFFERENCE
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
+from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
+from bbilang.runtime.view.explained import explained, target_of, target_words
 from bbilang.runtime.view.scales import scale_ends
 
 
@@ -135,9 +137,9 @@ def quantity_of(drawing: Drawing) -> str:
         return ", ".join([f"{words} to the next column", *type.steps])
     if words == "loading":  # what the components are of is in the notes
         return f"strength of each {singular_of(drawing)}"
-    explained = _explained(drawing.node)
-    if type.unit == BETWEEN or (explained is not None and explained["to"].type.content != "score"):
-        starts = explained is not None and isinstance(explained.get("start"), Node)
+    cause = explained(drawing.node)
+    if type.unit == BETWEEN or (cause is not None and cause["to"].type.content != "score"):
+        starts = cause is not None and isinstance(cause.get("start"), Node)
         output = " or to the output" if starts else ""
         words = f"how much each {singular(type.atom)} contributes to the selected one{output}"
     elif type.content in ("attribution", "gradient"):
@@ -150,6 +152,9 @@ def quantity_of(drawing: Drawing) -> str:
             several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
             if len(known) > 1 and "class" in _differences(drawing):
                 several = "the chosen classes"
+            to = target_of(drawing.node) if not known and dataset_of(drawing.node) is not None else None
+            if to is not None:  # of examples: each has a prediction of its own
+                several = target_words(to, drawing.results.labels)
             words += f" {preposition} {known[0] if len(known) == 1 else several}"
     return ", ".join([words, *_steps(drawing)])
 
@@ -157,13 +162,6 @@ def quantity_of(drawing: Drawing) -> str:
 def singular_of(drawing: Drawing) -> str:
     """Return the name of one result of a factorization: "group", "component"."""
     return atom_noun(drawing.field.type.family.partition("-")[0]) if drawing.field.type.family else "component"
-
-
-def _explained(node: Node | None) -> Node | None:
-    """Return the attribution in the pipe, which has a target ``to``. None if there is none."""
-    while node is not None and not (node.type.content == "attribution" and isinstance(node.get("to"), Node)):
-        node = node.inputs[0] if node.inputs else None
-    return node
 
 
 def title_of(drawing: Drawing) -> str:

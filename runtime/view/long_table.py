@@ -46,6 +46,7 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
             for slot, values in enumerate(frame.values):
                 atom = frame.atoms[slot] if slot < len(frame.atoms) else -1
                 note = frame.notes[slot] if slot < len(frame.notes) else ""
+                note = note or (element.atoms[atom].more if atom >= 0 else "")
                 for series, value in zip(frame.series, values, strict=False):
                     if value is not None or atom >= 0:
                         name = element.atoms[atom].label if atom >= 0 else ""

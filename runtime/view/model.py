@@ -23,6 +23,7 @@ class Atom:
     key: str
     label: str  # "channel 447", "row 6, column 6", "tabby"
     text: str = ""  # what a text calls it, `mixed4d.channel[447]`; of a group its number; empty where it has no name
+    more: str = ""  # what else is known of it, said where it is pointed at: the file of an example
 
 
 LIKELIEST = -1

@@ -29,6 +29,12 @@ def enlarges_cells(element: Element, styles: Styles) -> bool:
     return style_of(element, styles).enlarges_cells and is_map(element)
 
 
+def selects_marks(element: Element, styles: Styles) -> bool:
+    """Return whether every mark can be hovered over although the text has no selection over them: an example is ringed
+    wherever it is shown."""
+    return style_of(element, styles).selects_marks or element.slot_axis == "example"
+
+
 def selects_positions(element: Element, styles: Styles) -> bool:
     """Return whether its positions can be hovered over although the text has no selection over them."""
     return style_of(element, styles).selects_positions and is_map(element)

@@ -26,6 +26,7 @@ from bbilang.runtime.statistics.strongest import Strongest, StrongestExamples
 
 CHUNK = 4096  # examples that are ranked at a time
 DATASET = Parameter("dataset", "dataset", 'a dataset of the text: `dataset photos = "folder/"`')
+EXTREMES = {"positive": "largest", "negative": "smallest", "magnitude": "of largest magnitude"}
 SIGN = Parameter(
     "sign",
     "word",
@@ -72,7 +73,7 @@ class Examples(Operation):
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"])
+        return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         return {**arguments, "each": PerExample(field)}
@@ -102,12 +103,15 @@ class Examples(Operation):
         columns = {name: array.take("example", rows_in(rows, dataset)) for name, array in dataset.columns.items()}
         notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *tie_notes(best, node["k"]))))
         field = Field(node.type, found, {**coords, "example": rows}, values.names, notes=notes, columns=columns)
+        field = of_rows(field, rows, scanned)
         if summarized(pipes.content_of(each, run.registry)):
             field.coords |= extreme_at(node, field, run, scanned)
         return field
 
 
-def examples_type(field: FieldType, name: str, dataset: Node, k: int, by: str | None) -> FieldType:
+def examples_type(
+    field: FieldType, name: str, dataset: Node, k: int, by: str | None, sign: str = "positive"
+) -> FieldType:
     """Return the type of k examples of each atom. Raises `Fail`."""
     if field.axis("example") is not None:
         raise Fail("E231", "the field goes across a dataset already", "leave out `across(...)`")
@@ -119,8 +123,11 @@ def examples_type(field: FieldType, name: str, dataset: Node, k: int, by: str | 
     several = tuple(axis.name for axis in axes if axis.size > 1 or not axis.exact)
     example = Axis("example", k, exact=False, varies=several, whole=False)
     unit = field.unit
-    if field.atom == "channel" and field.content == "activation":
-        unit = f"the layer's own units, {'sum' if by == 'sum' else 'extreme'} over positions"
+    if field.atom == "channel" and field.content in ("activation", "attribution", "gradient"):
+        extreme = by == "max" or (by is None and field.content == "activation")
+        own = "the layer's own units" if field.content == "activation" else unit
+        if extreme or field.content == "activation":
+            unit = f"{own}, {EXTREMES[sign] if extreme else 'sum'} over positions"
     return replace(field, axes=(*axes, example), columns=dataset.type.columns, unit=unit)
 
 
@@ -176,6 +183,20 @@ def tie_notes(best: StrongestExamples, k: int) -> tuple[str, ...]:
     most = int(hidden.max())
     which = "the atom shown" if len(hidden) == 1 else f"{tied} of the {len(hidden)} atoms"
     return (f"of {which}, up to {most:,} more examples have exactly the value of the last one shown",)
+
+
+def of_rows(field: Field, rows: Named, scanned: Scanned) -> Field:
+    """Return the field with the names and coordinates of the examples shown, where they are those of all examples."""
+    at = np.searchsorted(scanned.rows, np.maximum(rows.data, 0))
+    index = Named(rows.dims, np.where(rows.data < 0, -1, np.minimum(at, len(scanned.rows) - 1)))
+
+    def picked(tables: dict[str, Named]) -> dict[str, Named]:
+        return {
+            name: array if name == "example" or "example" not in array.dims else array.take("example", index)
+            for name, array in tables.items()
+        }
+
+    return replace(field, coords=picked(field.coords), names=picked(field.names))
 
 
 def rows_in(rows: Named, dataset: Field) -> Named:

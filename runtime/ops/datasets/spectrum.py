@@ -17,6 +17,7 @@ from bbilang.runtime.ops.datasets.examples import (
     examples_type,
     extreme_at,
     numbers,
+    of_rows,
     rows_in,
     summarized,
 )
@@ -75,6 +76,7 @@ class SpectrumOf(Operation):
         notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *_range_notes(every))))
         field = Field(node.type, Named(found.dims, data.reshape(found.data.shape)), {**coords, "example": found},
                       values.names, notes=notes, columns=columns)  # fmt: skip
+        field = of_rows(field, found, scanned)
         if summarized(pipes.content_of(node["each"].node, run.registry)) and node["by"] != "sum":
             field.coords |= extreme_at(node, field, run, scanned)
         return replace(field, type=node.type)

@@ -33,7 +33,7 @@ function onKey(event, element, view) {
     if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
     view.signal(cursor, atoms[next]).run();
     const atom = element.atoms[atoms[next]];
-    say(atom ? atom[1] + spoken(atom[0], choices()) : "");
+    say(atom ? [atom[1], atom[3]].filter(Boolean).join(", ") + spoken(atom[0], choices()) : "");
     act(element, [[ids, atoms[next]]], false);
     readAtom(element, atoms[next]);
   } else return;

@@ -35,12 +35,21 @@ function under(element, event, item) {
   return [datum.atom, datum.also].filter((atom) => atom >= 0).map((atom) => [element.selects, atom]);
 }
 
+// What else is known of the mark under the pointer, as the browser's own tooltip.
+function nameUnder(element, event, item) {
+  const more = element.atoms[item?.datum?.atom]?.[3], known = event.target.querySelector?.(":scope > title");
+  if (!more) return known?.remove();
+  const title = known ?? event.target.appendChild(node("title"));
+  if (title.textContent !== more) title.textContent = more;
+}
+
 function listen(element, view) {
   let tapped = null; // a tap also makes mouse events: one action is enough
   const react = (click) => (event, item) => {
     if (event.pointerType === "touch" && !click) return;
     act(element, under(element, event, item), click);
     readUnder(element, event, item);
+    nameUnder(element, event, item);
     if (click) tapped = event.timeStamp;
   };
   view.addEventListener("pointermove", react(false));

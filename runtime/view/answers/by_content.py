@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
 from bbilang.runtime.view.answers.ranked import ranked
@@ -17,4 +18,4 @@ def by_content(shown: Shown) -> Answer:
         return flow(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
-    return ranked(shown)
+    return over_examples(shown) if "example" in shown.type.spent and shown.marks else ranked(shown)

@@ -204,7 +204,7 @@ def strongest_cell(shown: Shown) -> Answer:
     axis = shown.drawing.series_axis
     before, between = "from", "to"
     if axis is not None and not any(component.startswith("to.") for component in axis.components):
-        before, between = "of", "for" if axis.name == "input" else "in"
+        before, between = "of", "in" if "class" in axis.components else "for"
     return sentence(
         f"the largest number is {shown.number(value)}, {before} ",
         Piece(shown.label(atom), atom),

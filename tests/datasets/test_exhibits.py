@@ -1,0 +1,135 @@
+"""What pages about a dataset say: sentences, legends, titles, names of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+import bbilang
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.view.answers.pieces import plain
+from bbilang.runtime.view.states import elements
+
+LABELS = ("ant", "bee")
+PHOTOS = 'dataset photos = "photos/"\n'
+
+
+@pytest.fixture(scope="module")
+def network():
+    return bbilang.adapt(tiny.build(), (32, 32), labels=tiny.LABELS, preprocess=Preprocess(32, (32, 32)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    top = tmp_path_factory.mktemp("exhibits")
+    random = np.random.default_rng(1)
+    for number in range(12):
+        own = top / "photos" / LABELS[number % 2]
+        own.mkdir(parents=True, exist_ok=True)
+        pixels = (random.random((32, 32, 3)) * (60 + 10 * number)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(own / f"{number:02}.png")
+    return top
+
+
+def run(folder: Path, text: str, network, **options):
+    path = folder / "page.bbi"
+    path.write_text(PHOTOS + text)
+    return bbilang.run(path, model=network, **options)
+
+
+def shown(page):
+    """Return the last element, its sentence and its field."""
+    element = list(elements(page.view))[-1]
+    return element, plain(element.answers[0]) if element.answers else "", page.results.fields[element.id]
+
+
+def test_a_row_of_examples_says_what_an_atom_responds_to(folder, network):
+    element, words, field = shown(run(folder, "b.channel[3] | examples(photos, 4) | present(image)", network))
+    values = field.values.data.ravel()
+    labels = field.columns["label"].data.ravel()
+    assert element.title == "Examples for channel 3 of b"
+    assert words.startswith(f"Channel 3 responds most to {labels[0]} ({values[0]:.2f}), {labels[1]} (")
+    assert element.legend.quantity == "activation"
+    assert element.legend.unit == "the layer's own units, largest over positions"
+
+
+def test_one_channel_has_the_examples_that_it_has_among_all(folder, network):
+    alone = shown(run(folder, "b.channel[3] | examples(photos, 4) | present(image)", network))[2]
+    every = shown(run(folder, "b.channel | examples(photos, 4) | present(image, facet=channel)", network))[2]
+    row = every.values.ordered(("channel", "example")).data[3]
+    np.testing.assert_array_equal(alone.values.ordered(("channel", "example")).data[0], row)
+    files = every.columns["file"].ordered(("channel", "example")).data[3]
+    assert alone.columns["file"].ordered(("channel", "example")).data[0].tolist() == files.tolist()
+
+
+def test_the_ends_have_verbs_of_their_own(folder, network):
+    for pipe, words in (
+        ("b.channel[3] | examples(photos, 3, sign=negative)", "Channel 3 responds least to "),
+        ("b.channel[3] | attribute(output) | examples(photos, 3)",
+         "Channel 3 contributes most to each picture's predicted class in "),
+        ('b.channel[3] | attribute(output["ant"]) | examples(photos, 3, sign=negative)',
+         "Channel 3 counts most against ant in "),
+        ('b.channel[3] | attribute(output["ant"] - output["dog"]) | examples(photos, 3, sign=magnitude)',
+         "Channel 3 matters most for ant − dog in "),
+        ("b.channel[3] | spectrum(photos, 3)", "Channel 3 ranges from "),
+    ):  # fmt: skip
+        assert shown(run(folder, f"{pipe} | present(image)", network))[1].startswith(words), pipe
+
+
+def test_relmax_names_its_target_in_the_legend(folder, network):
+    element, _, _ = shown(run(folder, "b.channel | attribute(output) | examples(photos, 2) "
+                              "| present(image, facet=channel)", network))  # fmt: skip
+    assert element.legend.quantity == "attribution to each picture's predicted class"
+
+
+def test_ties_are_said(folder, network):
+    """A channel that is zero everywhere: all of its examples are equal."""
+    module = tiny.build()
+    layer = module.b.conv if hasattr(module.b, "conv") else module.b
+    import torch
+
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+    silent = bbilang.adapt(module, (32, 32), labels=tiny.LABELS, preprocess=Preprocess(32, (32, 32)))
+    page = run(folder, "b.channel[3] | examples(photos, 4) | present(image)", silent, cache=False)
+    element, words, _ = shown(page)
+    assert words == "Channel 3 is zero on all of the examples."
+    assert any("8 more examples have exactly the value of the last one shown" in note for note in element.legend.notes)
+
+
+def test_reductions_say_what_they_are_of(folder, network):
+    _, words, field = shown(run(folder, "b.channel | across(photos) | mean(example) | top(4) | present(bars)", network))
+    first = field.values.data.ravel()[0]
+    assert words.startswith("Channel ") and " has the largest mean activation over the examples, before " in words
+    assert f"({first:.2f})" in words or f"({first:.1f})" in words
+
+    text = 'b.channel | attribute(output["ant"]) | across(photos) | fraction(example, above=0) | top(3) | present(bars)'
+    element, words, field = shown(run(folder, text, network))
+    assert "is above 0 in" in words and "of the examples" in words
+    assert "add up" not in words and "contribute" not in words
+    assert element.legend.unit == "share of the examples"
+
+
+def test_an_example_has_its_file_for_pointer_and_screen_reader(folder, network):
+    page = run(folder, "b.channel[3] | examples(photos, 3) | present(image)", network)
+    element, _, field = shown(page)
+    files = [str(file) for file in field.columns["file"].data.ravel()]
+    assert [atom.more for atom in element.atoms] == [f"file {file}" for file in files]
+    page.save(folder / "table.csv")
+    assert all(f"file {file}" in (folder / "table.csv").read_text() for file in files)
+
+
+def test_an_example_without_a_label_is_called_by_its_file(folder, network):
+    (folder / "photos" / "loose").mkdir(exist_ok=True)
+    table = folder / "some.csv"
+    table.write_text("file,label\nphotos/ant/00.png,ant\nphotos/bee/01.png,\n")
+    path = folder / "some.bbi"
+    path.write_text('dataset some = "some.csv"\nsome | present(image)')
+    element = list(elements(bbilang.run(path, model=network).view))[-1]
+    assert [atom.label for atom in element.atoms] == ["ant", "photos/bee/01.png"]
+    assert element.title == "Examples of some"
