@@ -24,6 +24,15 @@ FILES: Final[dict[str, Code]] = {
         f"{RUN} --format html",
         needs="a map of every pixel with a thousand states",
     ),
+    "E312": Code(
+        "a page too large to open",
+        "A page holds everything that a reader can reach: each picture, and the numbers of each state. Above 30 MB "
+        "browsers open it slowly, and mail does not take it. Show fewer examples, states or icons, or smaller ones.",
+        'dataset photos = "sample:shapes"\nblock5c.expand.channel | examples(photos, 1000) | '
+        "present(image, facet=channel)",
+        'dataset photos = "sample:shapes"\nblock5c.expand.channel[447] | examples(photos, 9) | present(image)',
+        needs="a dataset of many pictures, and a run",
+    ),
     "E431": Code(
         "a file that cannot be written",
         "The folder is missing (`--parents` makes it), full or not yours. It is looked at before anything is computed. "

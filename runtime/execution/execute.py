@@ -26,7 +26,7 @@ from bbilang.runtime.execution.shared import ScanStore, Shared
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
-from bbilang.runtime.ops.datasets.columns import dataset_of
+from bbilang.runtime.ops.datasets.columns import source_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,9 +190,7 @@ class _Execution:
     def _add_thumbnails(self, element: Element, field: Field) -> None:
         from bbilang.runtime.execution.thumbnails import thumbnails_of
 
-        source = dataset_of(element.node)
-        while source is not None and source.inputs:
-            (source,) = source.inputs
+        source = source_of(element.node)
         made = None if source is None else thumbnails_of(field, source, self.run)
         if made is not None:
             self.thumbnails[element.id] = made

@@ -21,6 +21,7 @@ from bbilang.runtime.page.figures import ask, laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
 from bbilang.runtime.page.point_header import point_header
 from bbilang.runtime.page.script import script
+from bbilang.runtime.page.size import check_size
 from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
@@ -35,12 +36,13 @@ SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</scri
 
 
 def render(view: View, styles: Styles) -> str:
-    """Render a View as HTML, deterministically. Raises ValueError for an unknown style."""
+    """Render a View as HTML, deterministically. Raises ValueError for an unknown style,
+    BbiError E312 for a page too large to open."""
     data = _data(view, styles)
     vega = any(map(beyond, data["specs"].values()))
     sets = {identifier(e.id): b64encode(e.points.payload).decode() for e in elements(view) if e.points}
     text, states = script(vega, bool(sets)), start_states(view)
-    return (
+    html = (
         _template()
         .render(
             view=view,
@@ -56,6 +58,8 @@ def render(view: View, styles: Styles) -> str:
         )
         .lstrip()
     )
+    check_size(html, view, sum(map(len, sets.values())))
+    return html
 
 
 def extract(html: str) -> str:

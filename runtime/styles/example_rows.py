@@ -7,8 +7,8 @@ import numpy as np
 from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets.pipes import chain
+from bbilang.runtime.view.answers.explained import sole_atom
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
-from bbilang.runtime.view.explained import sole_atom
 from bbilang.runtime.view.legend import title_of
 from bbilang.runtime.view.model import Frame, Panel
 

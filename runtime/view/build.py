@@ -29,6 +29,7 @@ from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.pipes import PipeWriter
+from bbilang.runtime.view.provenance import embedded
 from bbilang.runtime.view.repeated import repeated
 from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
@@ -102,6 +103,7 @@ class _Builder:
             source.name if source and not source.name.startswith("<") else "page.bbi",
             (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
         )
+        made = replace(made, provenance=replace(provenance, pictures=tuple(embedded(self.results, self.pictures))))
         starts = start_states(made)
         leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
         return replace(made, interfaces=tuple(leading))

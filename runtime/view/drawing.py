@@ -16,7 +16,7 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import METHOD, scaled
-from bbilang.runtime.ops.datasets.columns import dataset_of
+from bbilang.runtime.ops.datasets.columns import source_of
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Frame, Panel
 
@@ -198,9 +198,7 @@ class Drawing:
         """Return the number of an example, whose key is the same wherever it is shown; -1 for none."""
         if example < 0:
             return -1
-        dataset = dataset_of(self.node)
-        while dataset is not None and dataset.inputs:
-            (dataset,) = dataset.inputs
+        dataset = source_of(self.node)
         path = str(dataset["path"]) if dataset is not None else ""
         key, label = atom_key("", f"dataset {path}", {"example": example}), name or file or f"example {example}"
         return self._number(key, label, f"file {file}" if file and file != label else "")

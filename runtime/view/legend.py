@@ -14,9 +14,9 @@ from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.answers.explained import explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
-from bbilang.runtime.view.explained import explained, target_of, target_words
 from bbilang.runtime.view.scales import scale_ends
 
 

@@ -284,6 +284,7 @@ class Provenance:
     draft: bool = False
     random: bool = False  # weights are random: the page warns of it
     settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")
+    pictures: tuple[str, ...] = ()  # what the page shows of files: "36 examples of photos/ as thumbnails of 96 px"
 
 
 @frozen

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.logical import method_words
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.execution.results import Model, Results
 from bbilang.runtime.featvis.icon import words_of
-from bbilang.runtime.view.model import Provenance
+from bbilang.runtime.ops.datasets.columns import source_of
+from bbilang.runtime.view.model import Picture, Provenance
 
 CUT = 0.01  # a share of a picture that is worth a word
 
@@ -32,6 +33,29 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
         model.description.title, model.weights, model.fingerprint, results.program.setting("seed", 0), versions(),
         str(model.device), work_of(results), results.draft, model.random, tuple(settings),
     )  # fmt: skip
+
+
+def embedded(results: Results, pictures: Sequence[Picture]) -> Iterator[str]:
+    """Describe the pictures of files that a page contains: its inputs, and examples of datasets. ``pictures``: all of
+    the page's."""
+    words = {picture.alt for picture in pictures}
+    shown = [picture.name for picture in results.pictures if f"the input {picture.name}" in words]
+    if shown:
+        yield f"the input{'s' if len(shown) > 1 else ''} {', '.join(shown)}"
+    rows: dict[str, set[int]] = {}
+    sides: dict[str, int] = {}
+    for element in results.program.elements:
+        made, field = results.thumbnails.get(element.id), results.fields[element.id]
+        source = source_of(element.node)
+        if made is None or source is None or "example" not in field.coords:
+            continue
+        path = str(source["path"])
+        numbers = field.coords["example"].data
+        rows.setdefault(path, set()).update(numbers[made["index"].data >= 0].tolist())
+        sides[path] = max(sides.get(path, 0), int(made["sizes"].max(initial=0)))
+    for path, numbers_of in rows.items():
+        count = len(numbers_of)
+        yield f"{count:,} example{'s' if count > 1 else ''} of {path} as thumbnails of up to {sides[path]} px"
 
 
 def work_of(results: Results) -> str:

@@ -10,6 +10,7 @@ import tiny
 from PIL import Image
 
 import bbilang
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.states import elements
@@ -133,3 +134,33 @@ def test_an_example_without_a_label_is_called_by_its_file(folder, network):
     element = list(elements(bbilang.run(path, model=network).view))[-1]
     assert [atom.label for atom in element.atoms] == ["ant", "photos/bee/01.png"]
     assert element.title == "Examples of some"
+
+
+def test_a_page_lists_the_pictures_that_it_embeds(folder, network):
+    text = "b.channel | examples(photos, 2) | present(image, facet=channel)\nphotos | present(image)"
+    page = run(folder, text, network)
+    assert page.view.provenance.pictures == ("12 examples of photos/ as thumbnails of up to 32 px",)
+    assert "12 examples of photos/ as thumbnails of up to 32 px" in page.html()
+    without = run(folder, f"set thumbnails(none)\n{text}", network)
+    assert without.view.provenance.pictures == () and not without.view.pictures
+    assert "<dt>Pictures</dt>" not in without.html()
+
+
+def test_without_thumbnails_the_labels_stay(folder, network):
+    page = run(folder, "set thumbnails(none)\nb.channel[3] | examples(photos, 3) | present(image)", network)
+    element, words, _ = shown(page)
+    assert {atom.label for atom in element.atoms} <= set(LABELS) and words.startswith("Channel 3 responds most to ")
+
+
+def test_a_page_too_large_to_open_is_refused_with_what_to_bound(folder, network, monkeypatch):
+    page = run(folder, "photos | present(image)", network)
+    size = len(page.html().encode())
+    monkeypatch.setattr("bbilang.runtime.page.size.MOST", size)
+    page.html()
+    monkeypatch.setattr("bbilang.runtime.page.size.MOST", size - 1)
+    with pytest.raises(BbiError, match=r"E312.*(?s:.)*at most"):
+        page.html()
+    monkeypatch.setattr("bbilang.runtime.page.size.MOST", 1)
+    monkeypatch.setattr("bbilang.runtime.page.size.BASE64", 1000)
+    with pytest.raises(BbiError, match=r"12 pictures(?s:.)*set thumbnails"):
+        page.html()

@@ -24,6 +24,14 @@ def dataset_of(node: Node) -> Node | None:
     return None
 
 
+def source_of(node: Node) -> Node | None:
+    """Return the files of those examples; None for a field without examples."""
+    source = dataset_of(node)
+    while source is not None and source.inputs:
+        (source,) = source.inputs
+    return source
+
+
 def named(condition: object) -> Iterator[str]:
     """Iterate over the names of the columns in a condition."""
     if isinstance(condition, tuple):

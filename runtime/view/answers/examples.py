@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bbilang.runtime.fields.prose import counted, percent, singular
 from bbilang.runtime.ops.datasets.pipes import chain
+from bbilang.runtime.view.answers.explained import sole_atom, target_of, target_words
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown
-from bbilang.runtime.view.explained import sole_atom, target_of, target_words
 from bbilang.runtime.view.model import Answer, Piece
 
 MOST = 3  # panels that are described
