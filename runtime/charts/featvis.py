@@ -48,7 +48,10 @@ class IconChart(SlotChart):
         geometry.unit = geometry.named("unit", floor(least(side, fit)))
         pitch = geometry.unit + GUTTER
         notes = NOTE if self.noted else 0
-        height = geometry.named("block", geometry.unit + (LABEL + LINE * self.lines + notes + BELOW))
+        # without any picture, as with `set thumbnails(none)`, labels need no room above them
+        pictured = any(picture >= 0 for frame in frames for picture in frame.pictures)
+        self.deep = geometry.unit if pictured else quantity(0)
+        height = geometry.named("block", self.deep + (LABEL + LINE * self.lines + notes + BELOW))
         deep = ceil(shown / geometry.columns) * height - BELOW + between
         wide = geometry.columns * pitch - GUTTER + inside
         return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=self.key.height)
@@ -120,7 +123,7 @@ class IconChart(SlotChart):
         name = f"atoms_{self.name}[datum.atom]"
         name = f"(datum.frame.label ? replace({name}, datum.frame.label + ', ', '') : {name})"
         chip = CHIP if coloured(self.element) else 0
-        top = f"datum.y0 + {self.geometry.unit} + 7"
+        top = f"datum.y0 + {self.deep} + 7"
         where = {**self.slot, "left": f"datum.x0 + {chip}", "top": top, "words": f"datum.atom >= 0 ? {name} : ''"}
         limit = alt.ExprRef(f"{self.geometry.unit} - {chip}")
         label = text(self.layer(self.slot_rows(), **where), "words", limit=limit)
@@ -148,7 +151,7 @@ class IconChart(SlotChart):
             "held": f"clamp(datum.value, {low:g}, {high:g})",
             "zero": f"datum.x0 + {track} * {-low / (high - low):g}",
             "end": f"datum.x0 + {track} * (datum.held - {low:g}) / {high - low:g}",
-            "line_top": f"datum.y0 + {unit} + {LABEL + 4} + datum.line * {LINE}",
+            "line_top": f"datum.y0 + {self.deep} + {LABEL + 4} + datum.line * {LINE}",
         }
         bar = {
             **at,
@@ -178,7 +181,7 @@ class IconChart(SlotChart):
         where = {
             **self.slot,
             "left": "datum.x0",
-            "top": f"datum.y0 + {self.geometry.unit} + {LABEL + LINE * self.lines + 2}",
+            "top": f"datum.y0 + {self.deep} + {LABEL + LINE * self.lines + 2}",
             "words": "isValid(datum.frame.notes[datum.slot]) ? datum.frame.notes[datum.slot] : ''",
         }
         limit = alt.ExprRef(str(self.geometry.unit))

@@ -92,7 +92,7 @@ def _figure(
     parts = list(layered(element))
     pointed = drives(element)
     slot = element.slot_axis.replace(".", " ") or "part of it"
-    thing = "a position" if element.targets or cells(element) else f"a {slot}"
+    thing = "a position" if element.targets or cells(element) else f"{'an' if slot[0] in 'aeiou' else 'a'} {slot}"
     hint = POINT_HINT if element.points else _hint([kinds[name] for name in pointed if name in kinds], thing)
     read = readable(element)
     if read and not hint:
