@@ -8,7 +8,7 @@ A `Request` says what is wanted; a `Pipeline` runs the stages of one request, ea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from bbilang.runtime.events import RunListener
     from bbilang.runtime.execution.job import Job, PartialResultsListener
     from bbilang.runtime.execution.results import Results
+    from bbilang.runtime.execution.scanning import ScanWork
+    from bbilang.runtime.execution.shared import Workers
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.recall.pages import StoredPage
+    from bbilang.runtime.scan.scanned import Scanned
 
 
 @frozen
@@ -42,7 +45,8 @@ class Request:
 
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
     adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: the
-    cache of results, or None. ``root``: the folder that must contain all files that the text uses.
+    cache of results, or None. ``root``: the folder that must contain all files that the text uses. ``workers`` and
+    ``ray``: how many processes scan datasets, of this machine or of the Ray cluster at an address.
     """
 
     text: Source | ast.File
@@ -58,6 +62,8 @@ class Request:
     cache: Cache | None = None
     title: str = ""
     root: Path | None = None
+    workers: int | None = None
+    ray: str | None = None
 
 
 class Pipeline:
@@ -149,8 +155,36 @@ class Pipeline:
         request = self.request
         return Job(
             self.plan, registry(), self._callers_model, request.input, request.device, request.draft, request.cache,
-            self._listener, self._partial, self.loaded,
+            self._listener, self._partial, self.loaded, self._workers,
         )  # fmt: skip
+
+    @property
+    def _workers(self) -> Workers | None:
+        """The processes that scan. Raises BbiError E440, E423 for a network of the caller's own."""
+        if self.request.workers is None and self.request.ray is None:
+            return None
+        from bbilang.runtime.execution.shared import Workers
+        from bbilang.runtime.workers.choose import pool_of
+
+        pool = pool_of(self.request.workers, self.request.ray)
+        return None if pool is None else Workers(pool, ScanRecipe.of(self.request))
+
+    def scan(self) -> list[Scanned]:
+        """Read the datasets of the text once, and keep what its elements need of them: what `bbi scan` does."""
+        from bbilang.runtime.execution.execute import scan_all
+        from bbilang.runtime.execution.shared import ScanStore
+        from bbilang.runtime.recall.job_identity import JobIdentity
+
+        job, program, cache = self.job, self.plan.program, self.request.cache
+        if not program.scans:
+            return []
+        store = None
+        if cache is not None:
+            identity = JobIdentity(job, cache)
+            identity.adapter()
+            model = identity.model() or identity.loaded_model()
+            store = ScanStore(cache, model.code) if model is not None else None
+        return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers)
 
     @property
     def recalls(self) -> bool:
@@ -209,6 +243,31 @@ class Pipeline:
         if key is not None:
             pages.keep(cache, key, stored)
         return stored, False
+
+
+@frozen
+class ScanRecipe:
+    """Makes the work of a request's scans in a worker, from the text and the names that the request holds."""
+
+    request: Request
+    allowed: bool  # whether models may run code of their own
+
+    @classmethod
+    def of(cls, request: Request) -> ScanRecipe:
+        from bbilang.runtime.models.sources.permission import is_allowed
+
+        return cls(replace(request, cache=None, workers=None, ray=None), is_allowed())
+
+    def __call__(self) -> ScanWork:
+        from bbilang.runtime.execution.context import Run
+        from bbilang.runtime.execution.scanning import ScanWork, union
+        from bbilang.runtime.models.sources.permission import code_allowed
+
+        with code_allowed(self.allowed):
+            pipeline = Pipeline(self.request)
+            program = pipeline.plan.program
+            run = Run.of(program, registry(), pipeline.job.adapter(), ())
+        return ScanWork(run, union(program.scans))
 
 
 def peek_at(path: str, folder: Path, root: Path | None) -> Peek:

@@ -72,6 +72,7 @@ def add_group(name: str, function: Callable[..., Any], panel: str) -> typer.Type
 PAGES, TEXTS, LISTS = "Pages", "Texts", "What there is"
 add(app, "run", pages.run, PAGES)
 add(app, "watch", pages.watch, PAGES)
+add(app, "scan", pages.scan, PAGES)
 add(app, "check", texts.check, TEXTS)
 add(app, "explain", texts.explain, TEXTS)
 add(app, "fmt", texts.format_texts, TEXTS)

@@ -49,6 +49,13 @@ Force = Annotated[
     typer.Option(metavar="MODE", help="reverse or forward mode wherever both are possible, to override the cost model"),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="recompute everything, and store nothing")]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="NUMBER", min=1, max=1024, help="processes that scan datasets; by default this one"),
+]
+Ray = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="a Ray cluster that scans datasets: local, auto or host:6379")
+]
 Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must be inside it")]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", metavar="", callback=_allow_code, help="run the code of a model of your own")

@@ -76,6 +76,8 @@ def command_line(
     some_picture: bool = False,
     formats: Sequence[str] = FORMATS,
     format: str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
     **result: Any,
 ) -> CommandLine:
     """Read a command line. some_picture: nothing runs, so the text may leave its picture open. formats: that the
@@ -111,6 +113,8 @@ def command_line(
         cache=Cache() if cache else None,
         title=title,
         root=root_of(root),
+        workers=workers,
+        ray=ray,
     )
     return CommandLine(request, source, format=format, **result)
 

@@ -1,4 +1,5 @@
-"""`bbi run`: compile a text to a page, or with `--each` to a page for every picture and an index."""
+"""`bbi run`: compile a text to a page, or with `--each` to a page for every picture and an index. `bbi scan`: its
+passes over datasets alone."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from bbilang.runtime.events import Event
 
 if TYPE_CHECKING:
     from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.scan.scanned import Scanned
     from bbilang.runtime.view.model import Prediction
 
 
@@ -245,3 +247,40 @@ def _title(model: str) -> str:
     from bbilang.runtime.models.registry import entry_of, is_registered
 
     return entry_of(model).title if is_registered(model) else model
+
+
+# --- `bbi scan` -------------------------------------------------------------------------------------------------------
+
+
+def scan(line: CommandLine) -> int:
+    """Run the scans of a text and say what they found."""
+    start = time.monotonic()
+    bar = ProgressBar(line.quiet)
+    pipeline = line.pipeline(listener=None if line.quiet else bar)
+    program = reported(pipeline, line.source)
+    if not program.scans:
+        misuse("the text reads no dataset", 'name one: `dataset photos = "photos/"`, and use it: `across(photos)`')
+    prepare(line, program)
+    try:
+        with bar:
+            bar.doing("loading the network")
+            keep_freed_blocks()
+            scanned = pipeline.scan()
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "interrupted: finished shards are in the cache; the same command goes on"
+        ) from interrupt
+    for one in scanned:
+        result(one.dataset.name if line.quiet else _scan_words(one))
+    if not line.quiet:
+        result(duration(time.monotonic() - start))
+    return FINE
+
+
+def _scan_words(scanned: Scanned) -> str:
+    """Summarize a scan: "photos: 800 examples · 4 shards computed, 0 kept before · 47 MB"."""
+    parts = [f"{scanned.dataset.name}: {plural(len(scanned.rows), 'example')}"]
+    if scanned.unreadable:
+        parts[0] += f" and {len(scanned.unreadable):,} that cannot be read"
+    shards = f"{plural(scanned.fresh, 'shard')} computed, {scanned.recalled} kept before"
+    return " · ".join([*parts, shards, size(scanned.bytes)])

@@ -14,7 +14,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription
-from bbilang.compiler.ir.program import Element, walk
+from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
 from bbilang.runtime.events import RunListener
@@ -22,7 +22,7 @@ from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.scanning import NotKept
-from bbilang.runtime.execution.shared import ScanStore, Shared
+from bbilang.runtime.execution.shared import ScanStore, Shared, Workers
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
+    from bbilang.runtime.scan.scanned import Scanned
 
 MakeIcons = Callable[["Adapter", "Sequence[Objective]", "Passes"], "list[Icon]"]
 
@@ -52,29 +53,47 @@ def execute(
     measure: bool = False,
     cache: Cache | None = None,
     scans: ScanStore | None = None,
+    workers: Workers | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
-    stored. scans: where scans of datasets are kept. The model is always restored to its state before the run. Raises
-    `BbiError`.
+    stored. scans: where scans of datasets are kept. workers: processes that scan. The model is always restored to its
+    state before the run. Raises `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener, scans)
+    run.shared.workers = workers
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
-        behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes, cache)
+        if inputs:
+            own = (*run.parts, run)[0]
+            run.shared.warnings += passes.probe(adapter, own.images, together, seed, run.passes, cache).warnings
         execution = _Execution(plan, run, icons)
         execution.steps(measure)
-        results = execution.results(inputs, behaviour.warnings)
+        results = execution.results(inputs, tuple(run.shared.warnings))
     if verification.enabled():
         verify_results(results)
     return results
+
+
+def scan_all(
+    program: Program, registry: Registry, adapter: Adapter, listener: RunListener | None, scans: ScanStore | None,
+    workers: Workers | None,
+) -> list[Scanned]:  # fmt: skip
+    """Run the scans of a program and nothing else."""
+    from bbilang.runtime import passes
+    from bbilang.runtime.device.accelerate import full_precision
+
+    run = Run.of(program, registry, adapter, (), listener, scans)
+    run.shared.workers = workers
+    with model_restored(adapter.module), passes.module_unchanged(), full_precision():
+        return [run.scan(scan).stored for scan in program.scans]
 
 
 def execute_kept(

@@ -28,8 +28,9 @@ def execute_fully(job: Job, measure: bool = False) -> Results:
 
     inputs = job.inputs(adapter)
     results = execute(
-        job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure, cache=job.cache
-    )
+        job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure, cache=job.cache,
+        workers=job.workers,
+    )  # fmt: skip
     reused = Reused(icons=results.passes.cached_icons if results.passes is not None else 0)
     return replace(results, recipe=job.recipe, draft=job.draft, reused=reused)
 

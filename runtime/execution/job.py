@@ -16,6 +16,7 @@ from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.results import Model, Results
+    from bbilang.runtime.execution.shared import Workers
     from bbilang.runtime.featvis.dissociation.photographs import Photographs
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
     from bbilang.runtime.inputs.load import Input
@@ -41,7 +42,8 @@ class PartialResultsListener(Protocol):
 class Job:
     """A plan with its model, input and cache. ``model``: a caller's module or adapter; None or a name for that of the
     program. ``input``: the caller's input; None for the files that the program names. ``cache``: of icons and numbers,
-    or None. ``loaded``: the program's model, from an earlier job of the same program."""
+    or None. ``loaded``: the program's model, from an earlier job of the same program. ``workers``: processes that scan
+    datasets."""
 
     plan: Plan
     registry: Registry
@@ -53,6 +55,7 @@ class Job:
     listener: RunListener | None = None
     partial: PartialResultsListener | None = None
     loaded: Adapter | None = None
+    workers: Workers | None = None
 
     @property
     def program(self) -> Program:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,7 @@ class ScanWork(ScanIdentity):
         super().__init__(run.program, scan, run.registry, run.adapter, scans.code if scans is not None else "")
         self.run, self.scan = run, scan
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
+        self._probed = False
 
     def prepare(self, picture: Image) -> np.ndarray:
         """Convert a picture to uint8 (channel, y, x), resized and cropped."""
@@ -112,12 +114,18 @@ class ScanWork(ScanIdentity):
 
     def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
         """Return a run of the parts on a batch, whose passes are counted with those of the page."""
+        from bbilang.runtime.passes import probe
+
         key = (len(images), frozenset(chosen))
         if key not in self._programs:
             parts = [(name.split(" ")[0], self.nodes[name]) for name in chosen]
             program = batch_program(self.run.program, parts, len(images), self.run.registry)
             self._programs[key] = optimize(program) if self.run.program.optimized else program
         program = self._programs[key]
+        if not self._probed:  # what the passes may do with several rows depends on how the network treats them
+            behaviour = probe(self.run.adapter, images, True, int(program.setting("seed", 0)), self.run.passes)
+            self.run.shared.warnings += [word for word in behaviour.warnings if word not in self.run.shared.warnings]
+            self._probed = True
         return self.run.batch(program, images)
 
 
@@ -266,6 +274,16 @@ def constant_parts(node: Node, run: Run) -> tuple[dict[str, Named], dict[str, Na
     return {name: array for name, array in coords.items() if name in own}, names
 
 
+def union(scans: Sequence[Scan]) -> Scan:
+    """Return one scan of everything that several keep: what a worker may be asked for."""
+    return replace(
+        scans[0],
+        fields=tuple(dict.fromkeys(node for scan in scans for node in scan.fields)),
+        summaries=tuple(dict.fromkeys(node for scan in scans for node in scan.summaries)),
+        scores=any(scan.scores for scan in scans),
+    )
+
+
 def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     """Scan a dataset, or recall what an earlier scan kept."""
     source = scan.dataset
@@ -275,7 +293,12 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     dataset, scans = run.dataset(source).subset(numbers), run.shared.scans
     if run.has_network:
         cache = scans.cache if scans is not None else None
-        kept = scan_dataset(dataset, ScanWork(run, scan), cache, listener=run.shared.listener)
+        workers = run.shared.workers
+        kept = scan_dataset(
+            dataset, ScanWork(run, scan), cache, listener=run.shared.listener,
+            pool=workers.pool if workers is not None else None,
+            recipe=workers.recipe if workers is not None else None,
+        )  # fmt: skip
     else:
         assert scans is not None, "without a network there must be something kept"
         identity = ScanIdentity(run.program, scan, run.registry, run.adapter, scans.code)

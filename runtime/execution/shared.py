@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.execution.scanning import ScannedDataset
     from bbilang.runtime.passes import Passes
+    from bbilang.runtime.scan.work import ShardWork
     from bbilang.runtime.trust.measure import Finding
+    from bbilang.runtime.workers.task import Pool
 
 
 @frozen
@@ -28,12 +31,22 @@ class ScanStore:
     code: str = ""
 
 
+@frozen
+class Workers:
+    """Processes that scan: ``pool``, and ``recipe``, which makes the work in one of them."""
+
+    pool: Pool
+    recipe: Callable[[], ShardWork]
+
+
 class Shared:
     """The state that a run shares with the runs of its parts and of its measures. ``scans``: None where scans must not
     be kept, since what the network computes is not known by its weights, or is to be measured."""
 
     def __init__(self, registry: Registry, listener: RunListener | None, scans: ScanStore | None = None):
         self.registry, self.listener, self.scans = registry, listener, scans
+        self.workers: Workers | None = None
+        self.warnings: list[str] = []  # what the network gave reason to warn of while it scanned
         self.root: Path | None = None  # the folder that files may not leave
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()

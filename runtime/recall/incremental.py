@@ -221,7 +221,7 @@ class _Recall:
         adapter = self.known.adapter()
         results = execute_plan(
             plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache,
-            scans=ScanStore(self.cache, store.code),
+            scans=ScanStore(self.cache, store.code), workers=job.workers,
         )  # fmt: skip
         origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)

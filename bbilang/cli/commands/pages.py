@@ -21,11 +21,13 @@ from bbilang.cli.options import (
     Pin,
     Pipe,
     Quiet,
+    Ray,
     Root,
     Seed,
     Settings,
     Verbose,
     Weights,
+    Workers,
 )
 
 
@@ -52,6 +54,8 @@ def run(
     allow_code: AllowCode = False,
     seed: Seed = None,
     device: Device = "auto",
+    workers: Workers = None,
+    ray: Ray = None,
     draft: Draft = False,
     no_optimize: NoOptimize = False,
     force: Force = None,
@@ -75,9 +79,46 @@ def run(
     line = command_line(
         file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
         draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
-        output=output, format=format, sha256=sha256, parents=parents,
+        output=output, format=format, sha256=sha256, parents=parents, workers=workers, ray=ray,
     )  # fmt: skip
     return running.run_each(line) if each else running.run(line)
+
+
+def scan(
+    file: File = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    model: Model = None,
+    weights: Weights = None,
+    sha256: Pin = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    seed: Seed = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    ray: Ray = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Read the datasets of a text, and keep what its page needs of them.
+
+    The part of `bbi run` that takes long for a large dataset, by itself: each example is read and run once, and what is
+    found is kept in the cache. After Ctrl-C or a crash the same command goes on where it was; `bbi run` then needs
+    nothing of it again.
+
+    $ bbi scan photos.bbi
+    $ bbi scan photos.bbi --workers 4
+    $ bbi scan photos.bbi --ray auto
+    """
+    from bbilang.cli import run as running
+    from bbilang.cli.request import command_line
+
+    line = command_line(
+        file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
+        quiet=quiet, sha256=sha256, workers=workers, ray=ray, some_picture=True,
+    )  # fmt: skip
+    return running.scan(line)
 
 
 def watch(

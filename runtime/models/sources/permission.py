@@ -27,6 +27,11 @@ def code_allowed(allowed: bool = True) -> Iterator[None]:
         _allowed.reset(token)
 
 
+def is_allowed() -> bool:
+    """Return whether the reader has allowed the code of models to run."""
+    return _allowed.get()
+
+
 def require_permission(name: str) -> None:
     """Raise BbiError E409 unless the reader has allowed the code of models to run."""
     if not _allowed.get():
