@@ -42,6 +42,7 @@ def run(
     *,
     model: Any = None,
     input: Any = None,
+    data: Mapping[str, object] | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
@@ -56,14 +57,15 @@ def run(
 
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); by default that of the text, or the
     default model. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a
-    list; tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download`
-    (into the cache). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
-    pixels, if the model does not define it. draft: small icons of few steps, labelled as such on the page. cache: False
-    for none, or a folder. progress: a function that receives progress events. Raises `BbiError` with all errors; E423
-    for an argument of the wrong type.
+    list; tensors (channel, x) or (channel,) for a module that takes them. data: `{"photos": dataset}`, datasets by
+    their names in the text, which they win over: a torch Dataset, a sequence of (picture, label), or a path. weights: a
+    file, `random`, or `download` (into the cache). device: `auto`, `cpu`, `cuda`, `mps`. settings:
+    `{"featvis.steps": 64}`. input_size: (y, x) in pixels, if the model does not define it. draft: small icons of few
+    steps, labelled as such on the page. cache: False for none, or a folder. progress: a function that receives progress
+    events. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
-        _request(_source(text), model, input, weights, settings, input_size),
+        _request(_source(text), model, input, data, weights, settings, input_size),
         device=givens.device_name(device),
         optimized=givens.flag("optimized", optimized),
         draft=givens.flag("draft", draft),
@@ -93,6 +95,7 @@ def _request(
     text: Source | ast.File,
     model: Any,
     input: Any,
+    data: Mapping[str, object] | None,
     weights: str | Path | None,
     settings: Mapping[str, Any] | None,
     input_size: int | Sequence[int] | None,
@@ -102,6 +105,7 @@ def _request(
         text=text,
         model=_model(model),
         input=input,
+        data={} if data is None else data,
         weights=givens.file_name("weights", weights),
         settings=givens.settings_of(settings),
         input_size=input_size,
@@ -118,6 +122,7 @@ def check(
     *,
     model: Any = None,
     input: Any = None,
+    data: Mapping[str, object] | None = None,
     weights: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
@@ -125,7 +130,7 @@ def check(
     """Return the typed program: every name resolved, every field typed, every axis spent. Nothing runs, and torch is
     not imported unless the model is a caller's module. Raises `BbiError` with all errors."""
     tree = file if isinstance(file, ast.File) else parse(file)
-    return Pipeline(_request(tree, model, input, weights, settings, input_size)).program
+    return Pipeline(_request(tree, model, input, data, weights, settings, input_size)).program
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
@@ -155,6 +160,7 @@ def execute(
     *,
     model: Any = None,
     input: Any = None,
+    data: Mapping[str, object] | None = None,
     device: str = "auto",
     draft: bool = False,
     cache: Any = None,
@@ -163,17 +169,21 @@ def execute(
     measure: bool = False,
     early: PartialResultsListener | None = None,
 ) -> Results:
-    """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded.
+    """Run a plan: numbers and icons. ``model``, ``input`` and ``data`` as in `run`; left out, the program's own
+    are loaded.
 
     recall: reuse cached results. Without it every pass runs, so that it can be measured, and only icons come from the
     cache; ``cache=False`` disables the cache. measure: also measure the peak memory of each step, which reuses no
     results. early: receives the numbers before icons are made, and each icon when it is finished (`bbi watch`).
     """
+    from bbilang.runtime.data.given import given_datasets
     from bbilang.runtime.execution.job import Job
+    from bbilang.runtime.execution.shared import Files
     from bbilang.runtime.recall.incremental import execute as execute_job
 
     if not isinstance(steps, Plan):
         givens.wrong("steps", steps, "a plan", "`plan(check(parse(text)))` gives one")
+    store = _cache(cache)
     job = Job(
         plan=steps,
         registry=registry(),
@@ -181,9 +191,10 @@ def execute(
         input=input,
         device=givens.device_name(device),
         draft=givens.flag("draft", draft),
-        cache=_cache(cache),
+        cache=store,
         listener=givens.listener(progress),
         partial=early,
+        files=Files(data=given_datasets(data, store), store=store),
     )
     return execute_job(job, recall, measure)
 
@@ -227,6 +238,7 @@ def explain(
     *,
     model: Any = None,
     input: Any = None,
+    data: Mapping[str, object] | None = None,
     weights: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
@@ -239,5 +251,5 @@ def explain(
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")
-    request = _request(_source(text), model, input, weights, settings, input_size)
+    request = _request(_source(text), model, input, data, weights, settings, input_size)
     return Pipeline(replace(request, force=force, cache=_cache(None))).explanation()

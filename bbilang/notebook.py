@@ -62,7 +62,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
 
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
     from bbilang import api
-    from bbilang.cli.request import settings_of
+    from bbilang.cli.request import data_of, settings_of
     from bbilang.grammar.source import Source
 
     try:
@@ -74,8 +74,9 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     source = Source(cell, "<cell>")
     inputs = [_meant(variables, word) for word in options.input or ()]
     model = _meant(variables, options.model) if options.model else _named_model(variables, source)
+    data = {name: _meant(variables, word) for name, word in data_of(options.data).items()}
     page = api.run(
-        source, model=model, input=inputs or None, weights=options.weights, device=options.device,
+        source, model=model, input=inputs or None, data=data, weights=options.weights, device=options.device,
         settings=settings_of(options.set, options.seed), draft=options.draft, title=options.title, progress=shown,
     )  # fmt: skip
     return options.name or NAME, page, options.height
@@ -122,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-m", "--model", metavar="NAME", help="a variable with a network, or a name from `bbi models`")
     parser.add_argument("-i", "--input", metavar="NAME", action="append",
                         help="a variable with a picture, an array or a tensor, or a file; repeatable")  # fmt: skip
+    parser.add_argument("--data", metavar="NAME=DATASET", action="append",
+                        help="a variable with a dataset, or a path, for a name of the text; repeatable")  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", help="safetensors or a checkpoint; or the word random or download")
     parser.add_argument(
         "-s", "--set", metavar="NAME=VALUE", action="append", help="such as featvis.steps=64; repeatable"

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from bbilang.compiler.plan.plan import Plan
     from bbilang.page import Page
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.data.given import Given
     from bbilang.runtime.data.peek import Peek
     from bbilang.runtime.events import RunListener
     from bbilang.runtime.execution.job import Job, PartialResultsListener
     from bbilang.runtime.execution.results import Results
     from bbilang.runtime.execution.scanning import ScanWork
-    from bbilang.runtime.execution.shared import Workers
+    from bbilang.runtime.execution.shared import Files, Workers
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.recall.pages import StoredPage
     from bbilang.runtime.scan.scanned import Scanned
@@ -44,9 +45,9 @@ class Request:
     """A text with the options that come from outside of it.
 
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
-    adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: the
-    cache of results, or None. ``root``: the folder that must contain all files that the text uses. ``workers`` and
-    ``ray``: how many processes scan datasets, of this machine or of the Ray cluster at an address.
+    adapter. ``input``, ``data``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do.
+    ``cache``: the cache of results, or None. ``root``: the folder that must contain all files that the text names.
+    ``workers`` and ``ray``: how many processes scan datasets, of this machine or of the Ray cluster at an address.
     """
 
     text: Source | ast.File
@@ -64,6 +65,7 @@ class Request:
     root: Path | None = None
     workers: int | None = None
     ray: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -108,7 +110,15 @@ class Pipeline:
             name = request.model
             settings = _with_input_size(settings, request.input_size)
         inputs = names_of(listed(request.input, rank_of(description)))
-        return Options(name, request.weights, inputs, settings, description, expanded, peek_at, request.root, described)
+        return Options(name, request.weights, inputs, settings, description, expanded, peek_at, self.data,
+                       request.root, described)  # fmt: skip
+
+    @cached_property
+    def data(self) -> dict[str, Given]:
+        """Return the datasets that the request gives, by names. Raises BbiError E423."""
+        from bbilang.runtime.data.given import given_datasets
+
+        return given_datasets(self.request.data, self.request.cache)
 
     @cached_property
     def _callers_model(self) -> Adapter | None:
@@ -155,8 +165,15 @@ class Pipeline:
         request = self.request
         return Job(
             self.plan, registry(), self._callers_model, request.input, request.device, request.draft, request.cache,
-            self._listener, self._partial, self.loaded, self._workers,
+            self._listener, self._partial, self.loaded, self._workers, self._files,
         )  # fmt: skip
+
+    @cached_property
+    def _files(self) -> Files:
+        """The files that a run may read."""
+        from bbilang.runtime.execution.shared import Files
+
+        return Files(self.request.root, self.data, self.request.cache)
 
     @property
     def _workers(self) -> Workers | None:
@@ -184,7 +201,7 @@ class Pipeline:
             identity.adapter()
             model = identity.model() or identity.loaded_model()
             store = ScanStore(cache, model.code) if model is not None else None
-        return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers)
+        return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers, job.files)
 
     @property
     def recalls(self) -> bool:

@@ -21,6 +21,7 @@ def check(
     settings: Mapping[str, Any],
     json: bool,
     root: str | None = None,
+    data: Mapping[str, str] | None = None,
 ) -> int:
     """Report every diagnostic of every text."""
     from bbilang.cli.request import SOME_PICTURE, root_of
@@ -46,7 +47,8 @@ def check(
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
             given = inputs or (None if names_its_input(text) else SOME_PICTURE)
-            request = Request(text, model=model, input=given, settings=settings, root=root_of(root))
+            folder = root_of(root)
+            request = Request(text, model=model, input=given, settings=settings, root=folder, data=data or {})
             _, diagnostics = Pipeline(request).checked
             listed += [d.to_json(text) for d in diagnostics]
             count = sum(d.severity == "error" for d in diagnostics)

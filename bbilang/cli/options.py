@@ -30,6 +30,10 @@ Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
 ]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", "-d", metavar="NAME=PATH", help="a dataset of the text, such as photos=folder/; repeatable"),
+]
 Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name from `bbi models`")]
 Weights = Annotated[
     str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the word random or download")

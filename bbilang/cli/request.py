@@ -65,6 +65,7 @@ def command_line(
     model: str | None = None,
     weights: str | None = None,
     settings: Sequence[str] | None = None,
+    data: Sequence[str] | None = None,
     seed: int | None = None,
     device: str = "auto",
     draft: bool = False,
@@ -106,6 +107,7 @@ def command_line(
         input=tuple(inputs) if inputs else None,
         weights=weights,
         settings=chosen,
+        data=data_of(data),
         device=device,
         optimized=optimized,
         force=cast("Force | None", force),
@@ -129,6 +131,17 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
         chosen[name] = value
     if seed is not None:
         chosen["seed"] = seed
+    return chosen
+
+
+def data_of(given: Sequence[str] | None) -> dict[str, str]:
+    """Parse `photos=folder/` to {"photos": "folder/"}."""
+    chosen: dict[str, str] = {}
+    for words in given or ():
+        name, equals, path = (part.strip() for part in words.partition("="))
+        if not (name and equals and path):
+            misuse(f"--data {words} has no {'path' if name else 'name'}", "as in `--data photos=folder/`")
+        chosen[name] = path
     return chosen
 
 

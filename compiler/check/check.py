@@ -107,6 +107,7 @@ class Checker(Preamble):
             self._folder(), self.options.root, inputs or (), self.options.expand, self.options.peek
         )
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
+        self.attempt(self._given_datasets, statements)
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []
         interfaces: list[Interface] = []
@@ -175,15 +176,28 @@ class Checker(Preamble):
             case _:
                 pass
 
+    def _given_datasets(self, statements: Sequence[ast.Statement]) -> None:
+        """Bind the names of datasets that a caller gives and the text does not state."""
+        stated = {statement.name.text for statement in statements if isinstance(statement, ast.Dataset)}
+        for name, given in self.options.data.items():
+            if name not in stated:
+                node = self.attempt(self.resolver.datasets.given, name, given, NOWHERE)
+                self.resolver.scopes[0][name] = Binding(node, NOWHERE)
+
     def _dataset(self, statement: ast.Dataset) -> None:
-        """Bind a name to the examples of some files, or to some of another dataset's."""
+        """Bind a name to the examples of some files, or to some of another dataset's; to what the caller gives for it,
+        if anything."""
         name, scope = statement.name.text, self.resolver.scopes[-1]
         if name in scope or name in self.resolver.macros:
             raise _bound_twice(statement.name)
         self._warn_of_hiding(name, statement.name.span)
         value = None
         try:
-            value = self.resolver.datasets.read(name, statement.value, self.resolver)
+            given = self.options.data.get(name)
+            if given is not None:
+                value = self.resolver.datasets.given(name, given, statement.value.span)
+            else:
+                value = self.resolver.datasets.read(name, statement.value, self.resolver)
         finally:
             scope[name] = Binding(value, statement.name.span)
 
@@ -326,6 +340,9 @@ class Checker(Preamble):
             return
         for name, binding in scope.items():
             if binding.used or binding.element or binding.value is None:
+                continue
+            if binding.span == NOWHERE:
+                self._warn("W202", f"`data` gives `{name}`, and the text does not use it", NOWHERE)
                 continue
             help = None if isinstance(binding.value, Layers) else "end it with `| present(...)`, or leave it out"
             self._warn("W202", f"`{name}` is never used", binding.span, help)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, describe
@@ -14,6 +15,8 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
+    from bbilang.compiler.check.arguments.bounding_boxes import KnownFiles
+    from bbilang.compiler.check.options import GivenDataset
     from bbilang.compiler.check.resolve import Resolver
 
 MOST_EXAMPLES = 10_000_000
@@ -60,8 +63,15 @@ class DatasetReader:
         """Return the node of the files that a text names. What they are is known as far as it can be without reading
         one. Raises CheckError for files that are not there."""
         files = self.scope.files
+        return self._source({"path": path}, lambda: files.peek(path, files.folder, files.root), span)
+
+    def given(self, name: str, given: GivenDataset, span: Span) -> Node:
+        """Return the node of a dataset that a caller gives for a name. Raises CheckError."""
+        return self._source({"path": given.words, "given": name, "called": name}, lambda: given.known, span)
+
+    def _source(self, parameters: dict[str, str], known_files: Callable[[], KnownFiles | None], span: Span) -> Node:
         try:
-            known = files.peek(path, files.folder, files.root)
+            known = known_files()
         except Fail as fail:
             raise CheckError(fail, span) from fail
         except BbiError as error:
@@ -75,4 +85,4 @@ class DatasetReader:
             sizes["label"] = len([label for label in known.labels if label])
         axis = Axis("example", size, exact=exact)
         type = FieldType("dataset", "example", (), (axis,), signed=False, columns=tuple(sorted(sizes.items())))
-        return self.scope.make("dataset", (), {"path": path, "digest": digest}, type, span)
+        return self.scope.make("dataset", (), {**parameters, "digest": digest}, type, span)

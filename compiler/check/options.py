@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from bbilang.compiler.check.arguments.bounding_boxes import Peek
+from bbilang.compiler.check.arguments.bounding_boxes import KnownFiles, Peek
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.frozen import frozen
+
+
+class GivenDataset(Protocol):
+    """A dataset that stands for a name of the text, whatever the text says of it. ``words``: what it is called.
+    ``known`` raises BbiError."""
+
+    @property
+    def words(self) -> str: ...
+    @property
+    def known(self) -> KnownFiles: ...
 
 
 @frozen
@@ -23,5 +33,6 @@ class Options:
     description: ModelDescription | None = None  # of a caller's own module
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
     peek: Peek = lambda path, folder, root: None  # what is known of a dataset's files without reading them
+    data: Mapping[str, GivenDataset] = field(default_factory=dict)  # by the names of the text
     root: Path | None = None  # files that a text uses lie in it
     described: Callable[..., ModelDescription] | None = None  # the same with another `size=` and `crop=`

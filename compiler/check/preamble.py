@@ -328,7 +328,8 @@ class Preamble(Reporter):
                 files += self._with_span(literal_name.span, partial(self.options.expand, name))
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
-        if not files and any(isinstance(statement, ast.Dataset) for statement in self.file.statements):
+        stated = any(isinstance(statement, ast.Dataset) for statement in self.file.statements)
+        if not files and (stated or self.options.data):
             return ()  # everything may be of the dataset: `check.complete` reports what is not
         if not files:
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'

@@ -77,4 +77,5 @@ class Reporter:
         self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, help, related=related))
 
     def _warn(self, code: str, message: str, span: Span, help: str | None = None) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help, severity="warning"))
+        shown = span if span != NOWHERE else None
+        self.diagnostics.append(Diagnostic(code, message, shown, help, severity="warning"))

@@ -22,6 +22,7 @@ ENDINGS: dict[str, Kind] = {
 }
 REPACK = (".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar", ".tbz2", ".txz")
 SOURCES = "a dataset is a folder of pictures, a table (.csv, .jsonl, .parquet) or an archive (.tar, .tar.gz, .zip)"
+EXPECTED = "a folder, a table, an archive, or a sequence of (picture, label) with a length"  # in `data=`
 
 
 def resolve(name: str, folder: str | os.PathLike[str], root: Path | None) -> tuple[Path, Kind]:

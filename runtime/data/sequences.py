@@ -17,10 +17,9 @@ from bbilang.runtime.data.dataset import Dataset, open_dataset
 from bbilang.runtime.data.objects import EXPECTED as KINDS
 from bbilang.runtime.data.objects import picture_from
 from bbilang.runtime.data.pictures import Unreadable
-from bbilang.runtime.data.resolve import fail
+from bbilang.runtime.data.resolve import EXPECTED, fail
 from bbilang.runtime.inputs.arguments import wrong
 
-EXPECTED = "a folder, a table, an archive, or a sequence of (picture, label) with a length"
 PICTURES = ("image", "img", "picture", "pixel_values")  # keys of an example that is a mapping
 LABELS = ("label", "labels", "target", "class", "fine_label")
 

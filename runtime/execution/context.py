@@ -21,7 +21,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.execution.engines import Derivative, engine_of
-from bbilang.runtime.execution.shared import ScanStore, Shared
+from bbilang.runtime.execution.shared import Files, ScanStore, Shared
 from bbilang.runtime.fields.atoms import axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
@@ -93,7 +93,7 @@ class Run:
     @classmethod
     def of(
         cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
-        listener: RunListener | None = None, scans: ScanStore | None = None,
+        listener: RunListener | None = None, scans: ScanStore | None = None, files: Files | None = None,
     ) -> Run:  # fmt: skip
         """Make the run of a whole program. Texts of several lengths become ``parts``."""
         import torch
@@ -107,7 +107,7 @@ class Run:
         else:  # everything is of a dataset
             stacked = torch.zeros(0, *adapter.description.input.shape)
             shown = np.zeros((0, 1, 1, 3), np.uint8)
-        shared = Shared(registry, listener, scans)
+        shared = Shared(registry, listener, scans, files)
         run = cls(program, adapter, stacked.to(adapter.device), shown, sizes, shared, Passes())
         run.parts = lengths.parts_of(run, inputs)
         run.photos = tuple(item.photo for item in inputs)
@@ -159,26 +159,22 @@ class Run:
         """Attach the span of every element that requested the node to errors that have none."""
         try:
             return work()
-        except BbiError as error:
+        except BbiError as failure:
             spans = self.program.spans(node)
             related = tuple((span, "asked for here too") for span in spans[1:])
             diagnostics = [
                 d if d.span else Diagnostic(d.code, d.message, spans[0] if spans else None, d.help, d.severity, related)
-                for d in error.diagnostics
+                for d in failure.diagnostics
             ]
-            raise BbiError(diagnostics, self.program.source) from error
+            raise BbiError(diagnostics, self.program.source) from failure
 
     # --- datasets --------------------------------------------------------------------------------------------------
 
     def dataset(self, node: Node) -> Dataset:
         """Return the files of a dataset, opened once."""
-        from bbilang.runtime.data.dataset import open_dataset
-
         if node not in self.shared.datasets:
-            program = self.program
-            self.shared.datasets[node] = self.located(
-                node, lambda: open_dataset(node["path"], program.folder, self.shared.root)
-            )
+            opened = partial(self.shared.files.dataset, node, self.program.folder)
+            self.shared.datasets[node] = self.located(node, opened)
         return self.shared.datasets[node]
 
     def scanned(self, dataset: Node) -> ScannedDataset:

@@ -22,7 +22,7 @@ from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.scanning import NotKept
-from bbilang.runtime.execution.shared import ScanStore, Shared, Workers
+from bbilang.runtime.execution.shared import Files, ScanStore, Shared, Workers
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
@@ -54,19 +54,20 @@ def execute(
     cache: Cache | None = None,
     scans: ScanStore | None = None,
     workers: Workers | None = None,
+    files: Files | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
-    stored. scans: where scans of datasets are kept. workers: processes that scan. The model is always restored to its
-    state before the run. Raises `BbiError`.
+    stored. scans: where scans of datasets are kept. workers: processes that scan. files: which files it may read, and
+    the datasets that the caller gives. The model is always restored to its state before the run. Raises `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
-    run = Run.of(program, registry, adapter, inputs, listener, scans)
+    run = Run.of(program, registry, adapter, inputs, listener, scans, files)
     run.shared.workers = workers
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
@@ -84,26 +85,27 @@ def execute(
 
 def scan_all(
     program: Program, registry: Registry, adapter: Adapter, listener: RunListener | None, scans: ScanStore | None,
-    workers: Workers | None,
+    workers: Workers | None, files: Files,
 ) -> list[Scanned]:  # fmt: skip
     """Run the scans of a program and nothing else."""
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
-    run = Run.of(program, registry, adapter, (), listener, scans)
+    run = Run.of(program, registry, adapter, (), listener, scans, files)
     run.shared.workers = workers
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         return [run.scan(scan).stored for scan in program.scans]
 
 
 def execute_kept(
-    plan: Plan, registry: Registry, model: Model, scans: ScanStore, listener: RunListener | None = None
-) -> Results | None:
+    plan: Plan, registry: Registry, model: Model, scans: ScanStore, listener: RunListener | None = None,
+    files: Files | None = None,
+) -> Results | None:  # fmt: skip
     """Compute the numbers of a plan whose only passes are scans, from what is kept of them, without the network. None
     where some of it is not kept. Imports no torch."""
     if any(step.kind not in ("scan", "draw") for step in plan.steps):
         return None
-    nothing, shared = np.zeros((0, 1, 1, 3), np.uint8), Shared(registry, listener, scans)
+    nothing, shared = np.zeros((0, 1, 1, 3), np.uint8), Shared(registry, listener, scans, files)
     run = Run(plan.program, cast("Adapter", model), cast("Tensor", nothing), nothing, [], shared, None)
     run.has_network = False
     execution = _Execution(plan, run, _no_icons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,7 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import Plan
 from bbilang.runtime.events import RunListener
+from bbilang.runtime.execution.shared import Files
 from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Job:
     """A plan with its model, input and cache. ``model``: a caller's module or adapter; None or a name for that of the
     program. ``input``: the caller's input; None for the files that the program names. ``cache``: of icons and numbers,
     or None. ``loaded``: the program's model, from an earlier job of the same program. ``workers``: processes that scan
-    datasets."""
+    datasets. ``files``: which files it may read, and the datasets that the caller gives."""
 
     plan: Plan
     registry: Registry
@@ -56,6 +57,7 @@ class Job:
     partial: PartialResultsListener | None = None
     loaded: Adapter | None = None
     workers: Workers | None = None
+    files: Files = field(default_factory=Files)
 
     @property
     def program(self) -> Program:

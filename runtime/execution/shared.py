@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.program import Node, Rerun, Scan
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime.errors import error
 from bbilang.runtime.events import Progress, RunListener
 
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.data.dataset import Dataset
+    from bbilang.runtime.data.given import Given
     from bbilang.runtime.execution.scanning import ScannedDataset
     from bbilang.runtime.passes import Passes
     from bbilang.runtime.scan.work import ShardWork
@@ -39,15 +42,40 @@ class Workers:
     recipe: Callable[[], ShardWork]
 
 
+@frozen
+class Files:
+    """The files that a run may read. ``root``: the folder that those of the text may not leave. ``data``: the datasets
+    that the caller gives, by the names of the text. ``store``: where hashes and sizes of files are remembered."""
+
+    root: Path | None = None
+    data: Mapping[str, Given] = field(default_factory=dict)
+    store: Cache | None = None
+
+    def dataset(self, node: Node, folder: Path) -> Dataset:
+        """Open the dataset of a node. ``folder``: of the text. Raises BbiError."""
+        from bbilang.runtime.data.dataset import open_dataset
+
+        name = node.get("given")
+        if name is None:
+            return open_dataset(node["path"], folder, self.root, store=self.store)
+        if name not in self.data:
+            help = f'as in `data={{"{name}": dataset}}`'
+            raise error("E423", f"the program was checked with a dataset `{name}`, which `data` lacks now", help)
+        return self.data[name].dataset
+
+
 class Shared:
     """The state that a run shares with the runs of its parts and of its measures. ``scans``: None where scans must not
     be kept, since what the network computes is not known by its weights, or is to be measured."""
 
-    def __init__(self, registry: Registry, listener: RunListener | None, scans: ScanStore | None = None):
+    def __init__(
+        self, registry: Registry, listener: RunListener | None, scans: ScanStore | None = None,
+        files: Files | None = None,
+    ):  # fmt: skip
         self.registry, self.listener, self.scans = registry, listener, scans
         self.workers: Workers | None = None
         self.warnings: list[str] = []  # what the network gave reason to warn of while it scanned
-        self.root: Path | None = None  # the folder that files may not leave
+        self.files = files or Files()
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
         self.progress = Progress(listener)

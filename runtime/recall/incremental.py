@@ -190,7 +190,9 @@ class _Recall:
             if part.forwards or not part.scans or part.icons:
                 continue
             plan = plan_program(optimize(part) if job.program.optimized else part, job.registry)
-            results = execute_kept(plan, job.registry, model, ScanStore(self.cache, store.code), job.listener)
+            results = execute_kept(
+                plan, job.registry, model, ScanStore(self.cache, store.code), job.listener, job.files
+            )
             made = records_of(results, (), origin_of(model.device)) if results is not None else None
             if made is None:
                 break  # the others are scanned with it
@@ -221,7 +223,7 @@ class _Recall:
         adapter = self.known.adapter()
         results = execute_plan(
             plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache,
-            scans=ScanStore(self.cache, store.code), workers=job.workers,
+            scans=ScanStore(self.cache, store.code), workers=job.workers, files=job.files,
         )  # fmt: skip
         origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of numeric columns, both ways
 FEATURE_QUANTILES = (0.75, 0.9, 0.95)  # of a layer's channels, upwards
 FEW_VALUES = 12  # numeric columns with at most so many are compared for equality
-OPERATORS = {"==": np.equal, ">": np.greater, "<=": np.less_equal}
+OPERATORS = {"==": operator.eq, ">": operator.gt, "<=": operator.le}
 
-Columns = Mapping[str, np.ndarray]
+Columns: TypeAlias = "Mapping[str, np.ndarray]"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -99,7 +100,7 @@ class Reduction:
         return Reduced(values, self._counts.copy(), self._left_out.copy(), self._ungrouped)
 
 
-Chunks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray | None]]]
+Chunks: TypeAlias = "Callable[[], Iterable[tuple[np.ndarray, np.ndarray | None]]]"  # in words: numpy loads late
 
 
 def quantiles(chunks: Chunks, q: float, groups: int = 1, block_bytes: int = BLOCK_BYTES) -> Reduced:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 ALPHA = 0.95  # the paper's weight of the error against the size
 BLOCK = 1 << 22  # pairs of a slice and a condition at once
 WORK = 4e9  # products of a slice, a condition and an example for each number of conditions: about a second on one core
-Accept = Callable[[np.ndarray], bool]
+Accept: TypeAlias = "Callable[[np.ndarray], bool]"
 
 
 @dataclass(frozen=True, order=True)

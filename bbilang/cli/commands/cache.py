@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bbilang.cli.options import Device, Draft, Inputs, Json, Model, Parents, Seed, Settings, Weights
+from bbilang.cli.options import Data, Device, Draft, Inputs, Json, Model, Parents, Seed, Settings, Weights
 
 
 def cache(
@@ -52,6 +52,7 @@ def export_cache(
     target: Annotated[str, typer.Argument(metavar="FILE", help="the file to write, such as icons.bbicache")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="only what these .bbi files need")] = None,
     input: Inputs = None,
+    data: Data = None,
     model: Model = None,
     weights: Weights = None,
     settings: Settings = None,
@@ -70,8 +71,8 @@ def export_cache(
     from bbilang.cli import cache as store
 
     return store.export(
-        target, texts or [], parents, settings=settings, seed=seed, inputs=input, model=model, weights=weights,
-        device=device, draft=draft,
+        target, texts or [], parents, settings=settings, data=data, seed=seed, inputs=input, model=model,
+        weights=weights, device=device, draft=draft,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import typer
 from bbilang.cli.options import (
     OUT,
     AllowCode,
+    Data,
     Device,
     Draft,
     File,
@@ -46,6 +47,7 @@ def run(
         bool, typer.Option("--each", metavar="", help="a page for every picture, and index.html, in the folder PATH",
                            rich_help_panel=OUT)] = False,
     parents: Parents = False,
+    data: Data = None,
     model: Model = None,
     weights: Weights = None,
     sha256: Pin = None,
@@ -77,9 +79,10 @@ def run(
     from bbilang.cli.request import command_line
 
     line = command_line(
-        file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
-        draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
-        output=output, format=format, sha256=sha256, parents=parents, workers=workers, ray=ray,
+        file, pipe, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model,
+        weights=weights, device=device, draft=draft, optimized=not no_optimize, force=force, cache=not no_cache,
+        quiet=quiet, title=title, output=output, format=format, sha256=sha256, parents=parents,
+        workers=workers, ray=ray,
     )  # fmt: skip
     return running.run_each(line) if each else running.run(line)
 
@@ -88,6 +91,7 @@ def scan(
     file: File = None,
     pipe: Pipe = None,
     input: Inputs = None,
+    data: Data = None,
     model: Model = None,
     weights: Weights = None,
     sha256: Pin = None,
@@ -115,8 +119,8 @@ def scan(
     from bbilang.cli.request import command_line
 
     line = command_line(
-        file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
-        quiet=quiet, sha256=sha256, workers=workers, ray=ray, some_picture=True,
+        file, pipe, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model, weights=weights,
+        device=device, quiet=quiet, sha256=sha256, workers=workers, ray=ray, some_picture=True,
     )  # fmt: skip
     return running.scan(line)
 
@@ -130,6 +134,7 @@ def watch(
     open_it: Annotated[
         bool, typer.Option("--open", metavar="", help="open the browser", rich_help_panel=OUT)] = False,
     title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
+    data: Data = None,
     model: Model = None,
     weights: Weights = None,
     settings: Settings = None,
@@ -153,8 +158,8 @@ def watch(
     from bbilang.preview.watch import watch as begin
 
     line = command_line(
-        file, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
-        draft=draft, title=title,
+        file, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model, weights=weights,
+        device=device, draft=draft, title=title,
     )  # fmt: skip
     return begin(line, port, open_it)
 

@@ -10,6 +10,7 @@ import typer
 from bbilang.cli.options import (
     OUT,
     AllowCode,
+    Data,
     Device,
     Draft,
     File,
@@ -33,6 +34,7 @@ def check(
     files: Files = None,
     pipe: Pipe = None,
     input: Inputs = None,
+    data: Data = None,
     model: Model = None,
     settings: Settings = None,
     root: Root = None,
@@ -48,9 +50,11 @@ def check(
     $ bbi check specs --json
     """
     from bbilang.cli.check import check as check_texts
-    from bbilang.cli.request import settings_of
+    from bbilang.cli.request import data_of, settings_of
 
-    return check_texts(files or [], pipe, tuple(input) if input else None, model, settings_of(settings), json, root)
+    return check_texts(
+        files or [], pipe, tuple(input) if input else None, model, settings_of(settings), json, root, data_of(data)
+    )
 
 
 def explain(
@@ -65,6 +69,7 @@ def explain(
                                  rich_help_panel=OUT)] = None,
     parents: Parents = False,
     analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
+    data: Data = None,
     model: Model = None,
     weights: Weights = None,
     settings: Settings = None,
@@ -94,7 +99,7 @@ def explain(
 
     with errors_as(json or format == "json"):
         line = command_line(
-            file, pipe, settings=settings, root=root, some_picture=not analyze, formats=FORMATS,
+            file, pipe, settings=settings, data=data, root=root, some_picture=not analyze, formats=FORMATS,
             inputs=input, model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
             force=force, cache=not no_cache, quiet=json or format == "json", output=output,
             format="json" if json else format, parents=parents,

@@ -302,7 +302,9 @@ class ArgumentReader:
         dataset = self.scope.value(value) if isinstance(value, ast.Path) else None
         if isinstance(dataset, Node) and dataset.type.content == "dataset":
             return dataset
-        raise at(value.span, "E213", f"{describe(value)} is not a dataset", 'name one: `dataset photos = "folder/"`')
+        name = value.name if isinstance(value, ast.Path) else "photos"
+        help = f'name one: `dataset {name} = "folder/"`, `--data {name}=folder/`, or `data=` in Python'
+        raise at(value.span, "E213", f"{describe(value)} is not a dataset", help)
 
     def _datasets(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node | tuple[Node, ...]:
         """Return a dataset, or a tuple of several."""

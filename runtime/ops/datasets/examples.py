@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import pipes
-from bbilang.runtime.statistics.strongest import Strongest, StrongestExamples
+
+if TYPE_CHECKING:
+    from bbilang.runtime.statistics.strongest import StrongestExamples
 
 CHUNK = 4096  # examples that are ranked at a time
 DATASET = Parameter("dataset", "dataset", 'a dataset of the text: `dataset photos = "folder/"`')
@@ -164,6 +167,8 @@ def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
 
 def strongest(table: np.ndarray, scanned: Scanned, inside: np.ndarray, k: int, sign: str) -> StrongestExamples:
     """Rank the examples of every atom: table (example, atom)."""
+    from bbilang.runtime.statistics.strongest import Strongest  # which loads numpy
+
     digests = scanned.digests()
     ranking = Strongest(k, sign)  # type: ignore[arg-type]
     for start in range(0, len(table), CHUNK):

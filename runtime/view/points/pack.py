@@ -9,13 +9,15 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.view.model import PointColumn, PointSet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Thumbnail: TypeAlias = Callable[[int], "NDArray[np.uint8] | None"]  # number of a point -> (side, side, rgb)
 
