@@ -86,12 +86,7 @@ def command_line(
 
     Raises BbiError E440 where the command line makes no sense, E441 where the text cannot be read.
     """
-    if not DEVICE.fullmatch(device):
-        misuse(f"there is no device `{device}`", "devices are auto, cpu, mps, cuda and cuda:1")
-    if force not in (None, "forward", "reverse"):
-        misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` override the cost model")
-    if force and not optimized:
-        misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
+    _check_options(device, force, optimized)
     if format not in (None, *formats):
         misuse(f"there is no format `{format}`", f"formats are {', '.join(formats)}")
     chosen = settings_of(settings, seed)
@@ -119,6 +114,15 @@ def command_line(
         ray=ray,
     )
     return CommandLine(request, source, format=format, **result)
+
+
+def _check_options(device: str, force: str | None, optimized: bool) -> None:
+    if not DEVICE.fullmatch(device):
+        misuse(f"there is no device `{device}`", "devices are auto, cpu, mps, cuda and cuda:1")
+    if force not in (None, "forward", "reverse"):
+        misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` override the cost model")
+    if force and not optimized:
+        misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
 
 
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:
