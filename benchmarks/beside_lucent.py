@@ -1,6 +1,6 @@
-"""16 units of five layers: icons of docs/beside_lucent.bbi, MaCo's and torch-lucent's, in one picture for the docs.
+"""32 units of five layers: icons of docs/beside_lucent.bbi, MaCo's and torch-lucent's, in one picture for the docs.
 
-    python -m benchmarks.beside_lucent lucent FOLDER [--steps 256] [--count 16]
+    python -m benchmarks.beside_lucent lucent FOLDER [--steps 256] [--count 32]
     python -m benchmarks.beside_lucent ours FOLDER
     python -m benchmarks.beside_lucent join FOLDER
 
@@ -23,14 +23,13 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks.harness import ROOT
 
 Unit = tuple[str, int]
-# layer -> (how many were drawn at random, how many of these are shown)
 LAYERS = {
-    "block3b.expand": (6, 3),
-    "block4c.expand": (6, 3),
-    "block5c.expand": (8, 4),
-    "block6c.expand": (6, 3),
-    "head": (6, 3),
-}
+    "block3b.expand": 6,
+    "block4c.expand": 6,
+    "block5c.expand": 8,
+    "block6c.expand": 6,
+    "head": 6,
+}  # units of each
 SEED, STEPS = 15, 256
 TEXT = ROOT / "docs/beside_lucent.bbi"
 PICTURE = ROOT / "docs/images/beside_lucent.webp"
@@ -44,9 +43,9 @@ def units() -> list[Unit]:
     from benchmarks import work
 
     source, chosen = np.random.default_rng(SEED), []
-    for layer, (drawn, shown) in LAYERS.items():
-        channels = source.choice(work.adapter().description.by_name[layer].shape[0], drawn, replace=False)
-        chosen += [(layer, int(channel)) for channel in sorted(channels)[:shown]]
+    for layer, count in LAYERS.items():
+        channels = source.choice(work.adapter().description.by_name[layer].shape[0], count, replace=False)
+        chosen += [(layer, int(channel)) for channel in sorted(channels)]
     return chosen
 
 
@@ -101,7 +100,7 @@ def ours(folder: Path, text: str) -> None:
 
 def _filters(text: str) -> list[tuple[str, str]]:
     """Return (layer, condition) of each filter of a text."""
-    return re.findall(r"= (\S+)\.channel\s+\| activation\s+\| filter\((.*)\)", text)
+    return re.findall(r"= (\S+)\.channel\s+\| activation\s+\| filter\(([^)]*)\)", text)
 
 
 def join(folder: Path) -> None:
@@ -135,7 +134,7 @@ if __name__ == "__main__":
     parser.add_argument("way", choices=("lucent", "ours", "join"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--count", type=int, default=32)
     given = parser.parse_args()
     if given.way == "lucent":
         lucent(given.folder / "lucent", given.steps, given.count)
