@@ -3,7 +3,8 @@ results/naturalness.jsonl.
 
 python -m benchmarks.naturalness NAME=FOLDER... [--photographs 100]
 
-A folder holds `LAYER-CHANNEL.png`; the units that every folder has are compared. What is measured:
+A folder holds `LAYER-CHANNEL.png`; the units that every folder has are compared, but for those whose 99th percentile
+over the photographs is 0. What is measured:
 
 - the held-out objective at 128 and 224 px (`heldout.py`), also as a multiple of the 99th percentile over photographs of
   the unit's mean response;
@@ -120,9 +121,12 @@ def compared(ways: dict[str, dict[Unit, np.ndarray]], photos: int) -> dict[str, 
             rows.append(work.adapter().prepare(opened.convert("RGB"))[0])
     x, network = torch.stack(rows), squeezenet()
     known, highest = features(network, x), percentiles(x, units)
+    silent = [unit for unit in units if highest[unit] <= 0]
+    units = [unit for unit in units if unit not in silent]
     rows_128 = [row.permute(1, 2, 0).numpy() for row in resized(x, SIZES[0])]
     record: dict[str, Any] = {
         "photographs": len(x),
+        "left_out": [f"{layer}-{channel}" for layer, channel in silent],
         "photographs_distance": round(distances(known, known).mean().item(), 3),
         "photographs_high_share": round(high_share(rows_128), 3),
     }
