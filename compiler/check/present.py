@@ -116,7 +116,7 @@ class PresentReader:
         Raises CheckError E303, and what `Style.spend` raises.
         """
         call, style, facet = presentation.call, presentation.style, presentation.arguments["facet"]
-        panel = type if facet is None else type.without(facet)
+        panel = type.panel(facet)
         try:
             drawn = style.spend(panel)
         except Fail as fail:
@@ -245,7 +245,7 @@ class PresentReader:
         base = self.scope.registry.styles[over["style"]]
         if not style.overlays:
             raise at(span, "E307", f"`{style.name}` cannot be drawn over another element", "a `heatmap` can")
-        shown = over.type.without(over["facet"]) if over["facet"] else over.type
+        shown = over.type.panel(over["facet"])
         if not base.carries and base.spend(shown).cells is None:  # icons at every position carry, icons in a row do not
             help = "draw over an `image`, a `heatmap` or a `grid`"
             raise at(span, "E307", f"nothing can be drawn over `{base.name}`", help)

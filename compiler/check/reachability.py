@@ -48,7 +48,7 @@ def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
     if style.shows_input:
         yield PHOTO, (element.op,)
         return
-    type = element.type.without(element["facet"]) if element["facet"] else element.type
+    type = element.type.panel(element["facet"])
     drawn = style.spend(type)
     components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
     yield _without_layer(components), type.layers

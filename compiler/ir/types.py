@@ -109,6 +109,15 @@ class FieldType:
     def without(self, *names: str) -> FieldType:
         return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
 
+    def panel(self, facet: str | None) -> FieldType:
+        """Return the type of one panel: without the axis that is laid out; and of the examples of a single atom without
+        that atom's axis, which has nothing to show."""
+        type = self if facet is None else self.without(facet)
+        if type.axis("example") is None:
+            return type
+        kept = ("input", "example", "component")
+        return type.without(*(a.name for a in type.axes if a.size == 1 and a.exact and a.name not in kept))
+
     def varying(self, name: str) -> Axis | None:
         """Return the axis whose atoms differ along the axis ``name``, so that ``name`` cannot be reduced alone; or
         None."""

@@ -39,7 +39,7 @@ def _verify_node(node: Node, registry: Registry) -> None:
 def _verify_spent(node: Node, registry: Registry) -> None:
     """Check that every axis of an element is drawn, laid out, or left to the reader."""
     style, facet = registry.styles[node["style"]], node["facet"]
-    panel = node.inputs[0].type if facet is None else node.inputs[0].type.without(facet)
+    panel = node.inputs[0].type.panel(facet)
     left = set(panel.names) - set(style.spend(panel).spent) - {"input"}
     require(not left, f"{node} leaves the axes {sorted(left)}")
 

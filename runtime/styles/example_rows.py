@@ -16,17 +16,6 @@ SIDE = 96  # pixels of a picture
 PLAIN = ("dataset", "picture")  # contents without numbers
 
 
-def of_one_atom(field: Field) -> Field:
-    """Drop the axes of a single atom from a field of examples."""
-    single = [axis.name for axis in field.type.axes if axis.size == 1 and axis.exact and axis.name != "example"]
-    if field.type.axis("example") is None or not single:
-        return field
-    type = field.type.without(*single)
-    for name in single:
-        field = field.take(name, Named((), np.array(0))) if name in field.values.dims else field
-    return field.with_values(field.values, type)
-
-
 def panels(drawing: Drawing) -> tuple[Panel, ...]:
     """Return panels with an example in each slot."""
     axis = drawing.slots
@@ -56,7 +45,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 def _alone(index: Named, field: Field) -> Named:
-    """Drop the axes of a single atom, as `of_one_atom` does."""
+    """Drop the axes of a single atom, as the field does."""
     for name in set(index.dims) - set(field.coords["example"].dims):
         index = index.take(name, Named((), np.array(0)))
     return index

@@ -28,11 +28,10 @@ class Histogram(Style):
     share, are bars of their own, since they would hide all others. The bins are the same whatever is selected."""
 
     name = "histogram"
-    available = False  # until `across` runs
     spends = "`example`"
     example = (
-        'dataset photos = "photos/"\n'
-        "block5c.expand.channel[447] | activation | across(photos) | max(y, x) | present(histogram)"
+        'dataset photos = "sample:shapes"\n'
+        "block5c.expand.channel[447] | activation(reduce=max) | across(photos) | present(histogram)"
     )
 
     def spend(self, field: FieldType) -> Drawn:

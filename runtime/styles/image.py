@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.fields.field import Field
 from bbilang.runtime.styles import example_rows as examples
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel
@@ -31,8 +30,7 @@ class ImageStyle(Style):
     def spend(self, field: FieldType) -> Drawn:
         example = field.axis("example")
         if example is not None:  # examples of a dataset, as pictures in a row
-            single = (axis.name for axis in field.axes if axis.size == 1 and axis.exact)
-            return Drawn(("example", *single), example)
+            return Drawn(("example",), example)
         if field.content != "picture":
             raise Fail(
                 "E304",
@@ -43,9 +41,6 @@ class ImageStyle(Style):
         if y is None or x is None:
             raise Fail("E304", "`image` needs `y` and `x`, and one of them is spent")
         return Drawn(("y", "x"), cells=(y.size, x.size))
-
-    def drawn(self, field: Field) -> Field:
-        return examples.of_one_atom(field)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if drawing.drawn.slots is not None:

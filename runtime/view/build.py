@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.grammar import verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.execution.results import Results
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import titles
 from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
@@ -114,7 +116,8 @@ class _Builder:
         node = element.node
         style: Style = self.registry.styles[node["style"]]
         field = style.drawn(self.results.fields[element.id])
-        inner = field.type.without(node["facet"]) if node["facet"] else field.type
+        inner = field.type.panel(node["facet"])
+        field = without(field, set(field.type.names) - {*inner.names, node["facet"]})
         shown = titles(node, self.registry)
         drawing = Drawing(
             element, field, style.spend(inner), self.results, self.picture, whole=self.whole, titles=shown
@@ -305,6 +308,14 @@ def _options(drawing: Drawing) -> dict[str, object]:
     if node["size"] == "value" and drawing.field.type.signed:
         options.setdefault("color", "sign")  # an area says how much, not which way
     return options
+
+
+def without(field: Field, single: Iterable[str]) -> Field:
+    """Drop axes of one place from a field."""
+    names = tuple(single)
+    for name in names:
+        field = field.take(name, Named((), np.array(0))) if name in field.values.dims else field
+    return field.with_values(field.values, field.type.without(*names)) if names else field
 
 
 def _selection_words(node: Node) -> str:
