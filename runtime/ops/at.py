@@ -36,7 +36,12 @@ class At(Operation):
         touched = _touched(field, selection.type)
         other = any(c.startswith("to.") for axis in touched for c in axis.components)
         layers, family = (field.linked, field.linked_family) if other else (field.layers, field.family)
-        if "class" not in state.components and selection.type.layers != layers:
+        if state.components == ("example",):
+            theirs_are = selection["over"].type.columns
+            if theirs_are != field.columns:
+                help = "select among examples of the same `dataset`"
+                raise Fail("E309", "the selection ranges over examples of another dataset", help, argument="selection")
+        elif "class" not in state.components and selection.type.layers != layers:
             theirs, own = ", ".join(selection.type.layers), ", ".join(layers)
             raise Fail(
                 "E309",
@@ -51,6 +56,8 @@ class At(Operation):
         field = field.without(*names).with_states(state)
         for axis in field.axes:  # what differs along an axis that is a state now differs from state to state
             field = field.swap(replace(axis, varies=tuple(v for v in axis.varies if v not in names)))
+        if field.content == "dataset":  # the example that is chosen is still one
+            field = replace(field, axes=(*field.axes, Axis("example", 1)))
         return field
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

@@ -28,6 +28,9 @@ COMPARE = {
 }
 
 
+SEEN = 6  # words of a column that an error names
+
+
 class Filter(Operation):
     """Keeps the atoms that satisfy the condition, in the same order: `value > 0.1 and channel < 100`.
 
@@ -90,11 +93,26 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
     if "example" in dims:
         others = tuple(n for n, d in enumerate(dims) if d != "example")
         count = int(shares.all(others).sum()) if others else count
+    if node.type.content == "dataset" and not met.any():
+        unknown = f"; of {count:,} a column is not known" if count else ""
+        raise error("E451", f"no example meets the condition{unknown}", _seen(field, condition))
     notes = (f"{count:,} examples are left out, since a column of the condition is not known of them",) if count else ()
     masked = Named(dims, np.where(met.reshape(shape), field.values.data, np.nan))
     field = replace(field.with_values(masked, node.type), notes=tuple(dict.fromkeys((*field.notes, *notes))))
     own = [axis.name for axis in node.type.atom_axes]
     return _closed_up(field, own[0]) if len(own) == 1 else field
+
+
+def _seen(field: Field, condition: tuple) -> str:
+    """Say which words the first column of a condition has."""
+    name = next(iter(named(condition)))
+    every = [value for value in field.columns[name].data.ravel().tolist() if value == value and value != ""]
+    if not every:
+        return f"`{name}` is known of no example"
+    if isinstance(every[0], str):
+        words = sorted(set(every))
+        return f"`{name}` is {', '.join(words[:SEEN])}{' and so on' if len(words) > SEEN else ''}"
+    return f"`{name}` lies between {min(every):g} and {max(every):g}"
 
 
 def _plain(condition: tuple) -> Iterator[str]:

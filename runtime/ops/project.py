@@ -7,11 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import (
+    Activations,
+    Arguments,
+    Demand,
+    ExamplesOf,
+    Fail,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+)
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.atoms import axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets.columns import dataset_of, scored
 
 VECTORS = ("spatial", "pixel", "token", "example")
 PART = "part*"  # the axis of an atom's vector
@@ -29,9 +40,10 @@ class Project(Operation):
     """Reduces the dimension of each atom's part (the vector at a position) or, with `along=`, of an axis of the field,
     separately for each input and state.
 
-    The result has an axis `component`. `fit=` names the field, or the member of this field's `layer` axis, on which the
-    projection is fitted; the others are transformed by it. tsne (van der Maaten and Hinton 2008) and umap (McInnes,
-    Healy and Melville 2018) have no `fit=`.
+    After `across`, `along=channel` makes one point of each example: `across(photos) | project(umap, 2, along=channel) |
+    present(scatter)`. The result has an axis `component`. `fit=` names the field, or the member of this field's `layer`
+    axis, on which the projection is fitted; the others are transformed by it. tsne (van der Maaten and Hinton 2008) and
+    umap (McInnes, Healy and Melville 2018) have no `fit=`.
 
     Along an axis, layers are projected together after each is divided by its mean magnitude, so that
     `attribute(output.class) | relu | project(nmf, 2, along=class, fit=...)` is the map of all classes at once of Olah
@@ -83,6 +95,9 @@ class Project(Operation):
         return type
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        dataset = dataset_of(node.inputs[0]) if node.inputs and node.type.axis("example") is not None else None
+        if dataset is not None:  # what the network predicts can colour a map of examples
+            return (ExamplesOf(dataset, scores=True),)
         if node["along"] is not None:
             return ()
         fit = node["fit"]
@@ -132,7 +147,11 @@ class Project(Operation):
             note += "; of more than 100 %, the vectors lie far from those that the components were made for"
         notes = (*field.notes, *([note] if note else []))
         numbers = Named((*apart, *atoms, "component"), values)
-        return Projected(node.type, numbers, result.coords, result.names, notes=notes, loadings=loadings_field)
+        columns = field.columns
+        if (dataset := dataset_of(node.inputs[0])) is not None and columns:
+            columns = columns | scored(["predicted", "correct"], field, dataset, run)
+        return Projected(node.type, numbers, result.coords, result.names, notes=notes, columns=columns,
+                         loadings=loadings_field)  # fmt: skip
 
 
 def _check_along(field: FieldType, along: str, n: int, method: str, fit: str | Node | None) -> None:

@@ -9,6 +9,8 @@ from bbilang.compiler.ir.program import Node
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 
+EXAMPLE = "example"
+
 
 class Select(Operation):
     """The atoms of an element, each once, in order of first appearance."""
@@ -44,7 +46,20 @@ class Select(Operation):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
             raise error("E507", message, help="loosen the `filter` before it")
         coords = {c: Named((axis.name,), atoms[:, i]) for i, c in enumerate(axis.components)}
-        return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords)
+        columns = _named_examples(over, atoms[:, 0], axis.name) if axis.components == (EXAMPLE,) else {}
+        return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords, columns=columns)
+
+
+def _named_examples(over: Field, examples: np.ndarray, axis: str) -> dict[str, Named]:
+    """Return the label and the file of each of the examples (state,)."""
+    rows = over.coords[EXAMPLE]
+    columns: dict[str, Named] = {}
+    for name in ("label", "file"):
+        if name in over.columns:
+            words = np.broadcast_to(over.columns[name].spread(rows.dims), rows.data.shape).ravel()
+            known = dict(zip(rows.data.ravel().tolist(), words.tolist(), strict=True))
+            columns[name] = Named((axis,), np.array([known.get(example, "") for example in examples.tolist()], object))
+    return columns
 
 
 class Slider(Operation):

@@ -132,7 +132,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
                 "spoken": s.title if s.spoken else "",
                 "address": names[s.id],
                 "ask": ask(s, view),
-                "atoms": [[a.key, a.label, a.text] for a in s.atoms],
+                "atoms": [[a.key, a.label, a.text, *([a.more] if a.more else [])] for a in s.atoms],
                 "start": s.start,
                 "startOf": s.start_of,
                 "startNumber": s.start_number,

@@ -15,7 +15,7 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_picture
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel, PointSet
-from bbilang.runtime.view.points.fields import MOST_MARKS, of_field
+from bbilang.runtime.view.points.fields import MOST_MARKS, of_examples, of_field
 
 if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Objective
@@ -35,6 +35,7 @@ class Scatter(Style):
         Parameter("icons", "flag", "make an icon for every point, shown when the reader points at it", False),
     )
     zero_centred = True
+    shows_examples = True
     selects_marks = True
     example = (
         'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
@@ -74,7 +75,7 @@ class Scatter(Style):
         return objectives(node, field, run)
 
     def points(self, drawing: Drawing) -> PointSet | None:
-        return None if drawing.node.get("icons") else of_field(drawing)
+        return None if drawing.node.get("icons") else of_field(drawing, of_examples(drawing))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if len(drawing.drawn.spent) > 2 and drawing.drawn.cells is None:
@@ -104,6 +105,10 @@ class Scatter(Style):
             )
 
         return drawing.panels(frame)
+
+    def title(self, drawing: Drawing) -> str:
+        layers = drawing.field.type.layers
+        return f"Examples by {layers[0]}" if "example" in drawing.drawn.spent and len(layers) == 1 else ""
 
     def answer(self, shown: Shown) -> Answer | None:
         from bbilang.runtime.view.answers.ranked import of_scatter

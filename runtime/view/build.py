@@ -25,7 +25,7 @@ from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
 from bbilang.runtime.view.budget.lines import Lines, with_budgets
-from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
+from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, example_named, token_word
 from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
@@ -211,6 +211,10 @@ class _Builder:
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
             if min(here.values()) < 0:  # it starts outside of the atoms
                 atoms.append(vm.Atom("output", "the output", "output"))
+                continue
+            if axis.components == ("example",):
+                said = (str(field.columns[c].data[number]) if c in field.columns else "" for c in ("label", "file"))
+                atoms.append(example_named(node["over"], here["example"], *said))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
             if axis.components == ("class",):

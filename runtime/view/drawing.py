@@ -172,7 +172,8 @@ class Drawing:
         """Return atom numbers over (states, facet, slot)."""
         columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
         layers = self.layer_grid(axis)
-        names = self.field.names.get(axis.name)
+        labels = self.field.columns.get("label") if axis.name == "example" else None
+        names = self.field.names.get(axis.name, labels)
         words = self.grid(names, axis) if names is not None else None
         known = self.field.columns.get("file") if axis.name == "example" else None
         files = self.grid(known, axis) if known is not None else None
@@ -196,12 +197,8 @@ class Drawing:
 
     def example_atom(self, example: int, name: str = "", file: str = "") -> int:
         """Return the number of an example, whose key is the same wherever it is shown; -1 for none."""
-        if example < 0:
-            return -1
-        dataset = source_of(self.node)
-        path = str(dataset["path"]) if dataset is not None else ""
-        key, label = atom_key("", f"dataset {path}", {"example": example}), name or file or f"example {example}"
-        return self._number(key, label, f"file {file}" if file and file != label else "")
+        known = example_named(self.node, example, name, file)
+        return self._number(known.key, known.label, known.more) if example >= 0 else -1
 
     def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
         """Return the number of a token, labelled with its word; -1 for padding. Of several texts, each has its own
@@ -357,6 +354,13 @@ class Drawing:
 def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
     """Return the key of an atom, `mixed4d channel=447`, which is the same wherever the atom is shown."""
     return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
+
+
+def example_named(node: Node, example: int, name: str, file: str) -> Atom:
+    """Return an example of the dataset of a pipe as an atom, called by its label or, without one, by its file."""
+    source, label = source_of(node), name or file or f"example {example}"
+    key = atom_key("", f"dataset {source['path'] if source is not None else ''}", {"example": example})
+    return Atom(key, label, more=f"file {file}" if file and file != label else "")
 
 
 def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:

@@ -152,7 +152,7 @@ def quantity_of(drawing: Drawing) -> str:
             several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
             if len(known) > 1 and "class" in _differences(drawing):
                 several = "the chosen classes"
-            to = target_of(drawing.node) if not known and dataset_of(drawing.node) is not None else None
+            to = target_of(drawing.node) if len(known) != 1 and dataset_of(drawing.node) is not None else None
             if to is not None:  # of examples: each has a prediction of its own
                 several = target_words(to, drawing.results.labels)
             words += f" {preposition} {known[0] if len(known) == 1 else several}"

@@ -164,3 +164,56 @@ def test_a_page_too_large_to_open_is_refused_with_what_to_bound(folder, network,
     monkeypatch.setattr("bbilang.runtime.page.size.BASE64", 1000)
     with pytest.raises(BbiError, match=r"12 pictures(?s:.)*set thumbnails"):
         page.html()
+
+
+def test_a_condition_that_no_example_meets_is_an_error_with_the_words_there_are(folder, network):
+    text = 'dataset wasps = photos | filter(label == "wasp")\nwasps | present(image)'
+    with pytest.raises(BbiError, match=r"E451.*no example meets the condition(?s:.)*`label` is ant, bee"):
+        run(folder, text, network)
+
+
+MAP = "map = b.channel | across(photos) | project(pca, 2, along=channel) | present(scatter)\n"
+
+
+def test_examples_are_projected_by_their_vectors_of_channels(folder, network):
+    from sklearn.decomposition import PCA
+
+    vectors = shown(run(folder, "b.channel | across(photos) | present(image, facet=channel)", network))[2].values
+    page = run(folder, MAP, network)
+    element, _, field = shown(page)
+    expected = PCA(2).fit_transform(vectors.ordered(("example", "channel")).data.astype(np.float64))
+    made = field.values.ordered(("example", "component")).data
+    for own, twin in zip(made.T, expected.T, strict=True):  # a component's sign is a convention
+        np.testing.assert_allclose(own * np.sign(own @ twin), twin, rtol=1e-3, atol=1e-3 * np.abs(twin).max())
+    assert {"label", "predicted", "correct"} <= set(field.columns)
+    assert element.points.count == 12 and element.points.sheets == 1 and element.points.colour == "label"
+    assert element.title == "Examples by b"
+
+
+def test_pointing_at_an_example_shows_it_and_what_is_computed_of_it(folder, network):
+    text = (
+        f"{MAP}one = photos | at(hover(map)) | present(image)\n"
+        "why = b.channel | attribute(output) | across(photos) | at(hover(map)) | top(3) | present(bars)"
+    )
+    page = run(folder, text, network)
+    every = {element.id: element for element in elements(page.view)}
+    (selection,) = [each for each in page.view.selections if each.id in every["one"].states]
+    assert [atom.key for atom in selection.atoms] == [atom.key for atom in every["map"].atoms]
+    files = page.results.fields["map"].columns["file"].data.tolist()
+    assert [atom.more for atom in selection.atoms] == [f"file {file}" for file in files]
+    whole = shown(
+        run(folder, "b.channel | attribute(output) | across(photos) | present(image, facet=channel)", network)
+    )
+    numbers = whole[2].values.ordered(("example", "channel")).data
+    for row, file in enumerate(files):
+        (picture,) = every["one"].panels[0].frames[row].pictures
+        assert page.view.pictures[picture].alt == f"the example {file}"
+        values = [value for (value,) in every["why"].panels[0].frames[row].values]
+        np.testing.assert_allclose(values, numbers[row][np.argsort(-numbers[row])[:3]], rtol=1e-3)
+    assert plain(every["why"].answers[0]).startswith(f"In {selection.atoms[0].label}, channel")
+
+
+def test_a_selection_is_among_examples_of_the_same_dataset(folder, network):
+    (folder / "more.csv").write_text("file,label,weight\nphotos/ant/00.png,ant,1\nphotos/bee/01.png,bee,2\n")
+    with pytest.raises(BbiError, match=r"E309.*another dataset"):
+        run(folder, f'dataset more = "more.csv"\n{MAP}more | at(hover(map)) | present(image)', network)

@@ -26,7 +26,9 @@ def ranked(shown: Shown) -> Answer:
 
 
 def at(shown: Shown) -> str:
-    """Describe the position that the reader selected."""
+    """Describe the example or the position that the reader selected."""
+    if shown.example:
+        return f"in {shown.example}, "
     return f"at {shown.position}, " if shown.position else ""
 
 

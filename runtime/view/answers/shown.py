@@ -13,6 +13,7 @@ from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.fields.prose import percent, prose
+from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view.answers.pieces import Part, listed
 from bbilang.runtime.view.budget.lines import Lines, Sums
 from bbilang.runtime.view.drawing import Drawing, Index
@@ -161,6 +162,11 @@ class Shown:
         return self._chosen({"y", "x"})
 
     @property
+    def example(self) -> str:
+        """The example that the reader selected: "king snake"."""
+        return self._chosen({"example"})
+
+    @property
     def subject(self) -> str:
         """The channel, group or class that the reader selected."""
         return self._chosen({"channel"}) or self._chosen({"group"}) or self._chosen({"token"})
@@ -174,8 +180,8 @@ class Shown:
     @cached_property
     def _probabilities(self) -> dict[str, float]:
         results = self.drawing.results
-        if results.probabilities is None or results.kind == VALUE:
-            return {}
+        if results.probabilities is None or results.kind == VALUE or dataset_of(self.drawing.node) is not None:
+            return {}  # of examples each has probabilities of its own
         row = 0
         axes = [*self.drawing.states, *([self.drawing.facet] if self.drawing.facet else [])]
         for axis, at in zip(axes, self.index(), strict=False):

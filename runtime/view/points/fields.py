@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 
+from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import PointSet
 from bbilang.runtime.view.points.pack import Points, Thumbnail, pack
@@ -15,6 +17,8 @@ MOST_ATOMS = 5_000  # points that are atoms, so that pointing at one is a select
 MEANINGLESS = ("umap", "tsne")  # of such maps only nearness means something: no axes
 COLOURS = ("subset", "label", "predicted")  # columns that colour a map at first
 TITLE = "file"
+MOST_COLOURS = 50  # different words, above which colours say nothing
+SIDE = 96  # pixels of a thumbnail
 
 
 def many(sizes: dict[str, int]) -> bool:
@@ -22,9 +26,9 @@ def many(sizes: dict[str, int]) -> bool:
     return "example" in sizes or math.prod(sizes.values()) > MOST_MARKS
 
 
-def of_field(drawing: Drawing, thumbnail: Thumbnail | None = None) -> PointSet | None:
+def of_field(drawing: Drawing, picture: Thumbnail | None = None) -> PointSet | None:
     """Pack a field of pairs of numbers. None where it has few points, and where it has states or facets, of which each
-    would need points of its own. ``thumbnail``: of a point, by its number among all."""
+    would need points of its own. ``picture``: the thumbnail of a point, by its number among all."""
     pair = drawing.drawn.series
     assert pair is not None
     field = drawing.field
@@ -49,9 +53,29 @@ def of_field(drawing: Drawing, thumbnail: Thumbnail | None = None) -> PointSet |
     words = [str(title) for title in titles] if titles is not None else [drawing.atoms[atom].label for atom in atoms]
     axis_words = drawing.series(()) if drawing.series_axis is not None else ()
     plain = not any(step.startswith(MEANINGLESS) for step in field.type.steps)
-    colour = next((name for name in COLOURS if name in columns), "")
-    return pack(Points(flat[:, 0], flat[:, 1], columns, words if len(words) == len(flat) else (), thumbnail,
+    few = (name for name in COLOURS if name in columns and len(set(columns[name].tolist())) <= MOST_COLOURS)
+    colour = next(few, "")
+    return pack(Points(flat[:, 0], flat[:, 1], columns, words if len(words) == len(flat) else (), picture, SIDE,
                        axes=tuple(axis_words) if plain else (), ticks=plain, colour=colour))  # fmt: skip
+
+
+def of_examples(drawing: Drawing) -> Thumbnail | None:
+    """Return what gives the thumbnail of each point, where points are examples with thumbnails."""
+    made = drawing.results.thumbnails.get(drawing.element.id)
+    if made is None or made["index"].dims != ("example",):
+        return None
+    numbers = made["index"].data
+
+    def square(point: int) -> np.ndarray | None:
+        """Return the middle square of a thumbnail."""
+        from PIL import Image, ImageOps
+
+        if numbers[point] < 0:
+            return None
+        picture = Image.open(io.BytesIO(thumbnail(made, int(numbers[point]))[0])).convert("RGB")
+        return np.asarray(ImageOps.fit(picture, (SIDE, SIDE)))
+
+    return square
 
 
 def _atoms(drawing: Drawing, pairs: np.ndarray) -> list[int]:

@@ -75,10 +75,11 @@ def pack(points: Points) -> PointSet:
         notes.append("numbers of columns are rounded to 1/65,534 of their range")
     titles = _titles(block, points.titles, kept, notes)
     sheets = _sprites(block, points, kept, notes)
+    coloured = {column.name for column in columns if column.kind != "text"}
     payload = gzip.compress(b"".join(block.parts), 6, mtime=0)
     return PointSet(len(kept), payload, tuple(block.sections), (ends[0], ends[1]), columns, titles, sheets,
                     points.side, tuple(map(int, kept)) if len(kept) < len(x) else (), points.axes, points.ticks,
-                    points.equal, points.colour if points.colour in points.columns else "", tuple(notes))  # fmt: skip
+                    points.equal, points.colour if points.colour in coloured else "", tuple(notes))  # fmt: skip
 
 
 class _Block:
