@@ -46,8 +46,8 @@ class Select(Operation):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
             raise error("E507", message, help="loosen the `filter` before it")
         coords = {c: Named((axis.name,), atoms[:, i]) for i, c in enumerate(axis.components)}
-        columns = _named_examples(over, atoms[:, 0], axis.name) if axis.components == (EXAMPLE,) else {}
-        return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords, columns=columns)
+        known = _named_examples(over, atoms[:, 0], axis.name) if axis.components == (EXAMPLE,) else {}
+        return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords, columns=known)
 
 
 def _named_examples(over: Field, examples: np.ndarray, axis: str) -> dict[str, Named]:
