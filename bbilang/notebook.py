@@ -54,7 +54,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
     except KeyboardInterrupt:
         shown.say("interrupted: finished icons are in the cache; the same cell continues from there")
         raise
-    except Exception as error:
+    except Exception as error:  # the notebook shows the diagnostic alone, without a traceback of bbilang
         reason = explained(error)
         shown.say("")
         raise CellError(reason.diagnostics, reason.source) from None

@@ -56,7 +56,7 @@ class PageBuilder:
         try:
             self.shown.say("reading the text")
             page, html = self._build()
-        except Exception as error:
+        except Exception as error:  # shown on the page: the preview goes on with the next save
             reason = explained(error)
             text = printed(render(reason.diagnostics, reason.source))
             self.shown.errors(text, plural(len(reason.diagnostics), "error"))

@@ -108,9 +108,9 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E517": Code(
         "workers that cannot be had",
-        "Workers are processes that get the network and the names of the pictures, and write what they compute to the "
-        "cache. A network whose classes are defined in a notebook cannot be sent to them, a cluster has an address, "
-        "and all of its machines share the folder of the cache.",
+        "Workers are processes that receive the network and write their results to the cache. A network whose classes "
+        "are defined in a notebook cannot be sent to them, and the machines of a cluster must share the folder of the "
+        "cache.",
         "$ bbi run page.bbi --ray nowhere:6379",
         "$ bbi run page.bbi --ray auto",
         needs="a cluster",

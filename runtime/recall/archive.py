@@ -109,7 +109,7 @@ def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: 
         return
     try:
         record = archive.read(entry)
-    except Exception:  # as above
+    except Exception:  # as above; counted, and told at the end
         taken.refused["a damaged entry"] += 1
         return
     unpacked = unpack(key, record)

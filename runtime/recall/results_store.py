@@ -8,6 +8,7 @@ key leaves device and versions out: it leads to what was imported from another m
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, replace
@@ -28,6 +29,8 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import KnownModel
+
+log = logging.getLogger("bbilang.recall")
 
 FORMAT = 5
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
@@ -110,11 +113,13 @@ class ResultsStore:
             if record is not None:
                 try:
                     return cast("JsonObject", decode(record[0])), imported
-                except DAMAGED:
+                except DAMAGED as e:
+                    log.info("a stored record (%s) is damaged, and is computed again: %r", what, e)
                     self.cache.drop(key)
         return None
 
     def recall(self, element: Element) -> ElementRecord | None:
+        """Return the stored record of an element; None where there is none, or it is of another form."""
         read = self._read("element", element)
         if read is None:
             return None
@@ -124,14 +129,17 @@ class ResultsStore:
                 data["parts"], data["selections"], {n: LayerDescription(**v) for n, v in data["layers"].items()},
                 data["index"], _objectives(data["objectives"]), _made(data["made"]), read[1],
             )  # fmt: skip
-        except DAMAGED:
+        except DAMAGED as e:
+            log.info("the stored numbers of %s are damaged, and are computed again: %r", element.id, e)
             return None
 
     def predictions(self) -> Predictions | None:
+        """Return the stored predictions; None where there are none, or they are of another form."""
         read = self._read("probabilities")
         try:
             return None if read is None else _predicted(*read)
-        except DAMAGED:
+        except DAMAGED as e:
+            log.info("the stored predictions are damaged, and are computed again: %r", e)
             return None
 
     def keep(self, element: Element, record: ElementRecord) -> None:
@@ -156,7 +164,8 @@ class ResultsStore:
             return
         try:
             raw = encode(data)
-        except TypeError:
+        except TypeError as e:
+            log.info("a record (%s) has no stored form, and is computed again next time: %s", what, e)
             return
         self.cache.put(keys[0], raw, {"kind": "numbers", "shared": keys[1]})
 

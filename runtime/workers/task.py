@@ -66,7 +66,7 @@ class Desk:
             if self._compute is None:
                 self._compute = self._loaded().start()
             return self._compute(unit)
-        except Exception as failure:
+        except Exception as failure:  # raised again by the process that asked for the unit
             return Failure.of(failure)
 
     def _loaded(self) -> Task[object, object]:

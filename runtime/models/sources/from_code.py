@@ -67,7 +67,7 @@ def _result_of(name: str, path: str, attribute: str) -> object:
         raise error("E401", f"`{path}` has no function `{attribute}`")
     try:
         return factory()
-    except Exception as e:
+    except Exception as e:  # the user's own function raises anything
         raise error("E408", f"`{name}()` failed: {type(e).__name__}: {e}", "it is called without arguments") from e
 
 
@@ -87,7 +87,7 @@ def _load_exported(name: str) -> ModelSpec:
         program = torch.export.load(path)
         made = torch.export.unflatten(program)
         example = next(v for v in (program.example_inputs or ((), {}))[0] if isinstance(v, torch.Tensor))
-    except Exception as e:
+    except Exception as e:  # torch.export has no error of its own for a file that is not one of its programs
         lines = str(e).strip().splitlines()
         raise error("E403", f"{path.name} is no program of torch.export: {lines[0] if lines else e}") from e
     size = tuple(example.shape[-2:])

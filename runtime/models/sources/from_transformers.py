@@ -105,7 +105,7 @@ def _config(transformers: ModuleType, own: str, name: str, local: bool) -> Pretr
     try:
         with reachable():
             return transformers.AutoConfig.from_pretrained(own, trust_remote_code=False, local_files_only=local)
-    except Exception as e:
+    except Exception as e:  # transformers, huggingface_hub and the network below them raise anything
         words = str(e)
         if "trust_remote_code" in words:
             message = f"the model `{name}` runs code of its own, which comes with it"
@@ -196,7 +196,7 @@ def _tokenizer(transformers: ModuleType, own: str, name: str, local: bool) -> Pr
     try:
         with reachable():
             return transformers.AutoTokenizer.from_pretrained(own, trust_remote_code=False, local_files_only=local)
-    except Exception as e:
+    except Exception as e:  # as above; tokenizers written in Rust add kinds of their own
         first = str(e).strip().splitlines()[0][:160] if str(e).strip() else type(e).__name__
         if local:
             help = "write it beside the model: `tokenizer.save_pretrained(folder)`"

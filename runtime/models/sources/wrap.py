@@ -114,7 +114,7 @@ def _built(name: str, spec: ModelSpec) -> nn.Module:
         return spec.build()
     except BbiError:
         raise
-    except Exception as e:
+    except Exception as e:  # the constructor of a stranger's module raises anything
         raise error("E408", f"{name} cannot be built: {type(e).__name__}: {e}") from e
 
 
