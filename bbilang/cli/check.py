@@ -46,9 +46,9 @@ def check(
             gc.enable()
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
-            given = inputs or (None if names_its_input(text) else SOME_PICTURE)
+            shown = inputs or (None if names_its_input(text) else SOME_PICTURE)
             folder = root_of(root)
-            request = Request(text, model=model, input=given, settings=settings, root=folder, data=data or {})
+            request = Request(text, model=model, input=shown, settings=settings, root=folder, data=data or {})
             _, diagnostics = Pipeline(request).checked
             listed += [d.to_json(text) for d in diagnostics]
             count = sum(d.severity == "error" for d in diagnostics)

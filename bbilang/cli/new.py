@@ -56,11 +56,11 @@ def new(
     return FINE
 
 
-def _answered(given: str | None, asking: bool, ask: Callable[[], str], meant: Callable[[str], Any]) -> Any:
+def _answered(option: str | None, asking: bool, ask: Callable[[], str], meant: Callable[[str], Any]) -> Any:
     """Return the value of an option, or an answer. An invalid answer is asked for again; an invalid option is an
     error."""
-    if given is not None:
-        return meant(given)
+    if option is not None:
+        return meant(option)
     while True:
         try:
             return meant(ask() if asking else "")

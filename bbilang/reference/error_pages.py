@@ -59,8 +59,8 @@ def checked(text: str, files: Mapping[str, str] | None = None) -> tuple[Checker,
         for name, content in (files or {}).items():
             (Path(folder) / name).write_text(content, encoding="utf-8")
         file, syntax = parse_recovering(Source(text, str(Path(folder) / "page.bbi")))
-        given = Pipeline(Request(file, input=None if has_input else PICTURE))
-        checker = Checker(file, registry(), given.options, lost_names(file) if syntax else None)
+        pipeline = Pipeline(Request(file, input=None if has_input else PICTURE))
+        checker = Checker(file, registry(), pipeline.options, lost_names(file) if syntax else None)
         checker.run()
         diagnostics = sorted((*syntax, *checker.diagnostics), key=lambda d: d.span.start if d.span else -1)
         shown = [_without_folder(d, folder) for d in diagnostics]

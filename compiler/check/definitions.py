@@ -67,11 +67,11 @@ class Expander:
         arguments = call.arguments
         if piped is not None:
             arguments = (ast.Argument(ast.Path(PIPED, span=call.span), span=call.span), *arguments)
-        given, _ = bind(macro.name, call.span, arguments, macro.parameters(), lambda value, parameter: value)
+        bindings, _ = bind(macro.name, call.span, arguments, macro.parameters(), lambda value, parameter: value)
         if self.depth >= DEEPEST:
             help = "definitions are expanded, so this has no end"
             raise at(call.span, "E241", f"`{macro.name}` calls itself by way of others", help)
-        body = substitute(macro.definition.value, given)
+        body = substitute(macro.definition.value, bindings)
         self.depth += 1
         notes_before = len(scope.notes)
         try:
@@ -103,19 +103,19 @@ def _at_call(error: CheckError, macro: Macro, call: ast.Call, arguments: tuple[a
     return CheckError(Fail(error.fail.code, message, error.fail.help), call.span)
 
 
-def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:
+def substitute(node: Any, bindings: Mapping[str, ast.Expression]) -> Any:
     """Replace parameters in an expression; `layer.channel` of a parameter is an atom of its argument."""
     if isinstance(node, ast.Path):
         head, dot, atom = node.name.rpartition(".")
-        if node.model is None and node.name in given:
-            return given[node.name]
-        if node.model is None and dot and head in given:
-            return ast.Attribute(given[head], atom, span=node.span)
+        if node.model is None and node.name in bindings:
+            return bindings[node.name]
+        if node.model is None and dot and head in bindings:
+            return ast.Attribute(bindings[head], atom, span=node.span)
         return node
     if isinstance(node, tuple):
-        return tuple(substitute(item, given) for item in node)
+        return tuple(substitute(item, bindings) for item in node)
     if isinstance(node, ast.Node):
-        changed = {f.name: substitute(getattr(node, f.name), given) for f in fields(node) if f.init}
+        changed = {f.name: substitute(getattr(node, f.name), bindings) for f in fields(node) if f.init}
         return replace(node, **changed)
     return node
 

@@ -127,12 +127,12 @@ class FieldReader:
     def weights(self, call: ast.Call) -> Node:
         """Check `weights(from, to)`: the summed kernel of the one linear operation between two layers."""
         parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
-        given, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.scope.value(value))
+        values, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.scope.value(value))
         for name in ("from", "to"):
-            if not isinstance(given[name], Layers) or len(given[name].names) != 1:
+            if not isinstance(values[name], Layers) or len(values[name].names) != 1:
                 help = "as in `weights(earlier, later)`"
                 raise at(spans[name], "E234", f"`{name}` is one layer without an atom", help)
-        model, ends = given["from"].model, (given["from"].names[0], given["to"].names[0])
+        model, ends = values["from"].model, (values["from"].names[0], values["to"].names[0])
         self.layers.in_order(ends[:1], ends[1:], model, spans["to"])
         known_layer = self.scope.context(model, call.span).known_layer
         axes = tuple(

@@ -61,10 +61,12 @@ class Preamble(Reporter):
         )
         values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
         names = [p.name for p in parameters]
-        given = {argument.name or names[index]: argument.value.span for index, argument in enumerate(arguments)}
+        argument_spans = {
+            argument.name or names[index]: argument.value.span for index, argument in enumerate(arguments)
+        }
         for key in spans:
             self.settings[name if bare else f"{name}.{key}"] = values[key]
-            self.set_at[name if bare else f"{name}.{key}"] = given.get(key, spans[key])
+            self.set_at[name if bare else f"{name}.{key}"] = argument_spans.get(key, spans[key])
 
     def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":

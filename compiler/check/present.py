@@ -105,8 +105,10 @@ class PresentReader:
         """Report E250 for references in the caption that mean no atom."""
         if not presentation.arguments["caption"]:
             return
-        given = presentation.call.arguments
-        caption = next(a.value for a in given if a.value.span == presentation.spans["caption"] or a.name == "caption")
+        arguments = presentation.call.arguments
+        caption = next(
+            a.value for a in arguments if a.value.span == presentation.spans["caption"] or a.name == "caption"
+        )
         if isinstance(caption, ast.String):
             self.scope.notes += reference_errors(caption, self.scope.context(field.type.model, span).description)
 

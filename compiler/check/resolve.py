@@ -262,10 +262,10 @@ class Resolver(Scope):
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, inputs, arguments, type, span)
 
-    def _inner(self, span: Span, name: str, field: Node, **given: Any) -> Node:
+    def _inner(self, span: Span, name: str, field: Node, **named: Any) -> Node:
         """Build a node of an operation that another operation expands to."""
         operation = self.registry.operations[name]
-        arguments = {p.name: p.default for p in operation.parameters} | given
+        arguments = {p.name: p.default for p in operation.parameters} | named
         type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
         return self.make(name, (field,), arguments, type, span)
 

@@ -127,18 +127,18 @@ def bound(registry: Registry, method: str | MethodCall, **more: Any) -> tuple[Me
 
     A method among the parameters is such a pair itself. ``more``: what methods get besides, such as the file's seed.
     """
-    name, given = (method, ()) if isinstance(method, str) else method
+    name, explicit = (method, ()) if isinstance(method, str) else method
     kind = registry.methods[name]
-    values = {p.name: p.default for p in kind.parameters} | dict(given)
+    values = {p.name: p.default for p in kind.parameters} | dict(explicit)
     inner = {p.name: bound(registry, values[p.name], **more) for p in kind.parameters if p.kind == "method"}
     return kind, values | inner | more
 
 
 def spelled(registry: Registry, method: str | MethodCall) -> MethodCall:
     """Return (name, all parameters in order) of a method that was given some of them: equal where the methods are."""
-    name, given = (method, ()) if isinstance(method, str) else method
+    name, explicit = (method, ()) if isinstance(method, str) else method
     kind = registry.methods[name]
-    values = {p.name: p.default for p in kind.parameters} | dict(given)
+    values = {p.name: p.default for p in kind.parameters} | dict(explicit)
     for p in kind.parameters:
         if p.kind == "method":
             values[p.name] = spelled(registry, values[p.name])

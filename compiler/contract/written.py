@@ -57,7 +57,7 @@ def _words(value: object) -> str | None:
         return name_text(value)
     if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], tuple)):
         return None
-    given = [(key, _words(inner)) for key, inner in value[1]]
-    if any(words is None for _, words in given):
+    arguments = [(key, _words(inner)) for key, inner in value[1]]
+    if any(words is None for _, words in arguments):
         return None
-    return f"{value[0]}({', '.join(f'{key}={words}' for key, words in given)})"
+    return f"{value[0]}({', '.join(f'{key}={words}' for key, words in arguments)})"

@@ -122,10 +122,10 @@ def method_words(method: Any) -> str:
     """Write a method: `smoothgrad(of=linear, n_samples=10)`, `[linear, rise]`."""
     if not isinstance(method, tuple):
         return f"{method:g}" if isinstance(method, float) else str(method)
-    name, given = method
+    name, arguments = method
     if name == "list":
-        return f"[{', '.join(map(method_words, given))}]"
-    return f"{name}({', '.join(f'{key}={method_words(value)}' for key, value in given)})"
+        return f"[{', '.join(map(method_words, arguments))}]"
+    return f"{name}({', '.join(f'{key}={method_words(value)}' for key, value in arguments)})"
 
 
 def _which(which: tuple[Any, ...], program: Program, score: str) -> str:

@@ -35,8 +35,8 @@ def of_words(cells: Sequence[str]) -> Column:
 def of_values(cells: Sequence[Cell]) -> Column:
     """Return the column of values of JSON or Parquet: numbers where all that are not missing are numbers; true and
     false are words, and what is nested is JSON."""
-    given = [cell for cell in cells if cell is not None]
-    if given and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in given):
+    present = [cell for cell in cells if cell is not None]
+    if present and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in present):
         return [_number(cell) if isinstance(cell, int | float) else math.nan for cell in cells]
     return [as_word(cell) for cell in cells]
 

@@ -16,36 +16,36 @@ EXPECTED = "give PIL pictures, arrays (y, x, 3), or tensors (3, y, x) in [0, 1] 
 SLACK = 1e-4  # below 0 and above 1, of floating point
 
 
-def picture_from(given: object, name: str) -> Image.Image:
+def picture_from(item: object, name: str) -> Image.Image:
     """Return a picture in RGB of any kind that an item may be. Raises Unreadable."""
-    if isinstance(given, str | PathLike):
+    if isinstance(item, str | PathLike):
         try:
-            return picture_of(read_bytes(given, MOST_BYTES), name)
+            return picture_of(read_bytes(item, MOST_BYTES), name)
         except OSError as failure:
             raise Unreadable(name, failure.strerror or str(failure)) from failure
-    if isinstance(given, Image.Image):
-        return _from_pil(given, name)
-    values = _array(given)
+    if isinstance(item, Image.Image):
+        return _from_pil(item, name)
+    values = _array(item)
     if values is None:
-        raise Unreadable(name, f"{kind_of(given)} is not a picture")
-    return Image.fromarray(_rgb(values, name, first=not isinstance(given, np.ndarray)))
+        raise Unreadable(name, f"{kind_of(item)} is not a picture")
+    return Image.fromarray(_rgb(values, name, first=not isinstance(item, np.ndarray)))
 
 
-def _from_pil(given: Image.Image, name: str) -> Image.Image:
-    if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
-        raise Unreadable(name, f"{given.width:,} x {given.height:,} pixels")
+def _from_pil(picture: Image.Image, name: str) -> Image.Image:
+    if picture.width * picture.height > MOST_PIXELS or max(picture.size) > MOST_SIDE or 0 in picture.size:
+        raise Unreadable(name, f"{picture.width:,} x {picture.height:,} pixels")
     try:
-        return stripped(to_rgb(ImageOps.exif_transpose(given)))
+        return stripped(to_rgb(ImageOps.exif_transpose(picture)))
     except Exception as failure:  # a lazy picture is decoded here, and decoders raise anything
         raise Unreadable(name, f"it cannot be decoded: {failure}") from failure
 
 
-def _array(given: object) -> np.ndarray | None:
+def _array(value: object) -> np.ndarray | None:
     """Return a numpy array, or a torch tensor's values, which is recognized without importing torch."""
-    if isinstance(given, np.ndarray):
-        return given
-    if type(given).__module__.split(".")[0] == "torch" and hasattr(given, "detach"):
-        tensor = given.detach().cpu()
+    if isinstance(value, np.ndarray):
+        return value
+    if type(value).__module__.split(".")[0] == "torch" and hasattr(value, "detach"):
+        tensor = value.detach().cpu()
         return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
     return None
 

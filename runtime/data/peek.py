@@ -92,11 +92,11 @@ def peek(
     return summary(listing.kind, listing.columns, listing.count, listing.exact, listing.digest())
 
 
-def summary(kind: str, given: Mapping[str, Column], count: int, exact: bool, digest: str) -> Peek:
+def summary(kind: str, table: Mapping[str, Column], count: int, exact: bool, digest: str) -> Peek:
     """Return what is said of examples with these columns, of which there are more where not ``exact``."""
-    labels = Counter(str(value) for value in given.get("label", ()))
+    labels = Counter(str(value) for value in table.get("label", ()))
     columns = {"file": PeekColumn("words")}
-    columns |= {column: _column(values, exact) for column, values in given.items() if column != "file"}
+    columns |= {column: _column(values, exact) for column, values in table.items() if column != "file"}
     for size in ("width", "height"):
         columns.setdefault(size, PeekColumn("numbers"))
     return Peek(kind, count, exact, dict(sorted(labels.items())), columns, digest)

@@ -32,16 +32,17 @@ class Examples(Protocol):
     def __getitem__(self, number: int, /) -> object: ...
 
 
-def as_dataset(given: object, name: str, folder: str | PathLike[str] = ".", root: Path | None = None) -> Dataset:
-    """Return what `data={name: given}` means: a Dataset itself, the path of one, or a sequence. Raises BbiError."""
-    if isinstance(given, Dataset):
-        return given
-    if isinstance(given, str | PathLike):
-        return open_dataset(str(given), folder, root)
-    return of_sequence(given, name)
+def as_dataset(data: object, name: str, folder: str | PathLike[str] = ".", root: Path | None = None) -> Dataset:
+    """Make the dataset of an entry of `data={name: ...}`: a Dataset itself, the path of one, or a sequence. Raises
+    BbiError."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str | PathLike):
+        return open_dataset(str(data), folder, root)
+    return of_sequence(data, name)
 
 
-def of_sequence(given: object, name: str = "data") -> Dataset:
+def of_sequence(sequence: object, name: str = "data") -> Dataset:
     """Return a dataset of a torch Dataset or a sequence whose items are (picture, label), (picture,), a mapping with
     `image` and `label`, or pictures. Pictures: PIL, names of files, arrays (y, x, channel) or tensors (channel, y, x)
     of uint8 or of floating point in [0, 1], before normalization; grey ones have one channel or none.
@@ -50,44 +51,44 @@ def of_sequence(given: object, name: str = "data") -> Dataset:
     datasets do, no item is opened for its label; else all are, once. Raises BbiError E423 for another kind of object,
     E418 for a first picture that is none, E451 for no example.
     """
-    if isinstance(given, str | bytes | Mapping | type) or not isinstance(given, Examples):
-        wrong(f"data[{name!r}]", given, EXPECTED, "an iterable is read into a list: `list(...)`")
-    count = _length(given, name)
+    if isinstance(sequence, str | bytes | Mapping | type) or not isinstance(sequence, Examples):
+        wrong(f"data[{name!r}]", sequence, EXPECTED, "an iterable is read into a list: `list(...)`")
+    count = _length(sequence, name)
     if count == 0:
         fail("E451", f"{name} has no examples")
-    source = SequenceSource(given, name)
+    source = SequenceSource(sequence, name)
     source.check()
-    labels = _labels(given, source)
+    labels = _labels(sequence, source)
     columns = {"file": np.array([source.name(number) for number in range(count)])}
     if any(labels):
         columns["label"] = np.array(labels)
     return Dataset(name, source, columns)
 
 
-def _length(given: Examples, name: str) -> int:
+def _length(sequence: Examples, name: str) -> int:
     try:
-        return len(given)
+        return len(sequence)
     except TypeError:  # as torch's IterableDataset has it
-        return wrong(f"data[{name!r}]", given, EXPECTED, "it has no length")
+        return wrong(f"data[{name!r}]", sequence, EXPECTED, "it has no length")
 
 
 class SequenceSource:
     """Items of a sequence, one taken at a time."""
 
-    def __init__(self, given: Examples, name: str):
-        self.given, self._name = given, name
+    def __init__(self, sequence: Examples, name: str):
+        self.sequence, self._name = sequence, name
         self._lock = Lock()
 
     def __getstate__(self) -> dict[str, object]:
-        return {"given": self.given, "_name": self._name}
+        return {"sequence": self.sequence, "_name": self._name}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _lock=Lock())
 
     def name(self, number: int) -> str:
         """Return the name of a file that is an item, else `picture 1`, `picture 2` ..."""
-        if type(self.given) in (list, tuple):  # which cost nothing to look at
-            picture = _parts(self.given[number])[0]
+        if type(self.sequence) in (list, tuple):  # which cost nothing to look at
+            picture = _parts(self.sequence[number])[0]
             if isinstance(picture, str | PathLike):
                 return str(picture)
         return f"picture {number + 1}"
@@ -108,7 +109,7 @@ class SequenceSource:
         """Return (picture, label). Raises Unreadable whatever the sequence raises."""
         try:
             with self._lock:
-                return _parts(self.given[number])
+                return _parts(self.sequence[number])
         except Exception as failure:  # the code of whoever made the sequence
             raise Unreadable(f"picture {number + 1}", f"{type(failure).__name__}: {failure}") from failure
 
@@ -146,11 +147,11 @@ def _parts(item: object) -> tuple[object, object]:
     return item, None
 
 
-def _labels(given: Examples, source: SequenceSource) -> list[str]:
+def _labels(sequence: Examples, source: SequenceSource) -> list[str]:
     """Return the label of every example as a word, "" for none."""
-    classes = _classes(given)
-    known = _targets(given)
-    labels = known if known is not None else _labels_of_items(source, len(given))
+    classes = _classes(sequence)
+    known = _targets(sequence)
+    labels = known if known is not None else _labels_of_items(source, len(sequence))
     return [_word(label, classes) for label in labels]
 
 
@@ -162,34 +163,34 @@ def _labels_of_items(source: SequenceSource, count: int) -> Iterator[object]:
             yield None
 
 
-def _targets(given: object) -> list[object] | None:
+def _targets(sequence: object) -> list[object] | None:
     """Return the labels that a dataset of torchvision, or a part of one, holds beside its pictures."""
-    inner, indices = getattr(given, "dataset", None), getattr(given, "indices", None)
+    inner, indices = getattr(sequence, "dataset", None), getattr(sequence, "indices", None)
     if inner is not None and indices is not None:  # torch.utils.data.Subset
         targets = _targets(inner)
         return None if targets is None else [targets[int(index)] for index in indices]
-    names = getattr(given, "column_names", None)  # a dataset of Hugging Face
+    names = getattr(sequence, "column_names", None)  # a dataset of Hugging Face
     if isinstance(names, list):
-        return next((_column(given, key) for key in LABELS if key in names), None)
+        return next((_column(sequence, key) for key in LABELS if key in names), None)
     for key in ("targets", "labels"):
-        values = getattr(given, key, None)
+        values = getattr(sequence, key, None)
         values = values.tolist() if values is not None and hasattr(values, "tolist") else values
-        if isinstance(values, list | tuple) and isinstance(given, Examples) and len(values) == len(given):
+        if isinstance(values, list | tuple) and isinstance(sequence, Examples) and len(values) == len(sequence):
             return list(values)
     return None
 
 
-def _column(given: object, key: str) -> list[object]:
-    return list(cast("Mapping[str, Iterable[object]]", given)[key])
+def _column(sequence: object, key: str) -> list[object]:
+    return list(cast("Mapping[str, Iterable[object]]", sequence)[key])
 
 
-def _classes(given: object) -> Sequence[str]:
-    inner = getattr(given, "dataset", None)
-    if inner is not None and hasattr(given, "indices"):
+def _classes(sequence: object) -> Sequence[str]:
+    inner = getattr(sequence, "dataset", None)
+    if inner is not None and hasattr(sequence, "indices"):
         return _classes(inner)
-    classes = getattr(given, "classes", None)
+    classes = getattr(sequence, "classes", None)
     if classes is None:  # a dataset of Hugging Face
-        features = getattr(given, "features", None)
+        features = getattr(sequence, "features", None)
         feature = next((features[key] for key in LABELS if key in features), None) if features else None
         classes = getattr(feature, "names", None)
     return [str(name) for name in classes] if isinstance(classes, list | tuple) else []

@@ -60,8 +60,8 @@ def as_cuda_graph(step: Step, device: torch.device, *arguments: Tensor) -> Step:
         warnings.warn(f"icons are made without a CUDA graph, more slowly: {e}", RuntimeWarning, stacklevel=2)
         return step
 
-    def replay(*given: Tensor) -> None:
-        for own, new in zip(held, given, strict=True):
+    def replay(*inputs: Tensor) -> None:
+        for own, new in zip(held, inputs, strict=True):
             own.copy_(new)
         graph.replay()
 

@@ -24,9 +24,9 @@ class MemoryTraffic(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         returns = func._schema.returns
         if not any(r.alias_info is not None and not r.alias_info.is_write for r in returns):
-            given: object = result
+            counted: object = result
             if isinstance(result, tuple) and "batch_norm" in func.__name__:
-                given = result[0]  # the saved statistics differ by device
-            tensors = (x for x in tree_leaves((args, kwargs, given)) if isinstance(x, Tensor))
+                counted = result[0]  # the saved statistics differ by device
+            tensors = (x for x in tree_leaves((args, kwargs, counted)) if isinstance(x, Tensor))
             self.bytes += sum(x.numel() * x.element_size() for x in tensors)
         return result

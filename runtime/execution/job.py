@@ -77,7 +77,7 @@ class Job:
         return photographs_of(self.program)
 
     @cached_property
-    def given(self) -> list[tuple[Input, str]]:
+    def named_inputs(self) -> list[tuple[Input, str]]:
         """Every input with its name; globs and folders expanded."""
         return named_inputs(self.program, self.input)
 
@@ -91,4 +91,4 @@ class Job:
 
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
         """Read every input for a model, or for the cache's description of one."""
-        return read_inputs(self.program, self.given, model)
+        return read_inputs(self.program, self.named_inputs, model)

@@ -37,8 +37,8 @@ def expanded(field: Node, arguments: Arguments, make: Make) -> Arguments:
     methods = listed(arguments[METHOD])
     if not methods:
         return arguments
-    given = {name: value for name, value in arguments.items() if name != METHOD}
-    return {**arguments, "each": tuple(make("attribute", field, method=method, **given) for method in methods)}
+    others = {name: value for name, value in arguments.items() if name != METHOD}
+    return {**arguments, "each": tuple(make("attribute", field, method=method, **others) for method in methods)}
 
 
 def stacked(node: Node, run: Run) -> Field:

@@ -40,43 +40,43 @@ def rank_of(description: ModelDescription | None) -> int:
     return len(description.input.axes) if description is not None and description.reads != "text" else 3
 
 
-def listed(given: Input | None, rank: int = 3) -> list[Input] | None:
+def listed(argument: Input | None, rank: int = 3) -> list[Input] | None:
     """Split into single inputs; batches of tensors (input, 3, y, x) or arrays (input, y, x, 3) are unstacked. ``rank``:
     the number of axes of one input. Raises BbiError E418 where there is no input, or one of another kind."""
-    if given is None:
+    if argument is None:
         return None
-    inputs = list(_unstacked(given, rank))
+    inputs = list(_unstacked(argument, rank))
     if not inputs:
         raise error(
-            "E418", f"`input` is {kind_of(given)} without an input in it", "leave it out, or give one or several"
+            "E418", f"`input` is {kind_of(argument)} without an input in it", "leave it out, or give one or several"
         )
     return inputs
 
 
-def _unstacked(given: Input, rank: int, depth: int = 0) -> Iterator[object]:
-    if isinstance(given, str | PathLike):
-        yield file_name("input", given)
-    elif isinstance(given, list | tuple):
+def _unstacked(argument: Input, rank: int, depth: int = 0) -> Iterator[object]:
+    if isinstance(argument, str | PathLike):
+        yield file_name("input", argument)
+    elif isinstance(argument, list | tuple):
         if depth > MOST_DEPTH:
             raise error("E418", "`input` is a list of lists of lists", "give one input, or one list of them")
-        if given and all(isinstance(item, int | float) for item in given):
+        if argument and all(isinstance(item, int | float) for item in argument):
             help = "numbers are given as a tensor: `torch.tensor([...])`"
-            raise error("E418", f"`input` is {kind_of(given)} of numbers", help)
-        for one in given:
+            raise error("E418", f"`input` is {kind_of(argument)} of numbers", help)
+        for one in argument:
             yield from _unstacked(one, rank, depth + 1)
-    elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
+    elif isinstance(argument, np.ndarray) and argument.dtype.kind not in "fiubc":
         help = "names of files are given as a list, numbers as floating point or uint8"
-        raise error("E418", f"an array of {given.dtype} is no input", help)
-    elif is_values(given):
-        axes = given.dim() if is_tensor(given) else given.ndim
-        yield from given if axes == rank + 1 else [given]
-    elif hasattr(given, "getbands"):
-        yield given
+        raise error("E418", f"an array of {argument.dtype} is no input", help)
+    elif is_values(argument):
+        axes = argument.dim() if is_tensor(argument) else argument.ndim
+        yield from argument if axes == rank + 1 else [argument]
+    elif hasattr(argument, "getbands"):
+        yield argument
     else:
         help = "give a file name, a picture, an array or a tensor"
-        if hasattr(given, "__iter__") and not isinstance(given, type):
+        if hasattr(argument, "__iter__") and not isinstance(argument, type):
             help = "pass its contents: the pictures of `next(iter(...))`, as a tensor, an array or a list"
-        raise error("E418", f"{kind_of(given)} is no input", help)
+        raise error("E418", f"{kind_of(argument)} is no input", help)
 
 
 def names_of(inputs: Sequence[Input] | None) -> tuple[str, ...] | None:
@@ -96,11 +96,11 @@ def expanded(name: str) -> list[str]:
     return texts.expand(name) if texts.is_text(name) else pictures.expand(name)
 
 
-def pictures(given: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Input, str]]:
+def pictures(argument: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Input, str]]:
     """Return every input with its name: those passed, else those that a program names; globs and folders expanded.
     ``rank``: see `listed`."""
     named_inputs: list[tuple[Input, str]] = []
-    inputs = listed(given, rank) or list(named)
+    inputs = listed(argument, rank) or list(named)
     for item, name in zip(inputs, names_of(inputs) or (), strict=True):
         files = expanded(item) if isinstance(item, str) else [item]
         named_inputs += [(file, _name_of_file(file) if isinstance(file, str) else name) for file in files]
@@ -113,7 +113,7 @@ def _name_of_file(file: str) -> str:
     return file if file.startswith(PREFIX) else Path(file).name
 
 
-def picture_of(given: object, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+def picture_of(source: object, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
     """Read one input: the values for the network, and the image to show. ``channels``: the channels of a tensor or an
     array that are drawn as red, green and blue, or one as grey."""
     from PIL import Image
@@ -123,92 +123,92 @@ def picture_of(given: object, name: str, model: ImageReader, channels: tuple[int
 
     reads = model.description.reads
     if reads == "text":
-        return _text(given, model)
+        return _text(source, model)
     if reads in NOT_PICTURES:
-        return _values(given, name, model)
-    if isinstance(given, str) and is_text(given):
+        return _values(source, name, model)
+    if isinstance(source, str) and is_text(source):
         message = f"{model.description.name} takes pictures, and this is a text"
         raise error("E418", message, 'as in `input "sample:chelsea"`')
-    if isinstance(given, str | Path):
-        file = read(given)
+    if isinstance(source, str | Path):
+        file = read(source)
         image, shown = model.prepare(file.image)
-        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(given).image))
-    if isinstance(given, Image.Image):
-        if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
-            what = f"a picture of {given.width} x {given.height} pixels is no input"
+        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(source).image))
+    if isinstance(source, Image.Image):
+        if source.width * source.height > MOST_PIXELS or max(source.size) > MOST_SIDE or 0 in source.size:
+            what = f"a picture of {source.width} x {source.height} pixels is no input"
             help = f"pictures have up to {MOST_PIXELS // 1_000_000} million, and {MOST_SIDE:,} a side"
             raise error("E414", what, help)
         try:
-            picture = to_rgb(given)
+            picture = to_rgb(source)
         except (OSError, ValueError, SyntaxError) as e:
             raise error("E413", f"{name} cannot be decoded: {e}", "open the file again, or save it anew") from e
         image, shown = model.prepare(picture)
-        return NetworkInput(name, image, shown, size=given.size, photo=lambda: np.asarray(picture))
-    if isinstance(given, np.ndarray):
-        return _array(given, name, model, channels)
-    if is_tensor(given):
-        return _tensor(given, name, model, channels)
-    raise error("E418", f"{kind_of(given)} is no input", "give a file name, a picture, an array or a tensor")
+        return NetworkInput(name, image, shown, size=source.size, photo=lambda: np.asarray(picture))
+    if isinstance(source, np.ndarray):
+        return _array(source, name, model, channels)
+    if is_tensor(source):
+        return _tensor(source, name, model, channels)
+    raise error("E418", f"{kind_of(source)} is no input", "give a file name, a picture, an array or a tensor")
 
 
-def _text(given: object, model: ImageReader) -> NetworkInput:
+def _text(source: object, model: ImageReader) -> NetworkInput:
     """Read a text: the words after `text:`, or the name of a file."""
     from bbilang.runtime.inputs.texts import is_text, read
 
-    if not (isinstance(given, str) and is_text(given)):
+    if not (isinstance(source, str) and is_text(source)):
         message = f"{model.description.name} reads text, and this is a picture"
         raise error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
-    name, text = read(given)
+    name, text = read(source)
     numbers, words = cast(TextReader, model).read(text)
     return NetworkInput(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
 
 
-def _array(given: np.ndarray, name: str, model: ImageReader, channels: tuple[int, ...] | None) -> NetworkInput:
+def _array(array: np.ndarray, name: str, model: ImageReader, channels: tuple[int, ...] | None) -> NetworkInput:
     """Read an array: uint8 (y, x, 3) is a picture; floats (y, x, channel) in [0, 1] are an image for the network, as
     are (channel, y, x) where the number of channels fits."""
     from PIL import Image
 
     expected = model.description.input.shape
-    if given.ndim != 3:
-        raise error("E418", f"an array of shape {given.shape} is no input", "a picture has the shape (y, x, 3)")
-    last, first = given.shape[2] == expected[0], tuple(given.shape) == tuple(expected)
-    if given.dtype == np.uint8 and given.shape[2] == 3 and not (first and not last):
-        return picture_of(Image.fromarray(given), name, model)
+    if array.ndim != 3:
+        raise error("E418", f"an array of shape {array.shape} is no input", "a picture has the shape (y, x, 3)")
+    last, first = array.shape[2] == expected[0], tuple(array.shape) == tuple(expected)
+    if array.dtype == np.uint8 and array.shape[2] == 3 and not (first and not last):
+        return picture_of(Image.fromarray(array), name, model)
     if not (last or first):
         help = f"a picture has the shape (y, x, 3); the model takes ({expected[1]}, {expected[2]}, {expected[0]})"
-        raise error("E418", f"an array of shape {given.shape} is no input of this model", help)
-    if given.dtype.kind != "f" and given.dtype != np.uint8:
+        raise error("E418", f"an array of shape {array.shape} is no input of this model", help)
+    if array.dtype.kind != "f" and array.dtype != np.uint8:
         help = "numbers in [0, 1] as floating point, or 0 to 255 as uint8"
-        raise error("E418", f"an array of {given.dtype} is no input", help)
+        raise error("E418", f"an array of {array.dtype} is no input", help)
     import torch
 
-    if given.dtype.kind == "f":
-        given = given.astype(np.float32)
-    tensor = torch.from_numpy(np.ascontiguousarray(given))
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
     return _tensor(tensor.permute(2, 0, 1) if last else tensor, name, model, channels)
 
 
-def _numbers(given: Tensor, what: str) -> Tensor:
+def _numbers(tensor: Tensor, what: str) -> Tensor:
     """Convert a tensor to float32 on the CPU, detached; uint8 is divided by 255. Raises BbiError E418."""
     import torch
 
-    if given.layout != torch.strided or given.is_meta:
+    if tensor.layout != torch.strided or tensor.is_meta:
         raise error("E418", f"a tensor without plain numbers is no {what}", "`tensor.to_dense()` makes one plain")
-    if given.dtype == torch.uint8:
-        return given.detach().to("cpu", torch.float32) / 255
-    if given.is_quantized or not given.dtype.is_floating_point:
+    if tensor.dtype == torch.uint8:
+        return tensor.detach().to("cpu", torch.float32) / 255
+    if tensor.is_quantized or not tensor.dtype.is_floating_point:
         help = "numbers in [0, 1] as floating point, or 0 to 255 as uint8"
-        raise error("E418", f"a tensor of {str(given.dtype).removeprefix('torch.')} is no {what}", help)
-    return given.detach().to("cpu", torch.float32)
+        raise error("E418", f"a tensor of {str(tensor.dtype).removeprefix('torch.')} is no {what}", help)
+    return tensor.detach().to("cpu", torch.float32)
 
 
-def _tensor(given: Tensor, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+def _tensor(tensor: Tensor, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
     """Read a tensor (channel, y, x) in [0, 1], before normalization, of the network's input size."""
 
     expected = tuple(model.description.input.shape)
-    image = _numbers(given, "image")
+    image = _numbers(tensor, "image")
     if tuple(image.shape) != expected:
-        shape = tuple(given.shape)
+        shape = tuple(tensor.shape)
         help = f"give {expected} in [0, 1]" + (", or a picture, which is resized" if expected[0] in (1, 3) else "")
         if len(shape) == 3 and shape[0] != expected[0] and shape[1:] == expected[1:]:
             some = f"{expected[0]} channel" + "s" * (expected[0] > 1)
@@ -229,21 +229,21 @@ def shown_of(image: np.ndarray, channels: tuple[int, ...] | None = None) -> np.n
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def _values(given: Input, name: str, model: ImageReader) -> NetworkInput:
+def _values(value: Input, name: str, model: ImageReader) -> NetworkInput:
     """Read values that are no picture: a signal (channel, x), a sequence (x, channel), a vector (channel,)."""
     import torch
 
     description = model.description
     axes, expected = ", ".join(description.input.axes), tuple(description.input.shape)
     help = f"give a tensor {expected}: ({axes}{',' * (len(expected) == 1)})"
-    if isinstance(given, np.ndarray) and given.dtype.kind in "fiub":
-        given = torch.from_numpy(np.ascontiguousarray(given.astype(np.float32)))
-    if not is_values(given) or isinstance(given, np.ndarray):
-        raise error("E418", f"{kind_of(given)} is no {description.reads}", help)
-    if tuple(given.shape) != expected:
-        raise error("E418", f"a tensor of shape {tuple(given.shape)} is no input of this model", help)
-    plain = given.layout == torch.strided and not (given.is_meta or given.is_quantized or given.is_complex())
-    values = given.detach().to("cpu", torch.float32) if plain else None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        value = torch.from_numpy(np.ascontiguousarray(value.astype(np.float32)))
+    if not is_values(value) or isinstance(value, np.ndarray):
+        raise error("E418", f"{kind_of(value)} is no {description.reads}", help)
+    if tuple(value.shape) != expected:
+        raise error("E418", f"a tensor of shape {tuple(value.shape)} is no input of this model", help)
+    plain = value.layout == torch.strided and not (value.is_meta or value.is_quantized or value.is_complex())
+    values = value.detach().to("cpu", torch.float32) if plain else None
     if values is None or not bool(values.isfinite().all()):
         raise error("E418", "an input tensor has values that are no finite numbers", "look for NaN and infinity")
     return NetworkInput(name, values, np.full((1, description.input_size[1], 3), 255, np.uint8))

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput
 
 
-def named_inputs(program: Program, given: object) -> list[tuple[Input, str]]:
+def named_inputs(program: Program, passed: object) -> list[tuple[Input, str]]:
     """Return every input with its name: those passed, else those that the program names; globs and folders expanded."""
-    return pictures(given, program.inputs, rank_of(program.description))
+    return pictures(passed, program.inputs, rank_of(program.description))
 
 
-def read_inputs(program: Program, given: Sequence[tuple[object, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
+def read_inputs(program: Program, inputs: Sequence[tuple[object, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
     """Read every input, for the network and for the page. ``model``: an adapter or a description. Raises BbiError with
     the spans of the statement that names a file."""
-    return tuple(_read(program, item, name, model) for item, name in given)
+    return tuple(_read(program, item, name, model) for item, name in inputs)
 
 
 def _read(program: Program, item: object, name: str, model: ImageReader) -> NetworkInput:

@@ -13,7 +13,7 @@ from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.score_kinds import KINDS, resolved_kind
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
-from bbilang.runtime.inputs import arguments as givens
+from bbilang.runtime.inputs import arguments
 from bbilang.runtime.models.adapter import Adapter, describe_module
 from bbilang.runtime.models.input_probe import MOST_TRIES, InputForm, likely_form, other_forms
 from bbilang.runtime.models.preprocess import Preprocess
@@ -65,7 +65,7 @@ def adapt(
     channels. ``scores``: their kind, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`);
     inferred by default. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
-    size = givens.size_of(input_size)
+    size = arguments.size_of(input_size)
     return adapted(module, size, preprocess, labels, description, output, name, channels, columns, scores=scores)
 
 
@@ -91,11 +91,11 @@ def adapt_text(
 
     module_of(module)
     if isinstance(tokenizer, type) or not any(callable(getattr(tokenizer, call, None)) for call in ("read", "encode")):
-        givens.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
+        arguments.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
     words: Tokenizer = tokenizer if hasattr(tokenizer, "read") else PlainTokenizer(tokenizer)
-    output, name = givens.words("output", output), givens.words("name", name)
-    has = isinstance(scores, str) or givens.flag("scores", scores)
-    adapter = text_adapter(module, words, givens.names_of(labels), output, name, has)
+    output, name = arguments.words("output", output), arguments.words("name", name)
+    has = isinstance(scores, str) or arguments.flag("scores", scores)
+    adapter = text_adapter(module, words, arguments.names_of(labels), output, name, has)
     kind = scores if isinstance(scores, str) else None
     return adapter.described_as(with_score_kind(adapter.description, kind))
 
@@ -119,14 +119,14 @@ def adapted(
     given."""
     module = module_of(module)
     if preprocess is not None and not isinstance(preprocess, Preprocess):
-        givens.wrong("preprocess", preprocess, "a Preprocess")
+        arguments.wrong("preprocess", preprocess, "a Preprocess")
     if description is not None and not isinstance(description, ModelDescription):
-        givens.wrong("description", description, "a ModelDescription")
-    output, name = givens.words("output", output), givens.words("name", name)
+        arguments.wrong("description", description, "a ModelDescription")
+    output, name = arguments.words("output", output), arguments.words("name", name)
     channels, names, named = (
-        givens.count("channels", channels),
-        givens.names_of(labels),
-        givens.names_of(columns, "columns"),
+        arguments.count("channels", channels),
+        arguments.names_of(labels),
+        arguments.names_of(columns, "columns"),
     )
     if preprocess is not None:
         if channels not in (None, len(preprocess.mean)):
@@ -164,7 +164,7 @@ def adapted(
 def with_score_kind(description: ModelDescription, scores: object) -> ModelDescription:
     """Set the kind of scores that the caller states. Raises BbiError E423 for an unknown kind."""
     if scores is not None and scores not in KINDS:
-        givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
+        arguments.wrong("scores", scores, f"one of {', '.join(KINDS)}")
     return replace(description, scores=resolved_kind(scores, description.scores))
 
 
@@ -190,13 +190,13 @@ def _described(
         raise
 
 
-def module_of(given: object) -> nn.Module:
+def module_of(model: object) -> nn.Module:
     """Accept a torch.nn.Module. Raises BbiError E408 for anything else."""
-    if isinstance(given, nn.Module):
-        return given
+    if isinstance(model, nn.Module):
+        return model
     help = "give a name, a torch.nn.Module or `bbilang.adapt(module, ...)`"
-    if isinstance(given, type):
-        help = f"make one: `{given.__name__}(...)`" if issubclass(given, nn.Module) else help
-    elif callable(given):
+    if isinstance(model, type):
+        help = f"make one: `{model.__name__}(...)`" if issubclass(model, nn.Module) else help
+    elif callable(model):
         help = "a function is no module: give the torch.nn.Module, or wrap the function in one"
-    raise error("E408", f"{givens.kind_of(given)} is no model", help)
+    raise error("E408", f"{arguments.kind_of(model)} is no model", help)

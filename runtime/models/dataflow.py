@@ -110,10 +110,10 @@ class Dataflow(TorchFunctionMode):
             result = func(*args, **kwargs)
         finally:
             self.depth -= 1
-        given = list(_tensors((args, list(kwargs.values()))))
-        origins = frozenset().union(*(self.of(tensor).origins for tensor in given))
+        operands = list(_tensors((args, list(kwargs.values()))))
+        origins = frozenset().union(*(self.of(tensor).origins for tensor in operands))
         changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
-        self._check(name, given, changed, origins)
+        self._check(name, operands, changed, origins)
         for tensor in (*changed, *_tensors(result)):
             if tensor.dtype == torch.bool:
                 self._facts[tensor] = Facts(
@@ -122,15 +122,15 @@ class Dataflow(TorchFunctionMode):
             else:
                 sign = tensor not in changed and self._sign(name, args, kwargs)
                 sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
-                axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)
-                last = self._last(name, given)
+                axis = _channel(name, args, kwargs, tensor, self.of(operands[0]).channel if operands else None, shapes)
+                last = self._last(name, operands)
                 self._facts[tensor] = Facts(sign, axis, origins, last)
         return result
 
-    def _check(self, name: str, given: list[Tensor], changed: list[Tensor], origins: frozenset[str]) -> None:
+    def _check(self, name: str, operands: list[Tensor], changed: list[Tensor], origins: frozenset[str]) -> None:
         """Detect what the origins of results do not tell."""
-        unknown = any(tensor not in self._facts and tensor not in self._constants for tensor in given)
-        if unknown or (name in LEAVES and origins and given[0].is_floating_point()):
+        unknown = any(tensor not in self._facts and tensor not in self._constants for tensor in operands)
+        if unknown or (name in LEAVES and origins and operands[0].is_floating_point()):
             self.followed = False
         for tensor in changed:  # other views of the same memory read what was written here
             base = tensor._base
@@ -141,17 +141,17 @@ class Dataflow(TorchFunctionMode):
             else:
                 self.followed = False
 
-    def _last(self, name: str, given: list[Tensor]) -> str:
+    def _last(self, name: str, operands: list[Tensor]) -> str:
         """Return the function that computed the values of a result."""
         if name in SCALES:  # scaling keeps unbounded values unbounded; a product of shares is a share
-            lasts = [self.of(tensor).last for tensor in given if tensor.numel() > 1]
+            lasts = [self.of(tensor).last for tensor in operands if tensor.numel() > 1]
             if len(lasts) > 1 and name in PRODUCTS and all(last in SHARES for last in lasts):
                 return "sigmoid"
             return lasts[0] if len(lasts) == 1 and lasts[0] in LINEAR else name
         if name in JOINS:  # joined values keep a kind that all parts have
-            kinds = {self.of(tensor).last for tensor in given}
+            kinds = {self.of(tensor).last for tensor in operands}
             return kinds.pop() if len(kinds) == 1 else name
-        return self.of(given[0]).last if name in MOVES and given else name
+        return self.of(operands[0]).last if name in MOVES and operands else name
 
     def _sign(self, name: str, args: Args, kwargs: Named) -> bool:
         """Return whether the result of a call cannot be negative: a ReLU's, or a pooling, concatenation or reshape of

@@ -166,8 +166,8 @@ def _joined(
         seen.add(path)
         return {p for inner in sources.get(path, ()) if inner not in seen for p in layers_behind(inner, seen)}
 
-    def resolved(given: Iterable[str]) -> tuple[str, ...]:
-        behind = {p for path in given for p in layers_behind(path, set())}
+    def resolved(paths: Iterable[str]) -> tuple[str, ...]:
+        behind = {p for path in paths for p in layers_behind(path, set())}
         return tuple(names[path] for path in sorted(behind, key=lambda path: order.get(path, -1)))
 
     return [replace(layer, inputs=resolved(layer.inputs)) for layer in layers], resolved

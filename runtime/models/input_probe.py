@@ -165,12 +165,12 @@ class _Unfit(Exception):
 def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
     """Yield sides of a square that would fit the first linear layer that failed: its features grow with the area."""
     linear = [child for child in module.modules() if isinstance(child, nn.Linear)]
-    given: list[tuple[int, int]] = []
+    widths: list[tuple[int, int]] = []
 
     def compare_features(child: nn.Linear, arguments: tuple[object, ...]) -> None:
         tensor = arguments[0] if arguments else None
         if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape[-1] != child.in_features:
-            given.append((int(tensor.shape[-1]), child.in_features))
+            widths.append((int(tensor.shape[-1]), child.in_features))
             raise _Unfit
 
     modes = {child: child.training for child in module.modules()}
@@ -189,7 +189,7 @@ def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
             handle.remove()
         for child, training in modes.items():
             child.training = training
-    for have, want in given:
+    for have, want in widths:
         side = max(1, round(failed.size[0] * math.sqrt(want / have)))
         near = range(max(1, side - NEAR), side + NEAR + 1)
         yield from sorted((s for s in COMMON if s in near), key=lambda s: abs(s - side))

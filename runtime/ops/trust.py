@@ -100,8 +100,8 @@ class Trust(Operation):
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         attribution = tested(node)
-        name, given = named_method(attribution)
-        method, parameters = bound(registry, (name, given))
+        name, explicit = named_method(attribution)
+        method, parameters = bound(registry, (name, explicit))
         baseline = method.baseline(parameters) or ""
         trials = []
         for measure in measures_of(node["measure"]):

@@ -179,27 +179,27 @@ def _said(name: str, value: object) -> str | None:
 # --- inputs and devices ---------------------------------------------------------------------------------------------
 
 
-def input_identity(given: Input) -> str | None:
+def input_identity(item: Input) -> str | None:
     """Return a hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be
     read."""
     from bbilang.runtime.inputs.images import MOST_BYTES
     from bbilang.runtime.inputs.images import path_of as picture_path
 
     digest = hashlib.sha256()
-    if isinstance(given, str | Path):
+    if isinstance(item, str | Path):
         try:
-            with opened(picture_path(str(given)), MOST_BYTES) as file:
+            with opened(picture_path(str(item)), MOST_BYTES) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
-    if hasattr(given, "tobytes") and hasattr(given, "dtype"):
-        head, data = f"array {given.shape} {given.dtype}", given.tobytes()
-    elif hasattr(given, "getbands"):
+    if hasattr(item, "tobytes") and hasattr(item, "dtype"):
+        head, data = f"array {item.shape} {item.dtype}", item.tobytes()
+    elif hasattr(item, "getbands"):
         from bbilang.runtime.inputs.images import to_rgb
 
-        head, data = f"picture {given.size}", to_rgb(given).tobytes()
-    elif hasattr(given, "detach"):
-        plain = given.detach().cpu().double().contiguous()
+        head, data = f"picture {item.size}", to_rgb(item).tobytes()
+    elif hasattr(item, "detach"):
+        plain = item.detach().cpu().double().contiguous()
         head, data = f"tensor {tuple(plain.shape)}", plain.numpy().tobytes()
     else:
         return None

@@ -28,7 +28,7 @@ class JobIdentity:
     @cached_property
     def inputs(self) -> list[str] | None:
         """A hash of each input; None where one cannot be read."""
-        hashes = [identity.input_identity(item) for item, _ in self.job.given]
+        hashes = [identity.input_identity(item) for item, _ in self.job.named_inputs]
         return None if None in hashes else [one for one in hashes if one is not None]
 
     @cached_property

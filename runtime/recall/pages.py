@@ -53,7 +53,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
         "plugins": plugins,
         "versions": [version_of(name) for name in BELOW],
         "model": [known.model_key, program.output, labels, program.description.title],
-        "inputs": [[name, digest] for (_, name), digest in zip(job.given, known.inputs, strict=True)],
+        "inputs": [[name, digest] for (_, name), digest in zip(job.named_inputs, known.inputs, strict=True)],
         "elements": elements,
         "interfaces": [[i.title, repr(i.layout), len(i.elements)] for i in program.interfaces],
         "settings": [[key, value] for key, value in program.settings],

@@ -159,10 +159,10 @@ class Relevance(TorchFunctionMode):
 
     def padding_mask(self, call: Call) -> Tensor | None:
         """Return 1 for the entries of a padded tensor that are not padding, else 0."""
-        given = call.named_arguments("input", "pad", "mode", "value")
-        if call.name != "pad" or given.get("mode", "constant") != "constant" or given.get("value"):
+        arguments = call.named_arguments("input", "pad", "mode", "value")
+        if call.name != "pad" or arguments.get("mode", "constant") != "constant" or arguments.get("value"):
             return None
-        x = given["input"]
+        x = arguments["input"]
         present = mark_of(x).present
         return call.as_function_of(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
 

@@ -135,26 +135,26 @@ def _voc(data: list[Any], name: str, context: FileContext) -> list[Row]:
 
 def _pictures(files: dict[Any, str], name: str, context: FileContext) -> dict[Any, list[int]]:
     """Map each picture of the file to the page's pictures of that name, or to the only one on both sides."""
-    unnamed = [bool(UNNAMED.fullmatch(given)) for given in context.inputs]
+    unnamed = [bool(UNNAMED.fullmatch(input_name)) for input_name in context.inputs]
     if len(files) == len(context.inputs) == 1 and unnamed[0]:
         return {key: [0] for key in files}
     matches: dict[Any, list[int]] = {}
-    for number, given in enumerate(context.inputs):
-        same = [key for key, file in files.items() if _same(file, given)]
+    for number, input_name in enumerate(context.inputs):
+        same = [key for key, file in files.items() if _same(file, input_name)]
         if len(same) > 1:
-            _fail(f'"{name}" has {len(same)} pictures of the name `{_base(given)}`', "leave the others out")
+            _fail(f'"{name}" has {len(same)} pictures of the name `{_base(input_name)}`', "leave the others out")
         for key in same:
             matches.setdefault(key, []).append(number)
     if not matches and not any(unnamed):
-        given_names, known = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
-        _fail(f'"{name}" has no picture {given_names}', f"it has {known}; pictures are matched by file name")
+        input_names, known = listed([_base(input_name) for input_name in context.inputs]), listed(list(files.values()))
+        _fail(f'"{name}" has no picture {input_names}', f"it has {known}; pictures are matched by file name")
     return matches
 
 
-def _same(file: str, given: str) -> bool:
-    if given.startswith(SAMPLE):
-        return given.removeprefix(SAMPLE) in (file, file.rpartition(".")[0])
-    return file == _base(given)
+def _same(file: str, input_name: str) -> bool:
+    if input_name.startswith(SAMPLE):
+        return input_name.removeprefix(SAMPLE) in (file, file.rpartition(".")[0])
+    return file == _base(input_name)
 
 
 def _base(name: str) -> str:

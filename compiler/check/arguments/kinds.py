@@ -221,10 +221,10 @@ class ArgumentReader:
         missing = next((p.name for p in operation.parameters if p.required), None)
         if isinstance(value, ast.Path) and missing:
             raise at(value.span, "E212", f"`{name}` needs `{missing}`", f"as in `{name}(output)`")
-        given = value.arguments if isinstance(value, ast.Call) else ()
+        written = value.arguments if isinstance(value, ast.Call) else ()
         neurons = self._neurons(field, value)
         arguments, spans = bind(
-            name, value.span, given, operation.parameters, lambda v, p: self.argument(v, p, neurons)
+            name, value.span, written, operation.parameters, lambda v, p: self.argument(v, p, neurons)
         )
         try:
             self.methods.check_targets(operation, arguments)

@@ -38,8 +38,8 @@ class MethodReader:
         """
         methods = self.method(value)
         pairs = zip(value.items, methods[1], strict=True) if isinstance(value, ast.List) else [(value, methods)]
-        for item, given in pairs:
-            method, parameters = bound(self.scope.registry, given)
+        for item, choice in pairs:
+            method, parameters = bound(self.scope.registry, choice)
             if method.input_only and field.type.layers != ("input",):
                 message = f"`{method.name}` is defined at the input only"
                 raise at(item.span, "E238", message, "start the pipe with `input.pixel`")
@@ -97,15 +97,15 @@ class MethodReader:
     def _inner_method(self, value: ast.Expression) -> Any:
         """Read the method that another one is built on: it needs gradients at the field's own layer, and a known number
         of visits. Raises CheckError E219, E238."""
-        given = self.one_method(value)
-        kind, parameters = bound(self.scope.registry, given)
+        choice = self.one_method(value)
+        kind, parameters = bound(self.scope.registry, choice)
         if not kind.nests(parameters):
             help = "`gradient`, `linear`, `integrated_gradients` and `guided_backprop` are, among others"
             raise at(value.span, "E238", f"`{kind.name}` is no method of gradients at the layer itself", help)
         if kind.open_ended(parameters):
             help = f"as in `{kind.name}(n_steps=20)`"
             raise at(value.span, "E238", f"inside another method, `{kind.name}` needs a number of steps", help)
-        return given
+        return choice
 
     def _check_positions(self, method: Method, parameters: Mapping[str, Any], field: Node, span: Span) -> None:
         """Raise CheckError E238 where a method of positions is not defined for the atoms, and what `Method.suits`
@@ -134,13 +134,13 @@ class MethodReader:
         for name in (p.name for p in operation.parameters if p.kind == "method"):
             arguments[name] = self._with_layer(arguments[name], field, targets, name)
 
-    def _with_layer(self, given: Any, field: Node, targets: list[Any], argument: str) -> Any:
-        if not isinstance(given, str) and given[0] == "list":
-            return ("list", tuple(self._with_layer(item, field, targets, argument) for item in given[1]))
-        kind, parameters = bound(self.scope.registry, given)
+    def _with_layer(self, choice: Any, field: Node, targets: list[Any], argument: str) -> Any:
+        if not isinstance(choice, str) and choice[0] == "list":
+            return ("list", tuple(self._with_layer(item, field, targets, argument) for item in choice[1]))
+        kind, parameters = bound(self.scope.registry, choice)
         layer_name = parameters.get("layer")
         if not kind.layered or (layer_name is None and field.type.layers != ("input",)):
-            return given
+            return choice
         description = self.scope.models[field.type.model].description
         maps = _maps_below(targets, description)
         if layer_name is not None and description.by_name[layer_name].name not in maps:
@@ -149,7 +149,7 @@ class MethodReader:
         if not maps:
             raise Fail("E238", f"no layer below the target has positions, as `{kind.name}` needs", None, argument)
         chosen = description.by_name[layer_name].name if layer_name is not None else maps[-1]
-        others = () if isinstance(given, str) else tuple(item for item in given[1] if item[0] != "layer")
+        others = () if isinstance(choice, str) else tuple(item for item in choice[1] if item[0] != "layer")
         return (kind.name, tuple(sorted((*others, ("layer", chosen)))))
 
     def check_targets(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
@@ -158,8 +158,8 @@ class MethodReader:
         targets = [arguments[p.name] for p in operation.parameters if p.kind == "target"]
         chained = any(isinstance(node, Node) and target_layer_of(node) != OUTPUT for node in targets)
         for name in (p.name for p in operation.parameters if p.kind == "method"):
-            given = arguments[name]
-            for each in given[1] if given[0] == "list" else (given,):
+            choice = arguments[name]
+            for each in choice[1] if choice[0] == "list" else (choice,):
                 method, parameters = bound(self.scope.registry, each)
                 if method.classes_only(parameters) and not all(map(_is_class_score, targets)):
                     message = f"`{method.name}` is a competition among classes, and this is no class"

@@ -58,8 +58,8 @@ def fit(
     Raises BbiError E404 where tensors are missing, unexpected or of another shape or kind, E405 where one is not
     finite, E444 where two tables of a file fit equally well.
     """
-    given = state if isinstance(state, Checkpoint) else Checkpoint(source, (Table((), state),))
-    chosen, others = choose(given, module, translate)
+    checkpoint = state if isinstance(state, Checkpoint) else Checkpoint(source, (Table((), state),))
+    chosen, others = choose(checkpoint, module, translate)
     expected = ModuleState(module)
     broken = [n for n, value in chosen.state.items() if not _finite(value) and not _masks(value, n, expected)]
     if broken:

@@ -168,9 +168,9 @@ def _unlike(name: str, value: Tensor, like: Tensor) -> str:
 def _untied(state: Mapping[str, Tensor], expected: ModuleState) -> list[str]:
     faults = []
     for group in expected.groups:
-        given = [name for name in group if name in state]
-        if any(not same(state[given[0]], state[name]) for name in given[1:]):
-            faults.append(f"`{given[0]}` and `{given[-1]}` are one tensor in the model, and differ here")
+        loaded = [name for name in group if name in state]
+        if any(not same(state[loaded[0]], state[name]) for name in loaded[1:]):
+            faults.append(f"`{loaded[0]}` and `{loaded[-1]}` are one tensor in the model, and differ here")
     return faults
 
 

@@ -36,8 +36,8 @@ class Gate:
         if self.function in (F.relu, F.relu6):
             return torch.ops.aten.hardtanh_backward(gradient, x, 0.0, self.ceiling)
         with torch.enable_grad():
-            given = x.detach().requires_grad_()
-            (plain,) = grad(self.function(given), given, gradient)
+            leaf = x.detach().requires_grad_()
+            (plain,) = grad(self.function(leaf), leaf, gradient)
         return plain
 
 
@@ -213,9 +213,9 @@ def _called(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -
 def _clamp(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
     """Return the gate of a clamp from below, or between two numbers; None for any other clamp."""
     low, high = ("min_val", "max_val") if name == "hardtanh" else ("min", "max")
-    given = {**dict(zip((low, high), args[1:], strict=False)), **kwargs}
-    floor = given.get(low, -1.0 if name == "hardtanh" else None)
-    ceiling = given.get(high, 1.0 if name == "hardtanh" else inf)
+    bounds = {**dict(zip((low, high), args[1:], strict=False)), **kwargs}
+    floor = bounds.get(low, -1.0 if name == "hardtanh" else None)
+    ceiling = bounds.get(high, 1.0 if name == "hardtanh" else inf)
     if len(args) > 3 or not isinstance(floor, int | float):
         return None
     ceiling = inf if ceiling is None else ceiling
