@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.context import Run
     from bbilang.runtime.execution.results import Model
 
-FORMAT = 1
+FORMAT = 2
 KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
 VALUES = "values"  # the name of a field's numbers among the arrays of its part; the others are its coordinates
+BEFORE = "before"  # the largest value before the layer's nonlinearity, among the arrays of a summary
 SUM = "sum"  # over positions: the mean, times their number
 OVER = " over "  # what stands between a name and the axes of the array
 
@@ -95,10 +96,24 @@ class ScanWork(ScanIdentity):
         """Run the parts on a batch (example, channel, y, x)."""
         import torch
 
-        from bbilang.runtime.scan.summary import summary
+        from bbilang.runtime.passes.before_gates import values_before_gates
 
         chosen = [name for name in self.nodes if name in wanted]
         run = self._run(images.to(torch.float32) / 255, chosen)
+        with values_before_gates(run.adapter, self._saturating(chosen)) as before:
+            return self._results(run, chosen, len(images), before)
+
+    def _saturating(self, chosen: Sequence[str]) -> list[str]:
+        """Return the layers of which the extremes of the activation itself are kept."""
+        registry = self.run.registry
+        nodes = [node for name in chosen if name.startswith(SUMMARY) and (node := self.nodes[name]) is not None]
+        return [layer for node in nodes if is_activation(node, registry) for layer in node.type.layers]
+
+    def _results(
+        self, run: Run, chosen: Sequence[str], count: int, before: Mapping[str, Tensor]
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        from bbilang.runtime.scan.summary import summary
+
         results: dict[str, Mapping[str, np.ndarray]] = {}
         kept = iter(run.program.kept)
         for name in chosen:
@@ -108,8 +123,11 @@ class ScanWork(ScanIdentity):
             node = next(kept)
             if name.startswith(SUMMARY):
                 results[name] = summary(_positions_last(node, run))
+                (layer,) = node.type.layers
+                if is_activation(node, run.registry) and layer in before:
+                    results[name] = {**results[name], BEFORE: before[layer].float().cpu().numpy()}
             else:
-                results[name] = _arrays(run.value(node), len(images))
+                results[name] = _arrays(run.value(node), count)
         return results
 
     def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
@@ -129,13 +147,18 @@ class ScanWork(ScanIdentity):
         return self.run.batch(program, images)
 
 
+def is_activation(node: Node, registry: Registry) -> bool:
+    """Return whether the numbers of a content are those of the layer itself."""
+    demands = registry.operations[node.op].demands(node, registry)
+    return all(isinstance(demand, Activations) for demand in demands)
+
+
 def _positions_last(node: Node, run: Run) -> Tensor:
     """Return (example, channel, *positions) of a content of a layer's neurons."""
     import torch
 
     (layer,) = node.type.layers
-    demands = run.registry.operations[node.op].demands(node, run.registry)
-    if all(isinstance(demand, Activations) for demand in demands):  # the numbers are those of the layer itself
+    if is_activation(node, run.registry):
         activation = run.activation(node, layer)
         return activation.movedim(1 + run.layer(layer).axes.index("channel"), 1)
     field = run.value(node)
@@ -207,6 +230,10 @@ class ScannedDataset:
 
     def shown(self, picture: Image) -> np.ndarray:
         return self.run.adapter.preprocess.display(picture)
+
+    def before(self, node: Node) -> np.ndarray | None:
+        part = part_name(SUMMARY, node)
+        return self.stored.array(part, BEFORE) if BEFORE in self.stored.names(part) else None
 
     def columns(self) -> Mapping[str, np.ndarray]:
         return self._columns

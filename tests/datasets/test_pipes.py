@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import torch
 from closeness import close_to
 from PIL import Image
+from torch import nn
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
@@ -281,3 +283,32 @@ def test_another_question_needs_neither_torch_nor_the_network(tmp_path, folder):
     second = answer(SECOND, "kept")
     assert second.startswith("False")
     assert second.removeprefix("False") == answer(SECOND, "new").removeprefix("True")
+
+
+class Saturated(nn.Module):
+    """One convolution whose ReLU6 is at its ceiling for most pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU6(inplace=True))
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.a(x).mean((2, 3)))
+
+
+def test_examples_at_a_ceiling_are_ordered_by_the_value_before_it(folder):
+    module = tiny.build(Saturated)
+    with torch.no_grad():
+        module.a[0].weight.mul_(40)
+    network = bbilang.adapt(module, (32, 32), preprocess=Preprocess(32, (32, 32)))
+    made = field(run(folder, f"{PHOTOS}a.channel | examples(photos, 4) | present(image, facet=channel)", network))
+    files = [str(path.relative_to(folder / "photos")) for path in pictures(folder)]
+    images = [torch.from_numpy(np.array(Image.open(folder / "photos" / file))).permute(2, 0, 1) / 255 for file in files]
+    with torch.no_grad():
+        before = module.a[0](torch.stack(images)).amax((2, 3)).numpy()
+    assert (made.values.data == 6).all(), "the test needs more examples at the ceiling than are shown"
+    shown = made.columns["file"].ordered(("channel", "example")).data
+    for channel, own in enumerate(shown):
+        assert own.tolist() == [files[row] for row in np.argsort(-before[:, channel])[:4]]
+    assert any("largest value before the nonlinearity" in note for note in made.notes)

@@ -58,8 +58,8 @@ class Examples(Operation):
     """The k examples of a dataset with the largest value of each atom, with the value, along the axis `example`.
 
     Of an activation they are those that activate it most (ActMax), of an attribution those in which it contributes most
-    to the target (RelMax, Achtibat et al. 2023). Equal values are ordered by the content of the files, and the legend
-    says how many there are.
+    to the target (RelMax, Achtibat et al. 2023). Equal values, as at the ceiling of a ReLU6, are ordered by the value
+    before the nonlinearity where that is known, then by the content of the files; the legend says how many there are.
     """
 
     name = "examples"
@@ -99,12 +99,16 @@ class Examples(Operation):
         atoms = tuple(d for d in values.values.dims if d != "example")
         shape = tuple(values.values.sizes[d] for d in atoms)
         table = values.values.ordered(("example", *atoms)).data.reshape(len(scanned.rows), -1)
-        best = strongest(table, scanned, inside, node["k"], node["sign"])
+        second = second_numbers(node, run, scanned)
+        before = None if second is None else second.values.ordered(("example", *atoms)).data.reshape(table.shape)
+        best = strongest(table, scanned, inside, node["k"], node["sign"], before)
         rows = Named((*atoms, "example"), best.rows.reshape(*shape, -1))
         found = Named(rows.dims, best.values.astype(np.float32).reshape(rows.data.shape))
         coords = {name: array for name, array in values.coords.items() if name != "example"}
         columns = {name: array.take("example", rows_in(rows, dataset)) for name, array in dataset.columns.items()}
-        notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *tie_notes(best, node["k"]))))
+        notes = tuple(
+            dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *tie_notes(best, before is not None)))
+        )
         field = Field(node.type, found, {**coords, "example": rows}, values.names, notes=notes, columns=columns)
         field = of_rows(field, rows, scanned)
         if summarized(pipes.content_of(each, run.registry)):
@@ -155,18 +159,36 @@ def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
         data = np.where(np.greater(np.negative(low), high), low, high)
     else:
         data = scanned.summary(content, "max")
-    whole = Field(
-        content.type, Named(("input", "channel"), data), {"channel": Named(("channel",), np.arange(data.shape[1]))}
-    )
+    return of_channels(node, content, data, run, scanned)
+
+
+def of_channels(node: Node, content: Node, data: np.ndarray, run: Run, scanned: Scanned) -> Field:
+    """Return numbers (example, channel) of a layer's channels for the atoms of a pipe."""
+    channels = {"channel": Named(("channel",), np.arange(data.shape[1]))}
+    whole = Field(content.type, Named(("input", "channel"), data), channels)
     if node.inputs:
         whole = pipes.restricted(whole, run.value(node.inputs[0]))
-    elif (frame := pipes.frame_of(each, run.registry)).inputs:  # of single atoms
+    elif (frame := pipes.frame_of(node["each"].node, run.registry)).inputs:  # of single atoms
         whole = pipes.restricted(whole, run.value(frame))
     return pipes.of_examples(whole, scanned.rows)
 
 
-def strongest(table: np.ndarray, scanned: Scanned, inside: np.ndarray, k: int, sign: str) -> StrongestExamples:
-    """Rank the examples of every atom: table (example, atom)."""
+def second_numbers(node: Node, run: Run, scanned: Scanned) -> Field | None:
+    """Return what orders examples of equal numbers: the largest value before the layer's nonlinearity. None where that
+    is not known, or the ranking is of something else."""
+    content = pipes.content_of(node["each"].node, run.registry)
+    if not summarized(content) or content.type.content != "activation":
+        return None
+    if node["by"] == "sum" or node.get("sign", "positive") != "positive":
+        return None
+    data = scanned.before(content)
+    return None if data is None else of_channels(node, content, np.asarray(data), run, scanned)
+
+
+def strongest(
+    table: np.ndarray, scanned: Scanned, inside: np.ndarray, k: int, sign: str, second: np.ndarray | None = None
+) -> StrongestExamples:
+    """Rank the examples of every atom: table and second (example, atom)."""
     from bbilang.runtime.statistics.strongest import Strongest  # which loads numpy
 
     digests = scanned.digests()
@@ -175,19 +197,23 @@ def strongest(table: np.ndarray, scanned: Scanned, inside: np.ndarray, k: int, s
         own = slice(start, start + CHUNK)
         chosen = np.flatnonzero(inside[own])
         if len(chosen):
-            ranking.add(table[own][chosen], [digests[start + n] for n in chosen.tolist()], scanned.rows[own][chosen])
+            names = [digests[start + n] for n in chosen.tolist()]
+            before = None if second is None else second[own][chosen]
+            ranking.add(table[own][chosen], names, scanned.rows[own][chosen], before)
     return ranking.result()
 
 
-def tie_notes(best: StrongestExamples, k: int) -> tuple[str, ...]:
-    """Say of how many atoms the last example shown has the value of others that are not shown."""
+def tie_notes(best: StrongestExamples, before: bool) -> tuple[str, ...]:
+    """Say of how many atoms the last example shown has the value of others that are not shown. ``before``: equal values
+    are ordered by the value before the nonlinearity."""
     hidden = best.hidden
     tied = int((hidden > 0).sum())
     if not tied:
         return ()
     most = int(hidden.max())
     which = "the atom shown" if len(hidden) == 1 else f"{tied} of the {len(hidden)} atoms"
-    return (f"of {which}, up to {most:,} more examples have exactly the value of the last one shown",)
+    order = "; shown are those with the largest value before the nonlinearity" if before else ""
+    return (f"of {which}, up to {most:,} more examples have exactly the value of the last one shown{order}",)
 
 
 def of_rows(field: Field, rows: Named, scanned: Scanned) -> Field:
