@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, describe
@@ -15,13 +15,26 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
-    from bbilang.compiler.check.arguments.bounding_boxes import KnownFiles
+    from bbilang.compiler.check.arguments.bounding_boxes import KnownColumn, KnownFiles
     from bbilang.compiler.check.options import GivenDataset
     from bbilang.compiler.check.resolve import Resolver
 
 MOST_EXAMPLES = 10_000_000
 SCORED = ("predicted", "correct", "loss", "confidence", "label_probability")  # columns that need a forward pass
 MEASURED = ("file", "label", "width", "height")  # columns that every dataset has
+
+
+def known_columns(field: Node, scope: Scope) -> Mapping[str, KnownColumn]:
+    """Return what is known of the columns of a field's examples without reading them."""
+    while field.op != "dataset":
+        dataset = field.get("dataset")
+        if dataset is not None:
+            field = dataset[0] if isinstance(dataset, tuple) else dataset
+        elif field.inputs:
+            field = field.inputs[0]
+        else:
+            return {}
+    return scope.columns.get(field["digest"], {})
 
 
 class DatasetReader:
@@ -80,6 +93,7 @@ class DatasetReader:
         sizes = dict.fromkeys((*MEASURED, *SCORED), 0)
         size, exact, digest = MOST_EXAMPLES, False, ""
         if known is not None:
+            self.scope.columns[known.digest] = known.columns
             size, exact, digest = min(max(known.count, 1), MOST_EXAMPLES), known.exact, known.digest
             sizes |= {name: len(column.values or ()) for name, column in known.columns.items()}
             sizes["label"] = len([label for label in known.labels if label])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bbilang.compiler.check.arguments.binding import CheckError, at
-from bbilang.compiler.check.arguments.bounding_boxes import FileContext
+from bbilang.compiler.check.arguments.bounding_boxes import FileContext, KnownColumn
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.contract import REQUIRED, Parameter, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
@@ -104,6 +104,7 @@ class Scope(ABC):
     element_names: dict[Node, str] = field(default_factory=dict)
     notes: list[CheckError] = field(default_factory=list)  # errors that do not stop the check of a statement
     files: FileContext = field(default_factory=FileContext)
+    columns: dict[str, Mapping[str, KnownColumn]] = field(default_factory=dict)  # of datasets, by their digests
 
     @abstractmethod
     def value(self, expression: ast.Expression) -> Any:

@@ -32,4 +32,20 @@ DATASETS: Final[dict[str, Code]] = {
         "block5c.expand.channel | attribute(output[a]) | across(photos) | mean(example) | top(8) | present(bars)",
         f"{_PHOTOS}block5c.expand.channel | attribute(output) | across(photos) | mean(example) | present(bars)",
     ),
+    "E263": Code(
+        "a word that a column does not hold",
+        "The values of a column are known when the text is checked: those of its table, or the names of its folders. A "
+        "condition on a word that none of the examples has keeps nothing, or everything.",
+        f'{_PHOTOS}dataset rings = photos | filter(label == "rings")\nrings | present(image)',
+        f'{_PHOTOS}dataset rings = photos | filter(label == "ring")\nrings | present(image)',
+    ),
+    "E264": Code(
+        "a column that makes no groups",
+        "`per=` compares groups of examples, those of each value of a column. A column with one value, or none, has "
+        "nothing to compare: the pictures lie in one folder, or the table has no labels.",
+        'dataset photos = "cats/"\n'
+        "block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",
+        f"{_PHOTOS}block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",
+        needs="a dataset with one label",
+    ),
 }

@@ -16,7 +16,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
-from bbilang.runtime.ops.datasets.columns import dataset_of, named, scored
+from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named
 
 COMPARE = {
     "<": operator.lt,
@@ -78,7 +78,7 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
 
     condition, dataset = node["condition"], dataset_of(node.inputs[0])
     assert dataset is not None, "only examples have columns"
-    field = replace(field, columns=field.columns | scored(list(named(condition)), field, dataset, run))
+    field = replace(field, columns=looked_up(named(condition), field, dataset, run))
     dims = field.values.dims
     shape = field.values.data.shape
     tables: dict[str, np.ndarray] = {}
@@ -89,6 +89,9 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
         tables[name] = np.broadcast_to(field.columns[name].spread(dims), shape).ravel()
     tables |= {name: np.broadcast_to(_operand(name, field).spread(dims), shape).ravel() for name in _plain(condition)}
     met, undefined = evaluate(_of_columns(condition), tables)
+    if node.type.content == "dataset" and not met.any():
+        left = f"; it is undefined for {int(undefined.sum()):,} of {len(undefined):,}" if undefined.any() else ""
+        raise error("E451", f"no example meets the condition{left}", "loosen the condition")
     shares, count = undefined.reshape(shape), int(undefined.sum())
     if "example" in dims:
         others = tuple(n for n, d in enumerate(dims) if d != "example")

@@ -18,6 +18,7 @@ from bbilang.compiler.check.arguments.binding import (
     numbers_of,
 )
 from bbilang.compiler.check.arguments.methods import MethodReader
+from bbilang.compiler.check.datasets import SCORED, known_columns
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
@@ -32,6 +33,7 @@ _NO_SLIDE = (
     "write a number, the largest that a reader may want; what can slide is a number of groups, as in "
     f"`{SOME_LAYER} | factorize(nmf, slider(2, 8))`"
 )
+EQUAL = ("==", "!=")
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
@@ -52,7 +54,7 @@ class ArgumentReader:
             "target": lambda value, _, field: targets.target(value, field),
             "atoms": lambda value, _, field: fields.field(value),
             "selection": lambda value, _, field: selections.read(value),
-            "condition": lambda value, _, field: self.condition(value, field.type),
+            "condition": lambda value, _, field: self.condition(value, field),
             "axis": lambda value, parameter, field: self.axis_name(value, field.type, parameter),
             "method": lambda value, _, field: methods.for_field(value, field),
             "ranking": self._ranking,
@@ -102,15 +104,16 @@ class ArgumentReader:
             raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
         return value.name
 
-    def condition(self, value: ast.Expression, type: FieldType) -> tuple[Any, ...]:
+    def condition(self, value: ast.Expression, field: Node) -> tuple[Any, ...]:
         """Return `value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...).
 
-        Raises CheckError E213, E215.
+        Raises CheckError E213, E215, E263, E458.
         """
+        type = field.type
         if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
-            return (value.operator, self.condition(value.left, type), self.condition(value.right, type))
+            return (value.operator, self.condition(value.left, field), self.condition(value.right, field))
         if isinstance(value, ast.Unary) and value.operator == "not":
-            return ("not", self.condition(value.operand, type))
+            return ("not", self.condition(value.operand, field))
         if isinstance(value, ast.Binary) and value.operator in _COMPARISONS:
             left, right = self._operand(value.left, type), self._operand(value.right, type)
             texts = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "text"]
@@ -118,10 +121,26 @@ class ArgumentReader:
             if texts and not columns:
                 help = 'as in `label == "zebra"`'
                 raise at(value.span, "E213", "a text is compared with a column of the examples", help)
+            self._holds(value, left, right, field)
             return (value.operator, left, right)
         if isinstance(value, ast.Path) and (column := self._column(value.name, type)) is not None:
             return ("==", column, 1.0)
         raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
+
+    def _holds(self, value: ast.Binary, left: object, right: object, field: Node) -> None:
+        """Check a word or number against the values that a column is known to have. Raises CheckError E263, E458."""
+        known = known_columns(field, self.scope)
+        for column, other, operand in ((left, right, value.right), (right, left, value.left)):
+            values = known[column[1]].values if isinstance(column, tuple) and column[1] in known else None
+            if values is None or not isinstance(column, tuple) or column[0] != "column":
+                continue
+            if isinstance(other, int | float):
+                help = f'words stand in quotes, as in `{column[1]} == "{values[0] if values else "zebra"}"`'
+                raise at(operand.span, "E458", f"`{column[1]}` holds words, and {other:g} is a number", help)
+            if isinstance(other, tuple) and other[0] == "text" and other[1] not in values and value.operator in EQUAL:
+                listing = f"it holds {', '.join(values[:8])}{', ...' if len(values) > 8 else ''}"
+                near = did_you_mean(str(other[1]), values, listing if values else "it is empty")
+                raise at(operand.span, "E263", f'no example has "{other[1]}" in the column `{column[1]}`', near)
 
     def _column(self, name: str, type: FieldType) -> tuple[str, str] | None:
         return ("column", name) if any(name == column for column, _ in type.columns) else None
@@ -161,7 +180,20 @@ class ArgumentReader:
             names = [name for name, _ in field.type.columns]
             help = did_you_mean(value.name, names, f"its columns are {', '.join(names)}") if names else None
             raise at(value.span, "E215", f"there is no column `{value.name}`", help)
+        self._compares(value, field)
         return value.name
+
+    def _compares(self, value: ast.Path, field: Node) -> None:
+        """Check that a column has two values or more, where that is known. Raises CheckError E264."""
+        known = known_columns(field, self.scope)
+        if not known or value.name in SCORED or (value.name in known and known[value.name].values is None):
+            return
+        values = (known[value.name].values if value.name in known else None) or ()
+        if len(values) < 2:
+            has = f'only "{values[0]}"' if values else "nothing"
+            help = "labels are the folders of the pictures, or a column of a table"
+            message = f"the column `{value.name}` holds {has}, and groups are at least two"
+            raise at(value.span, "E264", message, help if value.name == "label" else "leave out `per=`")
 
     def _named_column(self, call: ast.Call, type: FieldType) -> tuple[str, str]:
         """Read `column("file name")`: a column whose name is no word. Raises CheckError E213, E215."""

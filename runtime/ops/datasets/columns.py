@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -42,9 +42,28 @@ def named(condition: object) -> Iterator[str]:
                 yield from named(part)
 
 
-def scored(names: Iterator[str] | list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
-    """Return those of the named columns that need a forward pass, for the examples of a field."""
-    needed = [name for name in dict.fromkeys(names) if name in SCORED]
+def looked_up(names: Iterable[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
+    """Return the columns of a field's examples, and those of the named ones that cost something to know: what the
+    network says of an example, and the sizes of pictures, from the headers of their files."""
+    wanted = [name for name in dict.fromkeys(names) if name not in field.columns]
+    return field.columns | _scored(wanted, field, dataset, run) | _measured(wanted, field, dataset, run)
+
+
+def _measured(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    source, rows = run.dataset(dataset), field.coords["example"]
+    needed = [name for name in names if name in source.columns.costly]
+    if not needed:
+        return {}
+    own = np.unique(rows.data[rows.data >= 0])
+    known = source.subset(own).columns
+    at = Named(rows.dims, np.where(rows.data >= 0, np.searchsorted(own, rows.data), -1))
+    return {name: Named(("own",), known[name]).take("own", at) for name in needed}
+
+
+def _scored(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
+    needed = [name for name in names if name in SCORED]
     if not needed:
         return {}
     scanned, rows = run.scanned(dataset), field.coords["example"]

@@ -12,7 +12,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.datasets.columns import dataset_of, scored
+from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up
 from bbilang.runtime.statistics.grouping import number_groups
 from bbilang.runtime.statistics.reductions import Reduced, Reduction, quantiles
 
@@ -31,7 +31,9 @@ def grouped(spent: FieldType, field: FieldType, arguments: Arguments) -> FieldTy
     if spent.axis(per) is not None:
         raise Fail("E230", f"the field has an axis `{per}` already", argument="per")
     size = dict(field.columns).get(per, 0)
-    axis = Axis(per, size or MOST_GROUPS, exact=False)
+    examples = field.axis(EXAMPLE)
+    most = MOST_GROUPS if examples is None else min(MOST_GROUPS, examples.size)
+    axis = Axis(per, size or most, exact=False)
     return replace(spent, axes=(axis, *spent.axes), steps=(*spent.steps[:-1], f"{spent.steps[-1]} of each {per}"))
 
 
@@ -55,7 +57,7 @@ def over_examples(node: Node, field: Field, run: Run, kind: str, number: float =
         numbers, groups = number_groups(column.data.ravel())
         numbers = numbers.reshape(column.data.shape)
         if not groups:
-            raise error("E456", f"no example has a value in the column `{per}`", "leave out `per=`")
+            raise error("E264", f"no example has a value in the column `{per}`", "leave out `per=`")
         if numbers.ndim == 1:
             reduced = _reduced(data, numbers, len(groups), kind, number)
             result = Named((per, *rest), reduced.values.astype(np.float32))
@@ -95,7 +97,7 @@ def _reduced(data: np.ndarray, numbers: np.ndarray | None, groups: int, kind: st
 def _column(name: str, node: Node, field: Field, run: Run) -> Named:
     dataset = dataset_of(node.inputs[0])
     assert dataset is not None, "the type rule asks for the axis `example`"
-    known = field.columns | scored([name], field, dataset, run)
+    known = looked_up([name], field, dataset, run)
     if name not in known:
         raise error("E215", f"there is no column `{name}`", f"its columns are {', '.join(sorted(known))}")
     return known[name]
