@@ -22,7 +22,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.atoms import axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.datasets.columns import dataset_of, scored
+from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up
 
 VECTORS = ("spatial", "pixel", "token", "example")
 PART = "part*"  # the axis of an atom's vector
@@ -149,7 +149,7 @@ class Project(Operation):
         numbers = Named((*apart, *atoms, "component"), values)
         columns = field.columns
         if (dataset := dataset_of(node.inputs[0])) is not None and columns:
-            columns = columns | scored(["predicted", "correct"], field, dataset, run)
+            columns = looked_up(["predicted", "correct"], field, dataset, run)
         return Projected(node.type, numbers, result.coords, result.names, notes=notes, columns=columns,
                          loadings=loadings_field)  # fmt: skip
 
