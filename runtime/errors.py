@@ -9,3 +9,7 @@ from bbilang.grammar.source import Span
 def error(code: str, message: str, help: str | None = None, span: Span | None = None) -> BbiError:
     """Return a `BbiError` of one diagnostic, to be raised. ``help``: how to fix it."""
     return BbiError(Diagnostic(code, message, span, help))
+
+
+class NotKept(Exception):
+    """The cache lacks what is asked for, and there is no network to compute it."""

@@ -17,11 +17,11 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
+from bbilang.runtime.errors import NotKept
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
-from bbilang.runtime.execution.scanning import NotKept
 from bbilang.runtime.execution.shared import Files, ScanStore, Shared, Workers
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named

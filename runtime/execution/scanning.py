@@ -22,6 +22,7 @@ from bbilang.compiler.optimize.scans import FIELD, SCORES, SUMMARY, batch_progra
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.data.dataset import said
+from bbilang.runtime.errors import NotKept
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.scan.digests import digests
@@ -44,10 +45,6 @@ VALUES = "values"  # the name of a field's numbers among the arrays of its part;
 BEFORE = "before"  # the largest value before the layer's nonlinearity, among the arrays of a summary
 SUM = "sum"  # over positions: the mean, times their number
 OVER = " over "  # what stands between a name and the axes of the array
-
-
-class NotKept(Exception):
-    """The cache lacks a part of a scan, and there is no network to compute it."""
 
 
 class ScanIdentity:

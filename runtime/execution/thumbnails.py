@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST = 2000  # thumbnails of an element
 QUALITY = 80
+CUT = ("cut.top", "cut.bottom", "cut.left", "cut.right")  # coordinates of what is shown of an example, in pixels
 
 
 class Thumbnails(TypedDict):
@@ -44,25 +45,33 @@ def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
 
     size = run.program.setting("thumbnails.size", default("thumbnails.size"))
     rows = field.coords["example"]
-    different = np.unique(rows.data[rows.data >= 0])
+    cuts = [field.coords[name] for name in CUT if name in field.coords]
+    table = np.stack([np.broadcast_to(array.spread(rows.dims), rows.data.shape).ravel() for array in (rows, *cuts)], 1)
+    different, which = np.unique(table, axis=0, return_inverse=True)
     if size == "none" or len(different) > MOST:
         return None
     dataset, preprocess = run.dataset(source), run.adapter.preprocess
     pieces: list[bytes] = []
     sizes: list[tuple[int, int]] = []
-    numbers = np.full(int(different.max(initial=0)) + 2, -1)
-    for row in different.tolist():
+    numbers = np.full(len(different), -1)
+    for number, (row, *cut) in enumerate(different.tolist()):
+        if row < 0:
+            continue
         try:
             picture = dataset.picture(row)
         except Unreadable:  # it was changed after the scan
             continue
-        small = _small(preprocess.display(picture), int(size))
-        numbers[row] = len(pieces)
+        shown = preprocess.display(picture)
+        if cut:  # of the picture as the network sees it
+            top, bottom, left, right = cut
+            shown = shown[top:bottom, left:right]
+        small = _small(shown, int(size))
+        numbers[number] = len(pieces)
         buffer = io.BytesIO()
         small.save(buffer, "WEBP", quality=QUALITY, method=4)
         pieces.append(buffer.getvalue())
         sizes.append(small.size)
-    index = np.where(rows.data >= 0, numbers[np.maximum(rows.data, 0)], -1)
+    index = numbers[which.reshape(rows.data.shape)]
     return {
         "index": Named(rows.dims, index),
         "data": np.frombuffer(b"".join(pieces), np.uint8),

@@ -217,3 +217,50 @@ def test_a_selection_is_among_examples_of_the_same_dataset(folder, network):
     (folder / "more.csv").write_text("file,label,weight\nphotos/ant/00.png,ant,1\nphotos/bee/01.png,bee,2\n")
     with pytest.raises(BbiError, match=r"E309.*another dataset"):
         run(folder, f'dataset more = "more.csv"\n{MAP}more | at(hover(map)) | present(image)', network)
+
+
+def test_a_planted_detector_finds_the_patch_and_cuts_to_it(tmp_path):
+    """A network whose only channel answers to a red patch: the first examples have it, and the cut shows it."""
+    import io
+
+    import torch
+    from torch import nn
+
+    random, places = np.random.default_rng(0), {}
+    (tmp_path / "photos").mkdir()
+    for number in range(10):
+        pixels = (random.random((32, 32, 3)) * 90 + 60).astype(np.uint8)
+        if number % 3 == 0:
+            y, x = random.integers(4, 26, 2).tolist() if number else (0, 0)  # one in the corner
+            pixels[y : y + 3, x : x + 3] = (250 - number, 0, 0)
+            places[f"{number}.png"] = (y, x)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+
+    class Detector(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blur = nn.AvgPool2d(3, 1)
+            self.detect = nn.Conv2d(3, 2, 1)
+            with torch.no_grad():
+                self.detect.weight.copy_(torch.tensor([[1.0, -1, -1], [0.1, 0.1, 0.1]])[:, :, None, None])
+                self.detect.bias.zero_()
+            self.head = nn.Linear(2, 3)
+
+        def forward(self, images):
+            return self.head(self.detect(self.blur(images)).relu().amax((2, 3)))
+
+    model = bbilang.adapt(Detector(), (32, 32), labels=("a", "b", "c"), preprocess=Preprocess(32, (32, 32)))
+    path = tmp_path / "page.bbi"
+    path.write_text('dataset photos = "photos/"\ndetect.channel[0] | examples(photos, 4, crop=field) | present(image)')
+    page = bbilang.run(path, model=model)
+    element, _, field = shown(page)
+    files = field.columns["file"].data.ravel().tolist()
+    assert sorted(files) == sorted(places)
+    for file, number in zip(files, element.panels[0].frames[0].pictures, strict=True):
+        cut = {name: int(field.coords[f"cut.{name}"].data.ravel()[files.index(file)]) for name in
+               ("top", "bottom", "left", "right")}  # fmt: skip
+        y, x = places[file]
+        assert cut == {"top": y, "bottom": y + 3, "left": x, "right": x + 3}
+        made = np.asarray(Image.open(io.BytesIO(page.view.pictures[number].data)).convert("RGB")).astype(int)
+        assert made.shape == (3, 3, 3) and (made[..., 0] > 180).all() and (made[..., 1] < 60).all()
+    assert any("3 × 3 of 32 × 32 pixels" in note for note in element.legend.notes)

@@ -21,8 +21,10 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import pipes
+from bbilang.runtime.ops.datasets.receptive import spans
 
 if TYPE_CHECKING:
     from bbilang.runtime.statistics.strongest import StrongestExamples
@@ -76,6 +78,9 @@ class Examples(Operation):
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        if arguments["crop"] == "field" and (field.atom != "channel" or arguments["sign"] == "magnitude"):
+            message = "`crop=field` cuts around the position of a channel's largest or smallest value"
+            raise Fail("E238", message, "start from `.channel`, with `sign=positive` or `negative`", "crop")
         return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
@@ -113,7 +118,29 @@ class Examples(Operation):
         field = of_rows(field, rows, scanned)
         if summarized(pipes.content_of(each, run.registry)):
             field.coords |= extreme_at(node, field, run, scanned)
-        return field
+        return cut_to_field(field, each.type.layers[0], run) if node["crop"] == "field" else field
+
+
+def cut_to_field(field: Field, layer: str, run: Run) -> Field:
+    """Add to a field of examples what its pictures are cut to: the receptive field where the extreme value is."""
+    if "at.y" not in field.coords:
+        raise error("E238", f"`{layer}` has no positions to cut around", "leave out `crop=field`")
+    coords, notes = {}, []
+    sizes = []
+    for span, at, ends in zip(spans(run, layer), ("at.y", "at.x"), (("top", "bottom"), ("left", "right")), strict=True):
+        positions = field.coords[at]
+        low, high = span.of(positions.data)
+        gone = positions.data < 0
+        for name, values in zip(ends, (low, high), strict=True):
+            coords[f"cut.{name}"] = Named(positions.dims, np.where(gone, -1, values))
+        sizes.append((int((high - low)[~gone].max(initial=0)), span.size))
+    if all(own == whole for own, whole in sizes):
+        notes.append(f"a position of {layer} depends on the whole picture, so nothing is cut off")
+    else:
+        (deep, tall), (across, wide) = sizes
+        where = f"up to {deep} × {across} of {tall} × {wide} pixels, less at the border"
+        notes.append(f"pictures are cut to what the position with the extreme value depends on: {where}")
+    return replace(field, coords={**field.coords, **coords}, notes=(*field.notes, *notes))
 
 
 def examples_type(
