@@ -110,6 +110,7 @@ class Builder:
         return ast.Name(self.name_text(token), span=token_span(token))
 
     def number_from(self, token: Token, sign: str = "", start: int | None = None) -> ast.Number:
+        """Parse a number with its ``sign``, whose offset is ``start``; what is no finite number is reported."""
         span = Span(token.start_pos if start is None else start, token.end_pos)
         if not _NUMBER.fullmatch(token):
             if re.fullmatch(r"[0-9]+(_[0-9]+)+", token):
@@ -133,6 +134,7 @@ class Builder:
         return ast.Number(value, span=span)
 
     def string_from(self, token: Token) -> ast.String:
+        """Return the contents of a quoted string, with its escapes replaced."""
         if "\\" not in token and token.isprintable():
             return ast.String(str(token)[1:-1], span=token_span(token))
         problems_before = len(self.problems)

@@ -14,6 +14,7 @@ from bbilang.grammar.error_context import COMPARISONS, OPERATORS, ErrorContext
 
 
 def pipe_without_stage(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a pipe with nothing after it: `output |`."""
     if context.before.text != "|" or not (context.at.kind == "end" or context.at.text in (")", "]", ",", "=")):
         return None
     help = "add a stage such as `present(featvis)`, or drop the `|`"
@@ -21,6 +22,7 @@ def pipe_without_stage(context: ErrorContext) -> Diagnostic | None:
 
 
 def pipe_without_head(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a pipe with nothing before it: `| top(8)`, `a | | b`."""
     if context.at.text != "|":
         return None
     if context.before.text == "|":
@@ -35,6 +37,7 @@ def pipe_without_head(context: ErrorContext) -> Diagnostic | None:
 
 
 def not_a_stage(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose something other than a name after a pipe: `a | 3`."""
     if context.before.text != "|":
         return None
     help = "after `|` comes the name of an operation, such as `top(8)`"
@@ -72,6 +75,7 @@ def after_a_stage(context: ErrorContext) -> Diagnostic | None:
 
 
 def equals_sign(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose an `=` where none can be: `a = = b`, `a < = b`, `f(1) = 2`."""
     if context.at.text != "=":
         return None
     if context.before.text == "=" and context.index == 3:
@@ -89,6 +93,7 @@ def equals_sign(context: ErrorContext) -> Diagnostic | None:
 
 
 def missing_value(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose an operator, an `=` or a bracket without a value: `a +`, `f(x=)`."""
     if context.at.ends_value and context.at.text not in (")", "]"):
         return None
     if context.at.text in OPERATORS and context.before.text not in OPERATORS and not context.before.ends_value:
@@ -119,6 +124,7 @@ def missing_value(context: ErrorContext) -> Diagnostic | None:
 
 
 def comma(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a comma with nothing before it, or outside of brackets: `[, a]`, `(a, b)`, `a, b`."""
     if context.at.text != ",":
         return None
     if context.before.text in (",", "(", "["):
@@ -135,6 +141,7 @@ def comma(context: ErrorContext) -> Diagnostic | None:
 
 
 def range_outside_list(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a range that is not of layers in a list: `a..b`, `[a.spatial..b]`."""
     near = (context.at, context.before, context.tokens[max(context.index - 2, 0)])
     dots = next((token for token in near if token.text == ".."), None)
     if dots is None or context.at.text == ",":
@@ -148,6 +155,7 @@ def range_outside_list(context: ErrorContext) -> Diagnostic | None:
 
 
 def chained_comparison(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a comparison of a comparison: `0.1 < value < 0.5`."""
     if context.at.text not in COMPARISONS or not context.before.ends_value:
         return None
     start = context.open[-1] if context.open else 0

@@ -178,6 +178,7 @@ class Writer:
     # --- statements ---
 
     def block(self, statements: Sequence[ast.Statement], indent: int, end: float) -> None:
+        """Write statements and the comments between them, up to the offset ``end``."""
         self.last_end, self.last_was_block = None, False
         starts = [s.span.start if s.span is not NOWHERE else None for s in statements]
         for number, statement in enumerate(statements):
@@ -189,6 +190,7 @@ class Writer:
         self.comments_alone(end, indent)
 
     def comments_alone(self, until: float, indent: int) -> None:
+        """Write the comments that have a line of their own, up to an offset."""
         while self.waiting(until):
             comment = self.take()
             self.gap(comment.span.start, False)
@@ -235,6 +237,7 @@ class Writer:
             self.last_end = comment.span.end
 
     def interface(self, statement: ast.Interface, indent: int) -> None:
+        """Write an interface: its title, its statements, and the comments in it."""
         pad = " " * indent
         title = f" {_flat(statement.title, _PIPE)}" if statement.title else ""
         head = f"{pad}interface{title} {{"
@@ -249,6 +252,7 @@ class Writer:
         self.lines.append(f"{pad}}}")
 
     def statement_text(self, statement: ast.Statement, indent: int) -> str:
+        """Return the text of a statement that is not an interface, without its indent."""
         match statement:
             case ast.Version(number=number):
                 return f"bbi {number}"
@@ -336,6 +340,7 @@ class Writer:
         return _flat(node, level)
 
     def pipe(self, node: ast.Pipe, column: int, indent: int) -> str:
+        """Write a pipe with each stage on a line of its own."""
         inner = indent + INDENT
         pad = " " * inner
         text = self.node(node.head, column, indent, _HEAD)

@@ -75,6 +75,7 @@ def with_fast_rules(parser: Lark) -> Lark:
 
 
 def main() -> None:
+    """Write the parse tables of bbi.lark to generated_tables.py."""
     text = grammar()
     data, memo = Lark(text, **OPTIONS).memo_serialize([TerminalDef, Rule])
     path = Path(__file__).parent / "generated_tables.py"

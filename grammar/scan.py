@@ -61,6 +61,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
+    """What a text consists of before it is parsed: its logical lines, comments, and lexical errors."""
+
     pieces: tuple[Piece, ...]
     comments: tuple[Comment, ...]
     diagnostics: tuple[Diagnostic, ...]

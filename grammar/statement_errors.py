@@ -25,6 +25,7 @@ def _similar(word: str, choices: frozenset[str]) -> str | None:
 
 
 def reserved_word_as_name(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a word of the language where a name is needed: `show = 3`, `def model(x)`."""
     word = context.at
     if context.at.text == "=":
         word = context.before

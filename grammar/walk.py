@@ -24,6 +24,7 @@ def child_fields(kind: type[ast.Node]) -> tuple[str, ...]:
 
 
 def children(node: ast.Node) -> Iterator[ast.Node]:
+    """Yield the nodes directly below a node, in the order of its fields."""
     kind: Any = type(node)  # mypy (1.20) does not take the class of an object for hashable
     for name in child_fields(kind):
         value = getattr(node, name)

@@ -61,6 +61,7 @@ def limit(words: str) -> int:
 
 
 def clear() -> int:
+    """Remove every entry of the cache, and print how many bytes that freed."""
     cache = Cache()
     freed = cache.stats()["bytes"]
     result(f"{cache.folder}: {plural(cache.clear(), 'entry', 'entries')} removed, {size(freed)}")

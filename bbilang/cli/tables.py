@@ -34,6 +34,7 @@ def table(*columns: tuple[str, str]) -> Any:
 
 
 def layers_json(model: ModelDescription) -> dict[str, Any]:
+    """Return what `bbi layers --json` prints: the model, and its layers with shapes, atoms and FLOPs."""
     return {
         "model": model.name,
         "title": model.title,
@@ -131,6 +132,7 @@ def _shape_words(layer: LayerDescription) -> str:
 
 
 def models_json() -> list[dict[str, Any]]:
+    """Return what `bbi models --json` prints: the models of the registry, and where their weights come from."""
     from bbilang.runtime.models.registry import DEFAULT, models
 
     return [
@@ -168,6 +170,7 @@ def known(package: str) -> bool:
 
 
 def show_models() -> None:
+    """Print the models of the registry with their weights and aliases."""
     for number, model in enumerate(models_json()):
         if number:
             result("")

@@ -236,6 +236,7 @@ class Document:
         return self.evaluate(shift(line.statement.value, line.start), resolver)
 
     def evaluate(self, expression: ast.Expression, resolver: Resolver) -> object:
+        """Evaluate an expression; None where it has an error."""
         try:
             return resolver.value(expression)
         except (CheckError, Poisoned, BbiError, RecursionError):

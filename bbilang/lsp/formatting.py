@@ -44,6 +44,7 @@ class CachingWriter(Writer):
         self.text, self.cache = text, cache
 
     def statement_text(self, statement: ast.Statement, indent: int) -> str:
+        """Write a statement, from the cache where its text and indent are the same and it has no comment inside."""
         span, whole = statement.span, getattr(statement, "whole", None)
         if self.waiting(span.end):  # a comment inside
             return super().statement_text(statement if whole is None else shift(whole, span.start), indent)

@@ -118,6 +118,7 @@ def model_words(description: ModelDescription) -> str:
 
 
 def operation_words(operation: Operation, field: Node | None = None, gives: Node | None = None) -> str:
+    """Describe an operation in Markdown; ``field`` is what it is applied to here, ``gives`` its result."""
     own_parameters = PRESENT if operation.name == "present" else operation.parameters
     lines = [_code(signature(operation.name, own_parameters))]
     if gives is not None and gives.op != "present":
@@ -131,6 +132,7 @@ def operation_words(operation: Operation, field: Node | None = None, gives: Node
 
 
 def style_words(style: Style) -> str:
+    """Describe a style in Markdown: the axes that it spends, its parameters and an example."""
     availability = [] if style.available else ["Not available yet."]
     takes = f" It also accepts {', '.join(f'`{name}`' for name in style.takes)}." if style.takes else ""
     lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}", *availability]
@@ -138,6 +140,7 @@ def style_words(style: Style) -> str:
 
 
 def method_words(method: Method) -> str:
+    """Describe an attribution method in Markdown: its signature, source and an example."""
     availability = [] if method.available else ["Not available yet."]
     lines = [
         _code(signature(method.name, method.parameters)),
@@ -164,6 +167,7 @@ def parameter_words(parameter: Parameter) -> str:
 
 
 def kind_words(parameter: Parameter) -> str:
+    """Describe the values that a parameter takes: their kind, range and default."""
     words = KINDS.get(parameter.kind, parameter.kind) + (", or a slider" if parameter.slides else "")
     low, high, unit = parameter.minimum, parameter.maximum, f" {parameter.unit}" if parameter.unit else ""
     if parameter.choices:

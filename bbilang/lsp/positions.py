@@ -25,6 +25,7 @@ class PositionMap:
         return len(text) + sum(ord(character) >= SURROGATES for character in text)
 
     def position(self, offset: int) -> types.Position:
+        """Convert an offset into the text to a position in the units of the editor."""
         offset = min(max(offset, 0), len(self.source.text))
         line, column = self.source.position(offset)
         start = offset - column + 1

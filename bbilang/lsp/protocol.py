@@ -58,6 +58,8 @@ def diagnostic(d: Diagnostic, positions: PositionMap, uri: str) -> types.Diagnos
 
 
 def completion(document: Document, positions: PositionMap, offset: int, snippets: bool) -> types.CompletionList:
+    """Return the completions at an offset, with the range that they replace. ``snippets``: whether the editor takes
+    them."""
     choices, more, cursor = complete(document, offset)
     start, end = cursor.replacement
     if cursor.in_string and end < len(document.text) and document.text[end] == '"':
@@ -87,6 +89,7 @@ def _item(choice: Choice, number: int, range: types.Range, snippets: bool, in_st
 
 
 def signature_help(document: Document, offset: int) -> types.SignatureHelp | None:
+    """Return the signature of the call around an offset, with the parameter at the cursor; None outside a call."""
     call = signature_at(document, offset)
     if call is None:
         return None

@@ -75,6 +75,7 @@ class Server(LanguageServer):
         self.pending[uri] = self.loop.call_later(DEBOUNCE, self.publish, uri)
 
     def publish(self, uri: str) -> None:
+        """Send the diagnostics of a document to the editor."""
         self.pending.pop(uri, None)
         document = self.texts.get(uri)
         if document is None:

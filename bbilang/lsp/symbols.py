@@ -25,6 +25,7 @@ class Symbol:
 
 
 def outline(document: Document) -> list[Symbol]:
+    """Return the outline of a text: interfaces, and the names and elements in and outside of them."""
     symbols: list[Symbol] = []
     inside: Symbol | None = None
     for line in document.lines.lines:

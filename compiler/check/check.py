@@ -65,6 +65,7 @@ class Checker(Preamble):
     """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
 
     def run(self) -> Program | None:
+        """Check the text, and return the typed program; None where that is not possible."""
         contents = self.read()
         if contents is None or not self.complete(contents[1]):
             return None

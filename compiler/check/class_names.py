@@ -90,6 +90,7 @@ def class_index(description: ModelDescription, name: str) -> int:
 
 
 def check_index(description: ModelDescription, index: int) -> int:
+    """Return a class index that the model has. Raises `Fail` E207."""
     if not 0 <= index < description.classes:
         raise Fail(
             "E207",

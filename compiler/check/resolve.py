@@ -152,6 +152,7 @@ class Resolver(Scope):
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
     def pipe(self, pipe: ast.Pipe) -> Node:
+        """Resolve a pipe stage by stage. After an error the names in the stages behind it are still checked."""
         number, field = -1, None
         try:
             field = self.fields.field(pipe.head)

@@ -69,6 +69,7 @@ class Macro:
         return self.definition.name.text
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters as operations declare theirs; one without a default is required."""
         return tuple(
             Parameter(
                 p.name, "expression", "a parameter of the definition", REQUIRED if p.default is None else p.default

@@ -46,6 +46,8 @@ class Registry:
         return next((node.get(parameter.name) for parameter in parameters if parameter.kind == "method"), None)
 
     def find(self, group: str, name: str) -> Any | None:
+        """Return the entry of a name, such as an operation; plug-ins are looked for where it is not known. None where
+        there is none."""
         table: dict[str, Any] = getattr(self, group)
         if name not in table and self.discover is not None:
             self.discover(group, self)

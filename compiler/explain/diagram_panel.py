@@ -35,6 +35,7 @@ class Panel:
 
 
 def panel_of(title: str, plan: Plan, measured: Mapping[StepKey, Measured], page: int) -> Panel:
+    """Lay out the panel of a plan: its rows of passes, and a chip for each element that they lead to."""
     shown = tuple(rows(plan, lambda step: measured.get(step.key), page))
     total = sum(plan.total(kind)[1] for kind in PASSES)
     chips: list[tuple[str, str, str]] = []
@@ -81,6 +82,7 @@ class Frame:
 
     @classmethod
     def around(cls, panels: Sequence[Panel]) -> Frame:
+        """Return the common frame of several panels, so that they have one scale and one height."""
         levels, labels = _labels(panels)
         begin = HEADER + levels * LEVEL + STRIP + 30
         body = max(max(_rows_height(panel), _chips_height(panel)) for panel in panels)

@@ -102,6 +102,7 @@ class Canvas:
         self, x: float, y: float, width: float, height: float, fill: str | None, stroke: str | None = None,
         radius: float = 0, title: str = "", dashed: bool = False,
     ) -> None:  # fmt: skip
+        """Draw a rectangle, in pixels from the upper left; ``title`` is shown where it is pointed at."""
         round_ = f' rx="{radius:g}"' if radius else ""
         dash = ' stroke-dasharray="4 3"' if dashed else ""
         inner = f"><title>{escape(clean(title))}</title></rect>" if title else "/>"
@@ -114,6 +115,7 @@ class Canvas:
         self, data: str, stroke: str | None = None, fill: str | None = None, width: float = 1.5, opacity: float = 1,
         dashed: bool = False,
     ) -> None:  # fmt: skip
+        """Draw a path; ``data`` is SVG's `d`."""
         line = f' stroke-width="{width:g}"' if stroke else ""
         line += ' stroke-dasharray="5 4"' if dashed else ""
         line += f' opacity="{opacity:g}"' if opacity != 1 else ""

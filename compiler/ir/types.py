@@ -101,12 +101,14 @@ class FieldType:
 
     @property
     def state_count(self) -> int:
+        """The number of states of the reader's choices: the product of the sizes of their axes."""
         count = 1
         for axis in self.states:
             count *= axis.size
         return count
 
     def without(self, *names: str) -> FieldType:
+        """Return the type without some axes."""
         return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
 
     def panel(self, facet: str | None) -> FieldType:

@@ -78,6 +78,7 @@ class Method(AnyMethod):
         return self
 
     def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        """Return what gathers the gradients: the method's own, one visit, or the weighted sum over a path."""
         from bbilang.runtime.attribution.accumulators import Single, WeightedSum
 
         own = self.gather(parameters, activation, baseline)

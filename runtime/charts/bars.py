@@ -49,6 +49,7 @@ class BarChart(SlotChart):
 
     @property
     def slot(self) -> Corners:
+        """Where the row of a slot begins, in pixels."""
         gap = self.element.gap
         shift = f"(datum.slot >= {gap} ? {16 if gap else 0} : 0)"
         return {
@@ -88,6 +89,7 @@ class BarChart(SlotChart):
         return f"datum.track + datum.long * {held}"
 
     def bar_rows(self) -> list[Row]:
+        """Return one row of data per slot and series, each with the colour of its series."""
         several = len(self.bars) > 1
         return [
             {**row, "line": line, "order": number, "own_colour": series_colour(number) if several else BAR}
@@ -129,6 +131,7 @@ class BarChart(SlotChart):
         ]
 
     def chips(self) -> list[Layer]:
+        """Draw the colour of each atom in front of its name, where atoms have colours."""
         corner = {
             **self.slot,
             "left": f"{self.geometry.x} + ({self.above} ? 0 : names_{self.name} - 12)",
@@ -137,6 +140,7 @@ class BarChart(SlotChart):
         return chips(self.element, self.slot_rows(), corner)
 
     def names(self) -> list[Layer]:
+        """Draw the names of the atoms: beside the bars, or above them where the panel is narrow."""
         chip = CHIP if coloured(self.element) else 0
         beside = {
             **self.slot,

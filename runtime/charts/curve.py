@@ -68,6 +68,7 @@ class CurveChart(SlotChart):
         ]
 
     def curves(self) -> list[Layer]:
+        """Draw a line and its points for each series."""
         data = [{**row, "colour": series_colour(row["line"]) if self.lines > 1 else BAR} for row in self.line_rows()]
         at = {
             **self.slot,

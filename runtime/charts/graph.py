@@ -58,6 +58,7 @@ class GraphChart(SlotChart):
         return f"{x} + ({width} - {self.side}) / 2 + ({aside}) * ({wide} + {BETWEEN}) - {wide} / 2"
 
     def box_rows(self) -> list[Row]:
+        """Return one row of data per box, with its row in the drawing and how far aside it stands."""
         made = []
         for row in rows(self.element, len(self.positions)):
             position = self.positions[row["slot"]]
@@ -66,6 +67,7 @@ class GraphChart(SlotChart):
 
     @property
     def node(self) -> Corners:
+        """Where a box lies, in pixels, and the colours of its value and of its words."""
         signed = is_signed(self.element)
         colours = LevelColours(stops(signed), self.share("datum.value"))
         return {

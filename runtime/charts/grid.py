@@ -19,6 +19,7 @@ LENS, CELL, WIDE = 76, 24, 544  # pixels: a side of the enlarged cell; of a cell
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    """Draw an icon at every position of a layer, on the input where there is one below."""
     if theme.host is not None:
         return stacked([_tiles(element, theme.host.geometry, matched(element, theme.host.element))])
     across = max((panel.shape[1] for panel in element.panels), default=1)

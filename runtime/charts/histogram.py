@@ -37,6 +37,7 @@ class HistogramChart(SlotChart):
         return [*self.rules(), self.bars(), *self.words()]
 
     def bars(self) -> Layer:
+        """Draw one bar per bin, at least a pixel high where its count is above zero."""
         ends = (0, self.count - 1)
         data = [{**row, "colour": SHARED if row["slot"] in ends else BAR} for row in self.slot_rows()]
         value = "datum.frame.values[datum.slot][0]"

@@ -61,6 +61,7 @@ class Key:
         self.height = Quantity(f"{json.dumps(heights)}[{self.step}]", heights[int(self.step.value)])
 
     def layers(self) -> list[Layer]:
+        """Draw the entries of a key, a square of colour and a name each, in as many rows as the width requires."""
         data: list[Row] = []
         for number, entry in enumerate(self.entries):
             places = [each[number] for each in self.places]

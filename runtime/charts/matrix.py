@@ -55,6 +55,7 @@ class MatrixChart(SlotChart):
 
     @property
     def cell(self) -> Corners:
+        """Where a cell lies, in pixels, with its value, its number as text and the colour of that."""
         wide = self.geometry.columns
         colours = LevelColours(stops(is_signed(self.element)), self.share("datum.value"))
         there = f"datum.line < length(datum.frame.values[datum.slot]) && datum.line < {self.lines}"
@@ -92,6 +93,7 @@ class MatrixChart(SlotChart):
         ]
 
     def numbers(self) -> Layer:
+        """Write the values into the cells that are wide enough."""
         cell = self.cell
         middle = f"{cell['left']} + {self.geometry.columns} / 2 - 1"
         base = self.layer(self.line_rows(), **{**cell, "left": middle, "top": f"datum.y0 + {LINE / 2 - 1}"})
@@ -99,6 +101,7 @@ class MatrixChart(SlotChart):
         return text(base, "number", **properties).encode(color=colour_of("ink"))
 
     def row_names(self) -> Layer:
+        """Draw the names of the rows, right-aligned before them."""
         where = {
             **self.slot,
             "left": f"{self.geometry.x} + names_{self.name} - {8 + self.chip}",
@@ -151,6 +154,7 @@ class MatrixChart(SlotChart):
         ]
 
     def hit_corners(self) -> Corners:
+        """What takes the pointer: a cell, and (line -1) the name of its row."""
         geometry, cell = self.geometry, self.cell
         right = f"datum.line < 0 ? {geometry.x} + names_{geometry.name} : datum.left + {geometry.columns}"
         return {
@@ -163,6 +167,7 @@ class MatrixChart(SlotChart):
         }
 
     def row_corners(self) -> Corners:
+        """Where the ring around a row lies, its name included."""
         return {
             **self.slot,
             "left": f"{self.geometry.x} - 3",
@@ -172,6 +177,7 @@ class MatrixChart(SlotChart):
         }
 
     def column_corners(self) -> Corners:
+        """Where the ring around a column lies."""
         return {
             "also": COLUMN_ATOM,
             "left": f"{self.geometry.x} + names_{self.name} + datum.line * {self.geometry.columns} - 1",

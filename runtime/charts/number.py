@@ -26,6 +26,7 @@ class NumberChart(SlotChart):
 
     @property
     def slot(self) -> Corners:
+        """The number of a slot as text, and the note that stands beside it."""
         number = number_text(self.element, "datum.value")
         if self.element.options.get("unit") == "probability":
             number = "format(100 * datum.value, datum.value < 0.095 ? '.1f' : '.0f') + ' %'"

@@ -25,6 +25,7 @@ PLAIN, OTHER, NONE = "#3f4650", "#9aa0a8", "#c9cdd3"
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    """Draw a point set as one picture, with a key: for pages and files without WebGL."""
     points = element.points
     assert points is not None
     pixels, labels = drawn(points)

@@ -12,6 +12,7 @@ from bbilang.runtime.view.model import Element
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    """Draw channels as red, green and blue, over the map below where there is one."""
     host = theme.host
     if host is None:
         return map_chart(element, theme, 1.0)

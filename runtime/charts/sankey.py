@@ -54,6 +54,7 @@ class SankeyChart(SlotChart):
 
     @property
     def node(self) -> Corners:
+        """Where a node lies, in pixels."""
         x, y = self.geometry.x, f"{self.geometry.y} + {HEAD}"
         at = [f"({y} + (datum.there ? datum.node[{k}] : 0) * {self.tall})" for k in (1, 2, 3)]
         return {

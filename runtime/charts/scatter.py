@@ -30,6 +30,7 @@ class ScatterChart(SlotChart):
 
     @property
     def point(self) -> Corners:
+        """Where a point lies, in pixels; ``there`` is false for an atom without two finite values."""
         x, y = self.geometry.x, self.geometry.y
         right, up = self.share("datum.v[0]"), self.share("datum.v[1]")
         return {
@@ -50,6 +51,7 @@ class ScatterChart(SlotChart):
         return [*self.zero_lines(), *self.axis_words(), self.points(), *self.pointed()]
 
     def points(self) -> Layer:
+        """Draw the points; a selected one is larger and has an outline."""
         own = "datum.frame.colours[datum.slot]" if coloured(self.element) else f"'{series_colour(0)}'"
         base = self.layer(self.slot_rows(), **self.point, left="datum.x0", top="datum.y0", colour=own)
         size = alt.ExprRef(f"datum.there ? ({self.chosen} ? 130 : 52) : 0")
@@ -58,6 +60,7 @@ class ScatterChart(SlotChart):
         return made.encode(x_of(), y_of(), fill=fill_of("colour"))
 
     def zero_lines(self) -> list[Layer]:
+        """Draw the lines on which either value is zero."""
         x, y = self.geometry.x, self.geometry.y
         share = -self.low / (self.high - self.low)
         along = {

@@ -57,6 +57,7 @@ class SlotChart:
         return []
 
     def chart(self) -> alt.LayerChart:
+        """Return the whole chart: the names of its panels, its layers, and the rings of what is selected."""
         layers = [*panel_labels(self.element, self.geometry), *self.layers()]
         rings = self.selection() if self.element.selects or self.element.answers else []
         if not self.element.selects:  # words that speak of a mark ring it, though nothing takes the pointer

@@ -121,6 +121,7 @@ class SwatchChart(SlotChart):
 
     @property
     def slot(self) -> Corners:
+        """Where the block of a slot begins, in pixels."""
         columns = self.geometry.columns
         return {
             "atom": ATOM,

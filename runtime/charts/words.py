@@ -32,6 +32,7 @@ class WordChart(SlotChart):
         return geometry.flow(len(self.element.panels), width, height, labelled(self.element), gutter=30)
 
     def word_rows(self) -> list[Row]:
+        """Return one row of data per word, with its line and left edge for each possible line break."""
         return [
             {**row, "breaks": [broken[row["slot"]] for broken in self.breaks], "long": self.lengths[row["slot"]]}
             for row in rows(self.element, len(self.lengths))

@@ -44,6 +44,7 @@ class NearIndex:
         self._colours = np.zeros((64, BLOCKS * BLOCKS * 3), np.int16)
 
     def add(self, number: int, mark: Fingerprint) -> None:
+        """Add a fingerprint under a number."""
         if self._count == len(self._numbers):
             self._numbers, self._bits, self._colours = (
                 np.concatenate([values, np.zeros_like(values)]) for values in (self._numbers, self._bits, self._colours)

@@ -135,6 +135,7 @@ class Results:
         cls, program: Program, numbers: Numbers, model: Model, pictures: Sequence[NetworkInput],
         **making: Unpack[Making],
     ) -> Results:  # fmt: skip
+        """Gather the numbers of a run with the model and the inputs that they were computed from."""
         return cls(
             program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,

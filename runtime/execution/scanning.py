@@ -195,6 +195,7 @@ class ScannedDataset:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
+        """How many examples are left out, and why: words for the page."""
         notes = []
         if self.stored.unreadable:
             notes.append(_left_out(len(self.stored.unreadable), f"cannot be read ({said(self.stored.unreadable)})"))
@@ -203,6 +204,7 @@ class ScannedDataset:
         return tuple(notes)
 
     def digests(self) -> Sequence[str]:
+        """Return the digest of each readable example."""
         scans = self.run.shared.scans
         if scans is None:
             return [self._dataset.digest(int(number)) for number in self.stored.rows]
@@ -210,6 +212,8 @@ class ScannedDataset:
         return [every[number] for number in self.stored.rows.tolist()]
 
     def summary(self, node: Node, name: str) -> np.ndarray:
+        """Return a reduction over the positions of each example (example, channel), by its name in `scan.summary`, or
+        `SUM`."""
         part = part_name(SUMMARY, node)
         if name != SUM:
             return self.stored.array(part, name)
@@ -219,6 +223,7 @@ class ScannedDataset:
         return self.stored.array(part, "mean") * np.float32(positions)
 
     def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
+        """Yield the numbers of a content shard by shard: (example, *order)."""
         part = part_name(FIELD, node)
         name = next(name for name in self.stored.names(part) if name.startswith(VALUES + OVER))
         own = name.removeprefix(VALUES + OVER).split()
@@ -249,6 +254,7 @@ class ScannedDataset:
         return columns_of(scores, kind, own, description.labels, self.run.label)
 
     def field(self, node: Node) -> Field:
+        """Return a content over all readable examples, as a field with the axis `input` for them."""
         part = part_name(FIELD, node)
         if part not in self._fields:
             self._fields[part] = self._field(node, part)

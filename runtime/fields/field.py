@@ -165,6 +165,7 @@ class Field:
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
+        """Return the field with other values of the same axes; everything else stays."""
         return Field(
             type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares, self.trust,
             self.curves, self.columns,

@@ -44,6 +44,7 @@ class Steer(Operation):
 
 
 def intervention(field: FieldType, name: str) -> FieldType:
+    """Return the type of a field's atoms changed by an intervention. Raises `Fail` E238."""
     if field.atom in ("class", "example"):
         raise Fail("E238", f"`{name}` changes atoms of a layer, and these are {field.atom} atoms")
     axes = tuple(axis for axis in field.axes if axis.name != "class")

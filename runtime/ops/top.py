@@ -116,6 +116,8 @@ class Both(Keep):
         return ranked_type(field, arguments, 2 * k, gap=k)
 
     def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
+        """Keep the first ``k`` and the last ``k`` atoms of an order, all where there are at most 2 k; missing ones are
+        -1."""
         data = order.data
         if data.shape[-1] <= 2 * k:
             return order

@@ -78,6 +78,7 @@ class Recorder:
     def after(
         self, module: nn.Module, arguments: tuple[object, ...], named: Mapping[str, object], result: object
     ) -> None:
+        """Record the result of a module's call; one that changed its arguments in place has to run again."""
         start, before = self.stack.pop()
         path = self.names[module]
         call = self.calls.get(path, 0)

@@ -80,6 +80,7 @@ def _kind(name: str) -> str:
 
 
 def no_rule_error(method: str, what: str, why: str = "") -> BbiError:
+    """Return E515 for a method and the function or module that it has no rule for."""
     return error(
         "E515",
         f"`{method}` has no rule for {what}{': ' if why else ''}{why}",

@@ -45,6 +45,7 @@ class WeightedLayer(Redistribution):
         self._prepared_for: dict[bool, Prepared] = {}  # by `contrasts`
 
     def layer(self) -> Layer:
+        """Return the layer as rules read it: its linear map, input, weight and bias, with the batch norm folded in."""
         weight, bias = self.folded()
         seen = bias if self.options["bias"] else None
         x, (low, high) = self.sources[0], self.mark.pixels or (None, None)
@@ -68,6 +69,7 @@ class WeightedLayer(Redistribution):
         return (wide * scale).flatten(0, 1), bias
 
     def prepare(self) -> None:
+        """Compute the linear maps of the rule, once for each of the rule and its contrast."""
         if self.contrasts not in self._prepared_for:
             rule = self.contrast if self.contrasts and self.contrast else self.rule
             with torch.no_grad():

@@ -57,6 +57,7 @@ class Grid(Style):
 
 
 def spend(field: FieldType, style: str) -> Drawn:
+    """Return the axes `y` and `x` that a grid draws. Raises `Fail` E304 where they are not all positions in order."""
     y, x = field.axis("y"), field.axis("x")
     if y is None or x is None or field.atom != "spatial" or field.axis("group") is not None:
         raise Fail("E304", f"`{style}` draws an icon at every position, and this field has no `y` and `x` of positions",

@@ -219,6 +219,7 @@ class Case:
 
     @property
     def baseline_words(self) -> str:
+        """What removed atoms are replaced by, in words."""
         if self.step.baseline >= 0:
             return f"what the layer makes of the baseline picture `{self.baseline_word}`"
         if self.name == "input" and self.run.adapter.description.reads in NOT_PICTURES:

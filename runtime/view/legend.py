@@ -56,6 +56,7 @@ BETWEEN = "of the later atom's score"  # the unit of `link`
 
 
 def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
+    """Make the legend of an element: its scale and colours, and the notes that the field and the style add."""
     type = drawing.field.type
     scope = type.scope or ("same scale whatever you select" if drawing.states else "")
     replaced = {note for _, _, note in own_shares(drawing)}

@@ -11,21 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from source_tree import ROOT, SOURCES
 
-ROOT = Path(__file__).parents[2]
 MAX_FILES, MAX_LINES, MAX_FUNCTION_LINES = 25, 400, 60
 LONG_BECAUSE = "Long because "  # in the docstring of a longer function, or in a comment above it: the reason
-
-
-def sources() -> Iterator[Path]:
-    """Every Python file of the product. bbilang/ links to the other three folders: links are not followed."""
-    for folder in ("grammar", "compiler", "runtime", "bbilang"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if not any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(ROOT)):
-                yield path
-
-
-SOURCES = list(sources())
 
 
 def name_of(path: Path) -> str:

@@ -94,6 +94,7 @@ class ArgumentReader:
         return self.targets.target(value)
 
     def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
+        """Read the name of an axis of the field. Raises CheckError E230."""
         if not isinstance(value, ast.Path):
             help = f"without quotes: `{parameter.name}={value.value}`" if isinstance(value, ast.String) else None
             message = f"`{parameter.name}` is the name of an axis, and {describe(value)} is none"

@@ -51,6 +51,8 @@ class MethodReader:
         return methods
 
     def one_method(self, value: ast.Expression) -> Any:
+        """Read one attribution method: its name, or (name, parameters). Raises CheckError E219, and what its arguments
+        raise."""
         if not isinstance(value, ast.Path | ast.Call):
             spelling = _hyphenated(value)
             help = did_you_mean(spelling, self.scope.registry.methods) if spelling else None

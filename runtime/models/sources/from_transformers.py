@@ -219,6 +219,7 @@ class HubTokenizer:
     longest: int
 
     def read(self, text: str) -> tuple[list[int], list[str]]:
+        """Return (ids, the part of the text that each token covers)."""
         if not self.tokenizer.is_fast:
             numbers = self.tokenizer(text)["input_ids"]
             return numbers, [_plain(piece) for piece in self.tokenizer.convert_ids_to_tokens(numbers)]

@@ -146,6 +146,8 @@ class TextAdapter(Adapter):
 
 
 def tokens(words: Tokenizer, text: str, name: str) -> tuple[list[int], list[str]]:
+    """Tokenize a text: (ids, what each token shows). Raises BbiError E418 for no token, or for more than the model
+    reads."""
     numbers, shown = words.read(text)
     if not numbers:
         raise error("E418", f"a text without a token is no input of {name}", 'as in `input "text:The film was good."`')
