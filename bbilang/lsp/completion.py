@@ -17,7 +17,7 @@ from bbilang.compiler.ir.types import ATOMS, FieldType
 from bbilang.lsp.applicable import can_follow, presentation
 from bbilang.lsp.cursor import Cursor, Frame, cursor_at
 from bbilang.lsp.document import Document
-from bbilang.lsp.markdown import ATOM_WORDS, STATEMENTS, kind_words, layer_words, value_words
+from bbilang.lsp.markdown import ATOM_WORDS, DATASET, STATEMENTS, kind_words, layer_words, value_words
 from bbilang.lsp.string_completion import Choice, string_choices
 
 MAX_CHOICES = 150  # per answer: sending more takes longer than typing on
@@ -197,7 +197,8 @@ class _Completer:
         choices_of: dict[str, Callable[[Parameter, FieldType | None], Choices]] = {
             "axis": self._axes, "flag": self._flags, "style": self._styles, "method": self._methods,
             "condition": self._condition, "element": self._element_argument, "contents": self._contents,
-            "dataset": self._datasets, "selection": self._selection_argument, "target": self._targets,
+            "dataset": self._datasets, "datasets": self._datasets, "column": self._columns,
+            "selection": self._selection_argument, "target": self._targets,
         }  # fmt: skip
         for choice in parameter.choices:
             yield Choice(choice, "word", parameter.name, parameter.doc, rank="0")
@@ -248,8 +249,10 @@ class _Completer:
                 yield Choice(name, "method", f"({parameters})" if parameters else "", rank="0", topic=("method", name))
 
     def _condition(self, parameter: Parameter, type: FieldType | None) -> Choices:
-        yield Choice("value", "word", "the signed number", rank="0")
-        yield Choice("magnitude", "word", "its absolute value", rank="0")
+        yield from self._columns(parameter, type)
+        if type is None or type.content != "dataset":
+            yield Choice("value", "word", "the signed number", rank="0")
+            yield Choice("magnitude", "word", "its absolute value", rank="0")
         for axis in type.axes if type else ():
             if axis.name != "input" or axis.size > 1:
                 yield from (Choice(c, "axis", "a position on the axis", rank="1") for c in axis.components)
@@ -271,8 +274,14 @@ class _Completer:
 
     def _datasets(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for choice in self._bindings():
-            if "example" in choice.detail:
+            if choice.detail.startswith(DATASET):
                 yield choice
+
+    def _columns(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        """Columns of the examples of a dataset."""
+        for name, count in type.columns if type else ():
+            if name.isidentifier():
+                yield Choice(name, "word", f"a column, {count:,} values" if count else "a column", rank="0")
 
     def _selection_argument(self, parameter: Parameter, type: FieldType | None) -> Choices:
         yield from self._selections("0")

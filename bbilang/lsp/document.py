@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments.binding import CheckError, Poisoned
 from bbilang.compiler.check.options import Options
@@ -23,6 +25,9 @@ from bbilang.lsp.incremental_check import IncrementalChecker, StatementCache, ch
 from bbilang.lsp.logical_lines import Lines
 from bbilang.lsp.model_descriptions import Describer, Pending
 from bbilang.registry import registry
+
+if TYPE_CHECKING:
+    from bbilang.runtime.data.peek import Peek
 
 SOME_PICTURE = ("picture 1",)  # stands in for the picture that the command line will give
 _STATEMENT = re.compile(r"^[ \t]*(model|output|set|use|input)(?=[ \t\r(]|$)", re.MULTILINE)
@@ -55,6 +60,7 @@ class Document:
         self.registry: Registry = replace(registry(), describe=self.describer.describe)
         self.statement_cache = StatementCache()
         self.expanded: dict[str, tuple[str, ...] | BbiError] = {}
+        self.peeked: dict[tuple[str, int], Peek | BbiError] = {}  # (path, its time of change) -> its dataset
         self.formatted_statements: dict[tuple[str, int], str] = {}  # of formatting.py
         self.lines = Lines.of("")
         self.version = 0
@@ -81,6 +87,7 @@ class Document:
         """Drop check results because a dependency may have changed: a file the text uses, or a pending model."""
         self._state, self._previous, self._resolvers = None, None, {}
         self.expanded.clear()
+        self.peeked.clear()
 
     # --- diagnostics ---
 
@@ -122,7 +129,7 @@ class Document:
 
     def _options(self, file: ast.File) -> Options:
         named = any(isinstance(statement, ast.Input) for statement in file.statements)
-        return Options(inputs=None if named else SOME_PICTURE, expand=self._expand)
+        return Options(inputs=None if named else SOME_PICTURE, expand=self._expand, peek=self._peek)
 
     def _expand(self, name: str) -> Sequence[str]:
         """Return the files that a glob or folder expands to, cached until the text is saved or reopened."""
@@ -137,6 +144,26 @@ class Document:
         if isinstance(files, BbiError):
             raise BbiError(files.diagnostics)
         return files
+
+    def _peek(self, name: str, folder: Path, root: Path | None) -> Peek:
+        """Look at the files of a dataset, without opening one, again only when the text is saved or the folder or file
+        itself has changed."""
+        from bbilang.runtime.data.peek import peek
+
+        try:
+            changed = os.stat(folder / name).st_mtime_ns
+        except (OSError, ValueError):
+            changed = 0
+        key = str(folder / name), changed
+        if key not in self.peeked:
+            try:
+                self.peeked[key] = peek(name, folder, root)
+            except BbiError as error:
+                self.peeked[key] = error
+        known = self.peeked[key]
+        if isinstance(known, BbiError):
+            raise BbiError(known.diagnostics)
+        return known
 
     # --- what the checker knows ---
 
@@ -190,6 +217,7 @@ class Document:
         resolver = Resolver(self.registry, base.models, base.inputs, base.settings, scopes=above)
         resolver.macros = {name: macro for name, macro in dict(base.macros).items()}
         resolver.element_names, resolver.files = dict(checker.names), base.files
+        resolver.columns = base.columns
         resolver.drawn = [b.value for b in above[-1].values() if isinstance(b.value, Node) and b.value.op == "present"]
         return resolver
 

@@ -15,6 +15,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.reference.pages import KINDS, SELECTIONS, _words, method_example, signature
 
+DATASET = "dataset: "  # begins the words for one
 ATOM_WORDS = {
     "neuron": "every entry of the layer: y, x, channel",
     "spatial": "the vector at every position: y, x",
@@ -80,6 +81,10 @@ def _amount(axis: Axis) -> str:
 def _node_words(node: Node) -> str:
     if node.op == "present":
         return f"element: {node['style']} of {field_words(node.type)}"
+    if node.type.content == "dataset":
+        labels = dict(node.type.columns).get("label", 0)
+        counted = f", {labels:,} {'label' if labels == 1 else 'labels'}" if labels else ""
+        return f"{DATASET}{_amount(node.type.axes[0])} examples{counted}"
     if node.type.content == "selection":
         axis = node.type.axes[0]
         return f"{node.op} over {_amount(axis)} {'numbers' if node.op == 'slider' else ', '.join(axis.components)}"
