@@ -13,6 +13,8 @@ MOST = 3  # panels that are described
 ENDS = ("positive", "negative", "magnitude")
 QUANTITIES = {"attribution": "contribution"}
 
+NOUNS = ("standard deviation", "maximum", "minimum", "sum")  # reductions that are no adjectives
+
 
 def of_rows(shown: Shown) -> Answer:
     """Describe rows of examples with their numbers: of one atom the first three, of several the first two of each; or
@@ -94,7 +96,9 @@ def over_examples(shown: Shown) -> Answer:
         items: list[list[Part]] = []
         for own in filled[:MOST]:
             label, number = shown.named(shown.label(own[0].atom)), _number(shown, own[0].value, share)
-            items.append([f"of {shown.labels[own[0].panel]} ", Piece(f"{label} ({number})", own[0].atom)])
+            panel = shown.labels[own[0].panel]
+            head = [] if panel in label else [f"of {panel} "]  # an atom of several layers names its own
+            items.append([*head, Piece(f"{label} ({number})", own[0].atom)])
         rest = f", and {counted(len(filled) - MOST)} more below" if len(filled) > MOST else ""
         return sentence(f"the largest {_reduction(shown)}: ", *listed(items), rest)
     marks = filled[0][:3]
@@ -116,7 +120,8 @@ def _reduction(shown: Shown) -> str:
     what = QUANTITIES.get(shown.type.content, shown.type.content)
     if shown.type.content == "attribution":
         what += f" to {_target(shown)}"
-    return f"{how} {what} over {rest}" if over else what
+    joint = " of the" if how in NOUNS else ""
+    return f"{how}{joint} {what} over {rest}" if over else what
 
 
 def _number(shown: Shown, value: float, share: bool) -> str:
