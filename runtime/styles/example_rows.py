@@ -6,6 +6,7 @@ import numpy as np
 
 from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.answers.explained import sole_atom
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
@@ -25,6 +26,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
     made = drawing.results.thumbnails.get(drawing.element.id)
     numbers = drawing.grid(_alone(made["index"], field), axis) if made is not None else np.full(atoms.shape, -1)
     files = drawing.grid(field.columns["file"], axis)
+    remarks = _remarks(drawing)
 
     def picture(number: int, name: str) -> int:
         if number < 0 or made is None:
@@ -39,9 +41,28 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
             tuple(picture(number, name) if atom >= 0 else -1 for atom, number, name in own),
             tuple(tuple(map(rounded, row)) for row in values[index]) if numbered(drawing) else (),
             drawing.series(index),
+            tuple(str(remark) for remark in remarks[index]) if remarks is not None else (),
         )
 
     return drawing.panels(frame)
+
+
+def _remarks(drawing: Drawing) -> np.ndarray | None:
+    """Return what the network says of each example, where a condition asked for it: "as electric ray"."""
+    field, axis = drawing.field, drawing.slots
+    if "predicted" in field.columns:
+        predicted = drawing.grid(field.columns["predicted"], axis)
+        remarks = np.empty(predicted.shape, object)
+        for at in np.ndindex(remarks.shape):
+            remarks[at] = f"as {predicted[at]}" if predicted[at] else ""
+        return remarks
+    if "confidence" in field.columns:
+        sure = drawing.grid(field.columns["confidence"], axis)
+        remarks = np.empty(sure.shape, object)
+        for at in np.ndindex(remarks.shape):
+            remarks[at] = f"{percent(float(sure[at]))} sure" if np.isfinite(sure[at]) else ""
+        return remarks
+    return None
 
 
 def _alone(index: Named, field: Field) -> Named:

@@ -312,3 +312,12 @@ def test_examples_at_a_ceiling_are_ordered_by_the_value_before_it(folder):
     for channel, own in enumerate(shown):
         assert own.tolist() == [files[row] for row in np.argsort(-before[:, channel])[:4]]
     assert any("largest value before the nonlinearity" in note for note in made.notes)
+
+
+def test_a_row_of_misclassified_examples_says_as_what(folder, network):
+    page = run(folder, f"{PHOTOS}dataset wrong = photos | filter(predicted != label)\nwrong | present(image)", network)
+    (element,) = page.view.interfaces[0].elements
+    (frame,) = element.panels[0].frames
+    predicted = field(page).columns["predicted"].data.tolist()
+    assert list(frame.notes) == [f"as {name}" for name in predicted]
+    assert f"{len(predicted)} of {COUNT + 1} examples" in page.answers[element.id].lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbilang.runtime.fields.prose import counted, percent, singular
+from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.answers.explained import sole_atom, target_of, target_words
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
@@ -22,7 +23,8 @@ def of_rows(shown: Shown) -> Answer:
     panels = [[mark for mark in shown.marks if mark.panel == panel] for panel in range(len(shown.frames))]
     filled = [own for own in panels if own]
     if not filled:
-        return ()
+        count = sum(atom >= 0 for frame in shown.frames for atom in frame.atoms)
+        return sentence(f"{counted(count)} {_of_how_many(shown, count)}") if count else ()
     sign = next((node["sign"] for node in chain(shown.drawing.node) if node.get("sign") in ENDS), "")
     described = filled[:MOST]
     several = len(described) > 1
@@ -31,6 +33,17 @@ def of_rows(shown: Shown) -> Answer:
     word = shown.drawing.facet.name if shown.drawing.facet is not None else "row"
     more = sentence(f"{counted(rest)} more {word}{'s' if rest > 1 else ''} below") if rest else ()
     return sentences(*made, more)
+
+
+def _of_how_many(shown: Shown, count: int) -> str:
+    """Say of how many examples the ones shown are, where that is known: "of 800 examples"."""
+    dataset = dataset_of(shown.drawing.node)
+    while dataset is not None and dataset.inputs:
+        (dataset,) = dataset.inputs
+    axis = dataset.type.axes[0] if dataset is not None else None
+    if axis is not None and axis.exact and axis.size > count:
+        return f"of {counted(axis.size)} examples"
+    return "example" if count == 1 else "examples"
 
 
 def _of_one(shown: Shown, marks: list[Mark], sign: str, brief: bool) -> Answer:
