@@ -39,8 +39,17 @@ def check_text(
 
 def names_its_input(text: Source) -> bool:
     """Whether the text has an `input` statement."""
+    return _has(text, ast.Input)
+
+
+def names_its_dataset(text: Source) -> bool:
+    """Whether the text has a `dataset` statement."""
+    return _has(text, ast.Dataset)
+
+
+def _has(text: Source, kind: type[ast.Statement]) -> bool:
     file, _ = parse_recovering(text)
-    return any(isinstance(statement, ast.Input) for statement in file.statements)
+    return any(isinstance(statement, kind) for statement in file.statements)
 
 
 def _is_lost(file: ast.File, *words: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from bbilang.cli.console import report
 from bbilang.cli.errors import misuse
 from bbilang.cli.files import source_of
-from bbilang.compiler.check_text import names_its_input
+from bbilang.compiler.check_text import names_its_dataset, names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
 from bbilang.grammar.files import path_of
@@ -92,8 +92,6 @@ def command_line(
     chosen = settings_of(settings, seed)
     gc.enable()  # see `app.main`: what runs a model collects garbage as usual
     source = source_of(file, pipe)
-    if some_picture and not inputs and not names_its_input(source):
-        inputs = SOME_PICTURE
     from bbilang.runtime.cache.disk import Cache
 
     request = Request(
@@ -113,6 +111,8 @@ def command_line(
         workers=workers,
         ray=ray,
     )
+    if some_picture and not inputs and not names_its_input(source) and not _is_of_datasets(request, source):
+        request = replace(request, input=SOME_PICTURE)
     return CommandLine(request, source, format=format, **result)
 
 
@@ -123,6 +123,11 @@ def _check_options(device: str, force: str | None, optimized: bool) -> None:
         misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` override the cost model")
     if force and not optimized:
         misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
+
+
+def _is_of_datasets(request: Request, source: Source) -> bool:
+    """Return whether everything that a text shows is computed for examples of datasets, so that it has no picture."""
+    return names_its_dataset(source) and Pipeline(request).checked[0] is not None
 
 
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:

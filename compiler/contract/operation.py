@@ -64,6 +64,7 @@ class Operation:
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
     pure: ClassVar[bool] = False  # computes from the field's numbers alone, each input apart
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
+    retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 

@@ -7,10 +7,11 @@ from dataclasses import field
 
 from bbilang.compiler.explain.logical import Defaults
 from bbilang.compiler.explain.units import Measured
-from bbilang.compiler.plan.plan import PASSES, Plan, Step, StepKey
+from bbilang.compiler.plan.plan import COUNTED, Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
 PASS_NAMES = {
+    "scan": "passes over examples",
     "forward": "forward passes",
     "backward": "backward passes",
     "tangents": "tangents",
@@ -69,6 +70,6 @@ class PlanComparison:
 
     def savings(self) -> list[Saving]:
         """Return the passes of each kind in either plan, then the FLOPs of all of them."""
-        totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in PASSES]
+        totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in COUNTED]
         savings = [Saving(PASS_NAMES[kind], a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
         return [*savings, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]

@@ -23,13 +23,14 @@ from bbilang.compiler.explain.diagram_panel import (
 )
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import seconds_words, si
-from bbilang.compiler.plan.plan import PASSES
+from bbilang.compiler.plan.plan import COUNTED
 from bbilang.compiler.plan.steps import predicts
 
 MARGIN, GUTTER = 40, 32
 TOP = 132  # where panels begin
 FOOT = 92  # of a panel, below its rows: the sum of all passes
 ARROW_NAMES = {
+    "scan": "each example of a dataset",
     "forward": "forward pass",
     "backward": "backward pass",
     "tangents": "tangents: forward mode",
@@ -79,7 +80,7 @@ def _heading(canvas: Canvas, comparison: PlanComparison, width: float) -> None:
     canvas.text(MARGIN, 62, fit(comparison.title, 30, room, True), 30, bold=True)
     model = program.description.title if program.description else ""
     source = program.source.name if program.source and not program.source.name.startswith("<") else ""
-    pictures = f"{len(program.inputs)} picture{'s' if len(program.inputs) != 1 else ''}"
+    pictures = f"{len(program.inputs)} picture{'s' if len(program.inputs) != 1 else ''}" if program.inputs else ""
     words = " · ".join(part for part in ("What runs for the page", source, model, pictures) if part)
     canvas.text(MARGIN, 94, fit(words, 17, room), 17, "muted")
     if right:
@@ -93,7 +94,7 @@ def _draw_total(canvas: Canvas, panel: Panel, x: float, y: float, largest: int) 
     canvas.path(f"M{x:.1f} {y:.1f}h{PANEL - 2 * PADDING:.1f}", "rule", width=1.2)
     full_width = NETWORK + 22 + BAR + NUMBER - 40
     at = x
-    for kind in PASSES:
+    for kind in COUNTED:
         flops = panel.plan.total(kind)[1]
         bar_width = full_width * flops / largest if largest else 0
         if bar_width > 0:

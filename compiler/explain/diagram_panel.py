@@ -9,7 +9,7 @@ from bbilang.compiler.explain.diagram_rows import PREDICTIONS, Row, rows
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import Measured, seconds_words, si
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.plan.plan import PASSES, Plan, StepKey
+from bbilang.compiler.plan.plan import COUNTED, Plan, StepKey
 from bbilang.compiler.plan.steps import fraction
 from bbilang.grammar.frozen import frozen
 
@@ -37,7 +37,7 @@ class Panel:
 def panel_of(title: str, plan: Plan, measured: Mapping[StepKey, Measured], page: int) -> Panel:
     """Lay out the panel of a plan: its rows of passes, and a chip for each element that they lead to."""
     shown = tuple(rows(plan, lambda step: measured.get(step.key), page))
-    total = sum(plan.total(kind)[1] for kind in PASSES)
+    total = sum(plan.total(kind)[1] for kind in COUNTED)
     chips: list[tuple[str, str, str]] = []
     if page >= 0:
         chips.append((PREDICTIONS, "predictions", "of every page"))
@@ -197,8 +197,14 @@ def _draw_layers(canvas: Canvas, panel: Panel, x: float, strip: float, below: fl
 
 
 def _passes(panel: Panel) -> str:
-    counts = [(kind, panel.plan.total(kind)[0]) for kind in PASSES]
-    names = {"forward": "forward", "backward": "backward", "tangents": "tangents", "reruns": "reruns"}
+    counts = [(kind, panel.plan.total(kind)[0]) for kind in COUNTED]
+    names = {
+        "scan": "over examples",
+        "forward": "forward",
+        "backward": "backward",
+        "tangents": "tangents",
+        "reruns": "reruns",
+    }
     return " · ".join(f"{count:,} {names[kind]}" for kind, count in counts if count)
 
 

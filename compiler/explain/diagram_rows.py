@@ -59,6 +59,8 @@ def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
     target = "the scores" if reach.end == OUTPUT else reach.end
     listed = _listed(reach.layers)
     match step.kind:
+        case "scan":
+            return f"{count} passes", f" over {step.words.partition(': ')[0]} to {target}"
         case "forward":
             keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
             baseline = " of the baseline" if program.forwards[step.index].picture else ""
@@ -117,6 +119,8 @@ def _times(kind: str, passes: int, bound: bool) -> str:
             return f"{count} {kind}"
         case "reruns":
             return f"{count} × the network"
+        case "scan":
+            return f"{count} passes"
     return f"{count} × {kind}"
 
 

@@ -101,7 +101,10 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
         words = _value(value, program)
         if value is None or not words or (name in usual and usual[name] == value):
             continue
-        if name in ("components", "id", "caption", "title") or (name, value) == ("start", "first"):  # shown elsewhere
+        if name in ("components", "id", "caption", "title", "called", "digest") or (name, value) == (
+            "start",
+            "first",
+        ):  # shown elsewhere
             continue
         if (name in ("k", "style", "selection", "field", "of", "over") and node.op != "present") or name == "style":
             first.append(words)
@@ -114,7 +117,8 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
         elif name != "each":  # of a list of methods: they stand below
             rest.append(f"{name}={words}")
     listed = ", ".join(first + rest)
-    name = f"{node['id']} = {node.op}" if node.get("id") else node.op
+    called = node.get("id") or node.get("called")
+    name = f"{called} = {node.op}" if called else node.op
     return f"{name}({listed})" if listed else name
 
 

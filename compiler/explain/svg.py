@@ -18,6 +18,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {  # role -> (on light, on dark)
     "rule": ("#d3d8df", "#3a424e"),
     "block": ("#ccd3dd", "#434d5b"),
     "chip": ("#ffffff", "#262d36"),
+    "scan": ("#7a6a00", "#e0c341"),
     "forward": ("#1f66c7", "#6aa8ff"),
     "backward": ("#b4480f", "#ff9a5c"),
     "tangents": ("#0b7f73", "#3fd0c0"),

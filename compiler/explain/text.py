@@ -46,7 +46,8 @@ def text(comparison: PlanComparison, width: int) -> str:
 def _head(program: Program, width: int) -> list[str]:
     description = program.description
     name = f"{program.source.name}: " if program.source and not program.source.name.startswith("<") else ""
-    words = [f"{name}{_plural(len(program.elements), 'element')}, {_plural(len(program.inputs), 'picture')}"]
+    pictures = _plural(len(program.inputs), "picture") if program.inputs else "no picture of its own"
+    words = [f"{name}{_plural(len(program.elements), 'element')}, {pictures}"]
     if description:
         y, x = description.input_size
         words.append(f"{description.title}, {y} × {x} pixels, {si(description.flops, 'FLOP')} a forward pass")

@@ -48,6 +48,7 @@ from bbilang.grammar.source import Span
 
 Kind = Literal["scan", "forward", "backward", "tangents", "reruns", "icons", "draw"]
 PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
+COUNTED: tuple[Kind, ...] = ("scan", *PASSES)  # with the passes over datasets, which are many of these for each example
 PASS_NOUNS: tuple[tuple[Kind, str], ...] = (
     ("forward", "forward"), ("backward", "backward"), ("tangents", "tangent"), ("reruns", "rerun"),
 )  # fmt: skip

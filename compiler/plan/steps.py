@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import Backward, Forward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir.program import Backward, Forward, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.plan.plan import Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
@@ -27,8 +27,10 @@ class Stretch:
 def stretch(program: Program, step: Step) -> Stretch | None:
     """Return the stretch that a step runs; None where it runs no part of the network."""
     description = program.description
-    if step.kind in ("draw", "scan") or description is None:
+    if step.kind == "draw" or description is None:
         return None
+    if step.kind == "scan":
+        return _of_each_example(program, program.scans[step.index], description)
     if step.kind == "icons":
         chosen = program.icons[step.index].elements
         layers = {layer for e in program.elements if e.id in chosen for layer in e.node.type.layers}
@@ -44,6 +46,14 @@ def stretch(program: Program, step: Step) -> Stretch | None:
             return Stretch(work.layer, work.target_layer, work.layers)
         case Rerun() as work:
             return Stretch(work.layer if work.above else INPUT, work.target_layer, work.layers, work.returns)
+
+
+def _of_each_example(program: Program, scan: Scan, description: ModelDescription) -> Stretch:
+    """Return the stretch of the forward that a scan runs for each example; what it derives comes back along it."""
+    nodes = (*scan.fields, *scan.summaries)
+    layers = tuple(dict.fromkeys(name for node in nodes for name in node.type.layers if name != OUTPUT))
+    whole = scan.scores or not program.optimized or any(node.type.content == "score" for node in walk(*nodes))
+    return Stretch(INPUT, OUTPUT if whole else deepest(description, layers), layers)
 
 
 def _pass_of(program: Program, step: Step) -> Forward | Backward | Tangents | Rerun:

@@ -134,10 +134,12 @@ class Run:
         )  # fmt: skip
 
     def batch(self, program: Program, images: Tensor) -> Run:
-        """Make the run of a scan's program on a batch of examples, whose passes are counted with those of the page."""
+        """Make the run of a scan's program on a batch of examples, whose passes are counted apart."""
         shown = np.zeros((len(images), 1, 1, 3), np.uint8)  # nothing of it is shown
         sizes = [(1, 1)] * len(images)
-        return Run(program, self.adapter, images.to(self.adapter.device), shown, sizes, self.shared, self.passes)
+        return Run(
+            program, self.adapter, images.to(self.adapter.device), shown, sizes, self.shared, self.shared.scan_passes
+        )
 
     # --- fields ----------------------------------------------------------------------------------------------------
 

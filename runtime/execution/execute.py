@@ -118,7 +118,7 @@ def execute_kept(
     numbers = Numbers(
         execution.fields, selections, execution.sizes, {}, execution.layers(), thumbnails=execution.thumbnails
     )
-    return Results.of(plan.program, numbers, model, ())
+    return Results.of(plan.program, numbers, model, (), recalled=shared.examples[1])
 
 
 def _no_icons(adapter: Adapter, objectives: Sequence[Objective], passes: Passes) -> list[Icon]:
@@ -148,15 +148,17 @@ class _Execution:
         """Execute every step in order, and measure it."""
         from bbilang.runtime.device.memory import peak
 
-        passes, steps = self.run.passes, order(self.plan.steps)
+        passes, scans, steps = self.run.passes, self.run.shared.scan_passes, order(self.plan.steps)
         for done, step in enumerate(steps):
             self.run.shared.progress.step(step.kind, done, len(steps))
-            start, before = time.perf_counter(), passes.total
+            start, before = time.perf_counter(), passes.total + scans.rows
             with peak(self.run.adapter.device) if measure else nullcontext() as most:
                 self._step(step)
                 self.run.release(step.frees)
             seconds = time.perf_counter() - start
-            self.timings.append((step, Measured(seconds, most.bytes if most else None, passes.total - before)))
+            self.timings.append(
+                (step, Measured(seconds, most.bytes if most else None, passes.total + scans.rows - before))
+            )
             if step.kind != "icons":  # the footer counts what numbers took
                 self.model_passes = (passes.forwards, passes.backwards)
                 self.tangents, self.rerun_rows = passes.tangents, passes.rerun_rows
@@ -240,9 +242,10 @@ class _Execution:
             run.probabilities if scored else None, run.kind if scored else "",
             self.budgets, self.thumbnails,
         )  # fmt: skip
-        count = max(len(inputs), 1)
+        count, (scanned, recalled) = max(len(inputs), 1), run.shared.examples
         return Results.of(
             program, numbers, run.adapter, inputs, icons=self.icons, passes=run.passes, model_passes=self.model_passes,
             tangents=self.tangents, reruns=self.rerun_rows // count, removals=run.passes.removals // count,
             trusted=run.shared.trust_passes.rows // count, timings=self.timings, noticed=warnings,
+            scanned=scanned, recalled=recalled,
         )  # fmt: skip

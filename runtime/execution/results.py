@@ -85,6 +85,8 @@ class Counts(TypedDict, total=False):
     reruns: int
     removals: int
     trusted: int
+    scanned: int
+    recalled: int
 
 
 class Making(Counts, total=False):
@@ -122,6 +124,8 @@ class Results:
     reruns: int = 0  # activations at which the network above a layer ran again, likewise
     removals: int = 0  # runs of each input with a layer at zero, for the budget line
     trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
+    scanned: int = 0  # examples of datasets that the network ran on
+    recalled: int = 0  # examples whose numbers an earlier scan left in the cache
     adapter: Model | None = None
     recipe: Recipe | None = None
     draft: bool = False

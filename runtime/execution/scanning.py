@@ -128,7 +128,7 @@ class ScanWork(ScanIdentity):
         return results
 
     def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
-        """Return a run of the parts on a batch, whose passes are counted with those of the page."""
+        """Return a run of the parts on a batch, whose passes are counted apart."""
         from bbilang.runtime.passes import probe
 
         key = (len(images), frozenset(chosen))
@@ -138,7 +138,9 @@ class ScanWork(ScanIdentity):
             self._programs[key] = optimize(program) if self.run.program.optimized else program
         program = self._programs[key]
         if not self._probed:  # what the passes may do with several rows depends on how the network treats them
-            behaviour = probe(self.run.adapter, images, True, int(program.setting("seed", 0)), self.run.passes)
+            behaviour = probe(
+                self.run.adapter, images, True, int(program.setting("seed", 0)), self.run.shared.scan_passes
+            )
             self.run.shared.warnings += [word for word in behaviour.warnings if word not in self.run.shared.warnings]
             self._probed = True
         return self.run.batch(program, images)

@@ -83,6 +83,20 @@ class Shared:
         self.group_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups
 
     @cached_property
+    def scan_passes(self) -> Passes:
+        """The passes of scans over the examples of datasets, counted apart."""
+        from bbilang.runtime.passes import Passes
+
+        return Passes()
+
+    @property
+    def examples(self) -> tuple[int, int]:
+        """The number of examples that scans computed, and of those that were there from earlier ones."""
+        scans = [self.scanned[scan].stored for scan in self.scanned]
+        ran = sum(scan.ran for scan in scans)
+        return ran, sum(len(scan.dataset) for scan in scans) - ran
+
+    @cached_property
     def trust_passes(self) -> Passes:
         """The passes of the measures of `trust`, counted apart."""
         from bbilang.runtime.passes import Passes

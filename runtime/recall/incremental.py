@@ -118,8 +118,9 @@ class _Recall:
         counts: Counts = {}
         noticed: tuple[str, ...] = ()
         if missing:
-            kept = self._from_scans(store, model, missing)
+            kept, recalled = self._from_scans(store, model, missing)
             records |= kept
+            counts = {"recalled": recalled}
             missing = [name for name in missing if name not in kept]
         if missing or (scored and predictions is None):
             if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
@@ -174,17 +175,19 @@ class _Recall:
             verify_results(results)
         return results
 
-    def _from_scans(self, store: ResultsStore, model: KnownModel, missing: Sequence[str]) -> dict[str, ElementRecord]:
+    def _from_scans(
+        self, store: ResultsStore, model: KnownModel, missing: Sequence[str]
+    ) -> tuple[dict[str, ElementRecord], int]:
         """Compute elements that are all of datasets from what earlier scans kept, without the network, and store
-        them."""
+        them. Returns the records and the number of examples."""
         from bbilang.compiler.optimize.rules import optimize
         from bbilang.compiler.plan.plan import plan as plan_program
         from bbilang.runtime.execution.execute import execute_kept
         from bbilang.runtime.recall.results_store import origin_of, records_of, restricted
 
-        job, records = self.job, dict[str, "ElementRecord"]()
+        job, records, recalled = self.job, dict[str, "ElementRecord"](), 0
         if not job.program.scans:
-            return records
+            return records, recalled
         for name in missing:
             part = restricted(job.program, [name], job.registry, scored=False)
             if part.forwards or not part.scans or part.icons:
@@ -194,11 +197,12 @@ class _Recall:
                 plan, job.registry, model, ScanStore(self.cache, store.code), job.listener, job.files
             )
             made = records_of(results, (), origin_of(model.device)) if results is not None else None
-            if made is None:
+            if results is None or made is None:
                 break  # the others are scanned with it
             store.keep(plan.program.elements[0], made[name])
             records |= made
-        return records
+            recalled = max(recalled, results.recalled)
+        return records, recalled
 
     def _run(
         self, store: ResultsStore, inputs: Sequence[NetworkInput], missing: Sequence[str], scored: bool

@@ -73,7 +73,7 @@ def stored(dataset: Examples, identity: Identity, cache: Cache, *, batch: int | 
         heads = layout.recall(size)
     if layout.units(size, heads):
         return None
-    return _scanned(layout, size, heads, 0, None)
+    return _scanned(layout, size, heads, {}, None)
 
 
 Heads = dict[str, list[Head | None]]  # by part, one for each shard
@@ -158,9 +158,11 @@ class _Elsewhere(_Here):
             yield unit, {part: head for part, head in stored.items() if head is not None}
 
 
-def _complete(layout: Layout, batch: int, heads: Heads, listener: RunListener | None, computer: _Computer) -> int:
-    """Compute and store what is missing, and return the number of shards."""
-    fresh: set[int] = set()
+def _complete(
+    layout: Layout, batch: int, heads: Heads, listener: RunListener | None, computer: _Computer
+) -> dict[int, int]:
+    """Compute and store what is missing, and return the number of examples that ran of each shard."""
+    fresh: dict[int, int] = {}
     for _ in range(2):  # once more where a picture was readable in one scan and not in another
         units = layout.units(batch, heads)
         if not units:
@@ -169,8 +171,8 @@ def _complete(layout: Layout, batch: int, heads: Heads, listener: RunListener | 
         for unit, stored in computer.run(units, progress.add, _Room(layout, heads, units)):
             for part, head in stored.items():
                 heads[part][unit.shard] = head
-            fresh.add(unit.shard)
-    return len(fresh)
+            fresh[unit.shard] = len(unit.examples)
+    return fresh
 
 
 class _Room:
@@ -222,10 +224,10 @@ def _some(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
 
 
 def _scanned(
-    layout: Layout, batch: int, heads: Heads, fresh: int, temporary: TemporaryDirectory[str] | None
+    layout: Layout, batch: int, heads: Heads, fresh: Mapping[int, int], temporary: TemporaryDirectory[str] | None
 ) -> Scanned:
     whole = {part: [head for head in own if head is not None] for part, own in heads.items()}
-    scanned = Scanned(layout.dataset, layout.cache, whole, batch, fresh, temporary)
+    scanned = Scanned(layout.dataset, layout.cache, whole, batch, len(fresh), sum(fresh.values()), temporary)
     if not len(scanned.rows):
         raise _nothing(layout.dataset, scanned.unreadable)
     return scanned

@@ -23,6 +23,7 @@ class Scanned:
     part, see `finite`.
 
     ``fresh`` and ``recalled``: the number of shards that were computed, at least in part, and that were there.
+    ``ran``: the number of examples that were computed.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class Scanned:
         heads: Mapping[str, Sequence[Head]],
         batch: int,
         fresh: int = 0,
+        ran: int = 0,
         temporary: TemporaryDirectory[str] | None = None,
     ):
-        self.dataset, self.batch, self.fresh = dataset, batch, fresh
+        self.dataset, self.batch, self.fresh, self.ran = dataset, batch, fresh, ran
         self.recalled = len(_any(heads)) - fresh
         self._cache, self._heads = cache, heads
         self._temporary = temporary  # the folder of a cache that lives as long as this

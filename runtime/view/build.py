@@ -65,7 +65,7 @@ class _Builder:
         self._known: dict[bytes, int] = {}
         nodes = walk(*(element.node for element in self.program.elements))
         self.selections = {n["id"]: n for n in nodes if n.type.content == "selection"}
-        self.pipes = PipeWriter(registry, results.program.description)
+        self.pipes = PipeWriter(registry, results.program.description, bool(results.program.inputs))
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 

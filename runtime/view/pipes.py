@@ -11,8 +11,8 @@ from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.contract import Fail, Registry, Written
 from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
-from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.spelling import layer_text, quoted
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.ir.spelling import layer_text, name_text, quoted
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Element
@@ -32,18 +32,23 @@ MOST = 8  # atoms of a layer that a class is asked about
 class PipeWriter:
     """Writes pipes for the elements of one page.
 
+    On a page without an input a pipe asks which examples of the dataset excite the atom most, and brings the statement
+    of that dataset with it.
+
     Left without a pipe, since a text has no words for them: atoms of an attribution by several methods (a list of
     methods cannot be drawn for one atom), to a probability, or to atoms that the page ranked; of a network under
     another name; groups of a network that does not read pictures.
     """
 
-    def __init__(self, registry: Registry, description: ModelDescription | None):
-        self.registry, self.description = registry, description
+    def __init__(self, registry: Registry, description: ModelDescription | None, has_input: bool = True):
+        self.registry, self.description, self.has_input = registry, description, has_input
         pictures = description is not None and description.reads not in NOT_PICTURES and description.reads != "text"
         styles = list(registry.styles.values())
         self.portrait = next((style.name for style in styles if style.portrays and pictures), "")
         self.number = next((style.name for style in styles if style.states_one), "")
         self.table = next((style.name for style in styles if style.tabulates), "")
+        self.gallery = next((style.name for style in styles if style.shows_examples), "")
+        self.retrieval = next((name for name, operation in registry.operations.items() if operation.retrieves), "")
 
     def class_text(self, index: int) -> str:
         """Return a class as written in `output[...]`: its name if that is unique, else its number."""
@@ -91,6 +96,9 @@ class PipeWriter:
     def asking(self, element: Element, node: Node) -> Element:
         """Return the element with its atoms' texts and its pipes. ``node``: the node that it presents."""
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
+        if not self.has_input:
+            pipe = self._of_examples(node)
+            return replace(element, pipe=pipe, class_pipe=pipe)
         members = _members(node)
         if members:
             pipes = {key: pipe for pair in pairwise(members) for key, pipe in self._flowing(*pair)}
@@ -106,6 +114,16 @@ class PipeWriter:
         scores = node.type.layers == ("output",)
         of_class = self._score_pipe(element, node, between) if scores else self._class_pipe(node)
         return replace(element, pipe=plain, class_pipe=of_class, group_pipe=grouped)
+
+    def _of_examples(self, node: Node) -> tuple[str, ...]:
+        """Return the pipe from an atom to the examples that excite it most."""
+        source = next((n for n in walk(node) if n.type.content == "dataset" and not n.inputs), None)
+        called = source.get("called") if source is not None else None
+        if source is None or not called or not (self.gallery and self.retrieval):
+            return ()
+        statement = f"dataset {name_text(called)} = {quoted(source['path'])}\n"
+        end = f" | {self.retrieval}({name_text(called)}){self._present(self.gallery)}"
+        return _holes([statement, None, end])
 
     def _score_pipe(self, element: Element, node: Node, between: list[str | Node]) -> tuple[str, ...]:
         """Return the pipe from a class to its score, or to its picture where the element draws pictures; none where the

@@ -59,8 +59,8 @@ def embedded(results: Results, pictures: Sequence[Picture]) -> Iterator[str]:
 
 
 def work_of(results: Results) -> str:
-    """Describe the passes and icons of this run, then what it took from the cache: `1 forward, 1 backward, 5 icons;
-    reused: 3 icons`."""
+    """Describe the passes and icons of this run, then what it took from the cache: `scanned 160 examples, 1 forward, 1
+    backward, 5 icons; reused: 3 icons`."""
     reused, every = results.reused, len(results.program.elements)
     made = len(results.icons) - reused.icons
     counts = {
@@ -69,16 +69,23 @@ def work_of(results: Results) -> str:
         "with a layer removed": results.removals,
         "for trust": results.trusted,
     }
-    ran = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
-    ran = ran if any(results.model_passes) or any(counts.values()) or not reused.elements else []
+    of_datasets = results.scanned + results.recalled > 0
+    ran = [f"scanned {_examples(results.scanned)}"] if results.scanned else []
+    if any(results.model_passes) or any(counts.values()) or not (reused.elements or of_datasets):
+        ran += [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
     ran += [f"{count} {what}" for what, count in counts.items() if count]
     ran += [_icons(made)] if made else []
     some = [f"numbers of {len(reused.elements)} of {every} elements"] if reused.elements else []
     parts = ["all numbers"] if len(reused.elements) == every else some
     parts += ["predictions"] if reused.predictions and parts != ["all numbers"] else []
+    parts += [f"the scan of {_examples(results.recalled)}"] if results.recalled else []
     parts += [_icons(reused.icons)] if reused.icons else []
     words = ", ".join(ran) or "nothing ran"
     return f"{words}; reused: {', '.join(parts)}" if parts else words
+
+
+def _examples(count: int) -> str:
+    return f"{count:,} {'example' if count == 1 else 'examples'}"
 
 
 def _icons(count: int) -> str:

@@ -381,7 +381,7 @@ def assert_passes(program: Program, results: Results, inputs: int) -> None:
 
 def assert_bounds(program: Program, demands: Results) -> None:
     """The plan's numbers are bounds, and exact where it says so."""
-    steps = plan(program).steps
+    steps = plan(program, tiny.registry()).steps
     total = {kind: sum(step.passes for step in steps if step.kind == kind) for kind in KINDS}
     again = sum(step.passes for step in steps if step.kind == "reruns")
     targets = sum(rerun.visits * 40 for rerun in program.reruns)

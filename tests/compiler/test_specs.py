@@ -39,11 +39,14 @@ PASSES = {
     "semantic_dictionary": (1, 0, 0),
     "spatial_and_channel": (2, 1, 0),
     "teaser": (2, 6, 0),
+    "what_channels_detect": (0, 0, 0),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures
 }
 # The two long ones run with fewer layers and classes. Which of their passes are reverse is for the measured speeds of a
 # machine to say: their sum is what is known.
 # So it is where the steps of a path do not fit into memory at once.
+# Examples of datasets that a scan runs the network on.
+EXAMPLES = {"what_channels_detect": 40}
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}
 
 
@@ -79,7 +82,7 @@ def results_of(path: Path, optimized: bool):
     weights = slot.weights or (None if slot.name == "efficientnet_lite0" else "random")
     adapter = replace(load(slot.name, weights), description=program.description)
     pictures: list[NetworkInput] = [picture_of(name, name, adapter) for name in program.inputs]
-    steps = plan(optimize(program) if optimized else program)
+    steps = plan(optimize(program) if optimized else program, registry())
     return steps, execute(steps, registry(), adapter, pictures, icons=tiny.fake_icons)
 
 
@@ -90,6 +93,7 @@ def test_gallery(path):
     from views_hold import assert_consistent
 
     steps, one = results_of(path, True)
+    assert one.scanned == EXAMPLES.get(path.stem, 0) and one.recalled == 0
     assert one.model_passes[0] == PASSES.get(path.stem, (2 if "integrated" in path.read_text() else 1,))[0]
     if path.stem in AT_MOST:
         assert 0 < one.model_passes[1] + one.tangents <= AT_MOST[path.stem]

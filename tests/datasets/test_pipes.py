@@ -203,7 +203,10 @@ def test_the_second_page_scans_nothing(folder, network, tmp_path):
     text = f"{PHOTOS}b.channel | across(photos) | mean(example) | top(3) | present(bars)"
     first = run(folder, text, network, cache=tmp_path / "cache")
     again = run(folder, text.replace("top(3)", "top(4)"), network, cache=tmp_path / "cache")
-    assert first.results.passes.forwards > 0 and again.results.passes is None
+    assert (first.results.scanned, first.results.recalled) == (COUNT + 1, 0)  # one of them cannot be read
+    assert again.results.passes is None and (again.results.scanned, again.results.recalled) == (0, COUNT + 1)
+    assert first.view.provenance.passes == f"scanned {COUNT + 1} examples"
+    assert again.view.provenance.passes == f"nothing ran; reused: the scan of {COUNT + 1} examples"
     np.testing.assert_array_equal(field(first).values.data, field(again).values.data[:3])
 
 
@@ -249,7 +252,7 @@ def test_the_plan_of_a_scan(folder, network):
     (step,) = [step for step in page.plan.steps if step.kind == "scan"]
     assert "photos/: 20 examples, b; 1 forward each" in step.words
     assert step.passes == 20
-    assert page.results.passes.forwards == 2  # batches of 16 examples
+    assert page.results.scanned == 20  # one pass for both questions
 
 
 FIRST = """

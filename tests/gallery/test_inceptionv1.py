@@ -23,6 +23,7 @@ LAYERS = {
     "block4a.expand": "mixed3b",
     "block5a.expand": "mixed4b",
     "block5c.expand": "mixed4c",
+    "block5c.depthwise": "mixed4c",
     "layer=block5c)": "layer=mixed4c)",
     "block6a.expand": "mixed4d",
     "block7a.expand": "mixed5a",

@@ -91,7 +91,7 @@ def results_of(program, doubles: bool = False) -> Results:
     pictures = [picture_of(name, name, own) for name in program.inputs]
     if doubles:
         pictures = [replace(picture, image=picture.image.double()) for picture in pictures]
-    return execute(plan(program), registry(), own, pictures, icons=tiny.fake_icons)
+    return execute(plan(program, registry()), registry(), own, pictures, icons=tiny.fake_icons)
 
 
 def same(one: Named, two: Named, where: object) -> None:
@@ -144,8 +144,8 @@ def test_every_way_gives_the_same(name):
     for way, better in ways.items():
         assert optimize(better) == better
         assert [e.node.type for e in better.elements] == [e.node.type for e in program.elements]
-        work = tuple(step.words for step in plan(better).steps if step.kind in ("backward", "tangents"))
-        passes = sum(plan(better).total(kind)[0] for kind in ("backward", "tangents"))
+        work = tuple(step.words for step in plan(better, registry()).steps if step.kind in ("backward", "tangents"))
+        passes = sum(plan(better, registry()).total(kind)[0] for kind in ("backward", "tangents"))
         if way != "chosen" and better != ways["chosen"] and passes <= MOST[way] and work not in RAN:
             RAN.add(work)
             same_results(results_of(better), want)
@@ -153,7 +153,7 @@ def test_every_way_gives_the_same(name):
     for old, new in FEWER:
         few = re.sub(old, new, few)
     written = check(parse(Source(few, "page.bbi")), registry(), Options())
-    steps = plan(written)
+    steps = plan(written, registry())
     if sum(steps.total(kind)[0] for kind in ("forward", "backward", "reruns")) > MOST["as written"]:
         assert name in ("spec channel_attribution", "operations link"), "links of many channels alone are too many"
         return

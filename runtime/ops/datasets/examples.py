@@ -65,6 +65,7 @@ class Examples(Operation):
     """
 
     name = "examples"
+    retrieves = True
     parameters = (
         DATASET,
         Parameter("k", "integer", "how many examples of each atom", 9, minimum=1, maximum=1000),

@@ -1,0 +1,33 @@
+"""The gallery's pages about a dataset, which have no picture of their own: what they say, in the browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from smaller_specs import SMALLER
+
+pytestmark = pytest.mark.browser
+
+
+def test_what_channels_detect(read, shown):
+    reader = read("what_channels_detect", *SMALLER["what_channels_detect"])
+    values = reader.data("cells").values
+    assert values.shape == (10, 17)
+    shown(sorted(reader.numbers("cells")), np.sort(values, axis=None))  # light and dark numbers are drawn apart
+    best = np.nanmax(values, axis=1)
+    assert (np.diff(best) <= 0).all()  # the channels of the largest overlaps, in their order
+    first = reader.texts("cells")
+    channel = next(text for text in first if text.startswith("channel "))
+    lead = reader.tab.locator(".lead").first.inner_text()
+    assert channel in lead and f"{best[0]:.2f}" in lead
+    assert "scanned" in reader.tab.locator("footer").text_content()
+
+
+def test_a_copied_pipe_finds_the_examples_of_a_channel(read):
+    reader = read("what_channels_detect", *SMALLER["what_channels_detect"])
+    reader.tab.locator("#element-cells .copy summary").click()
+    offered = reader.tab.locator("#element-cells .copy button").first
+    pipe = offered.get_attribute("title")
+    statement, asked = pipe.split("\n")
+    assert statement == 'dataset shapes = "sample:shapes"'
+    assert asked.startswith("block5c.depthwise.channel[") and asked.endswith("] | examples(shapes) | present(image)")
