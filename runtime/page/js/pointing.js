@@ -39,7 +39,7 @@ function under(element, event, item) {
 function nameUnder(element, event, item) {
   const more = element.atoms[item?.datum?.atom]?.[3], known = event.target.querySelector?.(":scope > title");
   if (!more) return known?.remove();
-  const title = known ?? event.target.appendChild(node("title"));
+  const title = known ?? event.target.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "title"));
   if (title.textContent !== more) title.textContent = more;
 }
 
