@@ -107,7 +107,7 @@ RUNNING: Final[dict[str, Code]] = {
         needs="a module that refuses to be copied",
     ),
     "E517": Code(
-        "workers that cannot be had",
+        "workers that cannot be started or reached",
         "Workers are processes that receive the network and write their results to the cache. A network whose classes "
         "are defined in a notebook cannot be sent to them, and the machines of a cluster must share the folder of the "
         "cache.",
@@ -117,8 +117,8 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E518": Code(
         "a unit of work that ends its workers",
-        "A worker that ends, for whatever reason, costs the unit that it was at, and another one takes it. After three "
-        "of them the unit itself is the reason.",
+        "Where a worker dies, for whatever reason, another one computes its unit again. After three deaths at the same "
+        "unit the scan ends, since the reason is probably in the unit itself.",
         "$ bbi run page.bbi --workers 64",
         "$ bbi run page.bbi --workers 2",
         needs="more memory than the machine has",

@@ -116,7 +116,7 @@ class Dataset:
         return self._shared.source.read(int(self.rows[i]))
 
     def picture(self, i: int) -> Image.Image:
-        """Return a picture in RGB, turned as EXIF says, without metadata. Raises Unreadable with the reason."""
+        """Return a picture in RGB, with its EXIF orientation applied, without metadata. Raises Unreadable."""
         row = int(self.rows[i])
         picture, digest = self._shared.source.load(row)
         self._shared.facts.note_digest(row, digest)
@@ -124,7 +124,7 @@ class Dataset:
         return picture
 
     def digest(self, i: int) -> str:
-        """Return the sha256 of an example's content, computed once. Raises Unreadable."""
+        """Return the SHA-256 of an example's content, computed once. Raises Unreadable."""
         return self._shared.facts.digest(int(self.rows[i]))
 
     def fingerprint(self, i: int) -> Fingerprint:
@@ -246,10 +246,10 @@ def require_readable(dataset: Dataset, unreadable: Sequence[Unreadable]) -> None
     """Raise BbiError E452 where none of the examples can be read."""
     if len(unreadable) >= len(dataset):
         message = f"none of the {len(dataset):,} examples of {dataset.name} can be read"
-        fail("E452", message, said(unreadable))
+        fail("E452", message, list_unreadable(unreadable))
 
 
-def said(unreadable: Sequence[Unreadable]) -> str:
+def list_unreadable(unreadable: Sequence[Unreadable]) -> str:
     """Name the first unreadable files with their reasons: "a.jpg: an empty file; and 2 more"."""
     shown = "; ".join(str(each) for each in unreadable[:SHOWN])
     return f"{shown}; and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else shown

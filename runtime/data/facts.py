@@ -27,7 +27,7 @@ FACT = np.dtype(
 
 
 class Facts:
-    """Facts of the examples of a source, by their numbers; each is found out when it is asked for first."""
+    """Facts of the examples of a source, by their numbers; each is computed when it is first needed."""
 
     def __init__(self, source: Source, count: int):
         self.source = source
@@ -60,13 +60,13 @@ class Facts:
         self._changed.clear()
 
     def digest(self, row: int) -> str:
-        """Return the sha256 of the content. Raises Unreadable."""
+        """Return the SHA-256 of the content. Raises Unreadable."""
         if not self._knows(row, DIGEST):
             self.note_digest(row, self.source.digest(row))
         return self._facts["digest"][row].tobytes().hex()
 
     def note_digest(self, row: int, digest: str) -> None:
-        """Take the hash from whoever has read the content."""
+        """Store the hash that was computed while the content was read for another purpose."""
         self._facts["digest"][row] = np.frombuffer(bytes.fromhex(digest), np.uint8)
         self._now_known(row, DIGEST)
 
@@ -75,10 +75,10 @@ class Facts:
         if not self._knows(row, SIZE):
             try:
                 with self.source.header(row) as file:
-                    found = size_of(file)
+                    size = size_of(file)
             except Unreadable:
-                found = None
-            self.note_size(row, found or (np.nan, np.nan))
+                size = None
+            self.note_size(row, size or (np.nan, np.nan))
         width, height = self._facts["size"][row]
         return float(width), float(height)
 

@@ -62,14 +62,14 @@ class NearIndex:
             table.get(mark[0] >> shift & mask, [])
             for (shift, mask), table in zip(self._bands, self._tables, strict=True)
         )
-        places = np.array(sorted(set().union(*lists)), np.int64)
-        if len(places):
-            differ = np.unpackbits(self._bits[places] ^ _bytes(mark[0]), axis=1).sum(1)
-            places = places[differ <= self.threshold]
-        if len(places):
-            differ = np.abs(self._colours[places] - mark[1]).max(1)
-            places = places[differ <= COLOURS]
-        return int(self._numbers[places[0]]) if len(places) else None
+        candidates = np.array(sorted(set().union(*lists)), np.int64)
+        if len(candidates):
+            differ = np.unpackbits(self._bits[candidates] ^ _bytes(mark[0]), axis=1).sum(1)
+            candidates = candidates[differ <= self.threshold]
+        if len(candidates):
+            differ = np.abs(self._colours[candidates] - mark[1]).max(1)
+            candidates = candidates[differ <= COLOURS]
+        return int(self._numbers[candidates[0]]) if len(candidates) else None
 
 
 def _bytes(bits: int) -> np.ndarray:
@@ -78,8 +78,8 @@ def _bytes(bits: int) -> np.ndarray:
 
 def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> np.ndarray:
     """Return, for each example, the number of the earliest example that it nearly equals, and its own where there is
-    none, int64. An example that follows another is compared with by no third one, so that no chain of small changes
-    joins pictures that differ. None (an unreadable example) stands for itself."""
+    none, int64. An example that has a leader leads no other one, so that no chain of small changes joins pictures that
+    differ. None (an unreadable example) stands for itself."""
     index = NearIndex(threshold)
     leader = []
     for number, mark in enumerate(marks):
@@ -91,7 +91,7 @@ def leaders(marks: Iterable[Fingerprint | None], threshold: int = THRESHOLD) -> 
 
 
 def collapsed(ranked: np.ndarray, leader: np.ndarray) -> np.ndarray:
-    """Return the examples of a ranking, best first, without those whose near-duplicate stands before them.
+    """Return the examples of a ranking, best first, without those of which a near-duplicate ranks higher.
     ``leader``: of every example, from `leaders`."""
     _, first = np.unique(leader[ranked], return_index=True)
     return ranked[np.sort(first)]

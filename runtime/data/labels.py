@@ -13,7 +13,8 @@ def class_of_label(labels: Iterable[str], class_names: Sequence[str]) -> np.ndar
     """Return the class (label,) of each label, int64; -1 where it is no class, or names several.
 
     A label names a class by the whole name or one of the synonyms, as `output["..."]` does, in any case; `_` stands for
-    a space as well. Of several classes, the one counts whose first name it is: a folder cannot ask. Of nested folders
+    a space as well. Of several classes with that name, the one whose first name it is counts: a folder has no other way
+    to say which. Of nested folders
     the innermost that is a class counts (`dogs/beagle`, `beagle/2019`). Where all labels are whole numbers and none is
     a name, they are indices of classes.
     """

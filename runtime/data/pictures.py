@@ -1,4 +1,4 @@
-"""Bytes -> pictures: decoded, turned as EXIF says, and without EXIF; sizes from the header alone."""
+"""Decode pictures: EXIF orientation applied, metadata removed. Sizes are read from the header alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Unreadable(Exception):
 
 
 def picture_of(data: bytes, name: str) -> Image.Image:
-    """Return a picture in RGB, turned as EXIF says, with no metadata. Raises Unreadable."""
+    """Return a picture in RGB, with its EXIF orientation applied and no metadata. Raises Unreadable."""
     if not data:
         raise Unreadable(name, "an empty file")
     try:
@@ -44,8 +44,8 @@ def stripped(picture: Image.Image) -> Image.Image:
 
 
 def size_of(file: BinaryIO) -> tuple[int, int] | None:
-    """Return (width, height) as it is after EXIF's turn, from the header; None where it is not a picture. Nothing is
-    decoded."""
+    """Return (width, height) from the header, with the EXIF orientation applied; None where it is not a picture.
+    Nothing is decoded."""
     Image.init()
     try:
         with warnings.catch_warnings():
@@ -53,7 +53,7 @@ def size_of(file: BinaryIO) -> tuple[int, int] | None:
             picture = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
             width, height = picture.size
             return (height, width) if _is_sideways(picture, file) else (width, height)
-    except Exception:  # noqa: BLE001: decoders raise anything, and the example is then counted as unreadable
+    except Exception:  # decoders raise anything, and the example is then counted as unreadable
         return None
 
 

@@ -21,7 +21,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.optimize.scans import FIELD, SCORES, SUMMARY, batch_program, part_name, part_names, with_inputs
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
-from bbilang.runtime.data.dataset import said
+from bbilang.runtime.data.dataset import list_unreadable
 from bbilang.runtime.errors import NotKept
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
@@ -200,7 +200,9 @@ class ScannedDataset:
         """How many examples are left out, and why: words for the page."""
         notes = []
         if self.stored.unreadable:
-            notes.append(_left_out(len(self.stored.unreadable), f"cannot be read ({said(self.stored.unreadable)})"))
+            notes.append(
+                _left_out(len(self.stored.unreadable), f"cannot be read ({list_unreadable(self.stored.unreadable)})")
+            )
         if lost := max(self.stored.nonfinite.values(), default=0):
             notes.append(_left_out(lost, "gave numbers that are not finite"))
         return tuple(notes)
@@ -263,7 +265,7 @@ class ScannedDataset:
         return self._fields[part]
 
     def _field(self, node: Node, part: str) -> Field:
-        """Put a field together again: its numbers from the shards, what is the same for every example from its type."""
+        """Reassemble a field: its numbers from the shards, what is the same for every example from its type."""
         coords, names = constant_parts(with_inputs(node, 1), self.run)
         tables: dict[str, Named] = {}
         for name in self.stored.names(part):
@@ -307,7 +309,7 @@ def constant_parts(node: Node, run: Run) -> tuple[dict[str, Named], dict[str, Na
 
 
 def union(scans: Sequence[Scan]) -> Scan:
-    """Return one scan of everything that several keep: what a worker may be asked for."""
+    """Merge scans into one that keeps everything that any of them keeps: what a worker may be asked for."""
     return replace(
         scans[0],
         fields=tuple(dict.fromkeys(node for scan in scans for node in scan.fields)),

@@ -74,7 +74,7 @@ class Shared:
     ):  # fmt: skip
         self.registry, self.listener, self.scans = registry, listener, scans
         self.workers: Workers | None = None
-        self.warnings: list[str] = []  # what the network gave reason to warn of while it scanned
+        self.warnings: list[str] = []  # about the network, from the scans
         self.files = files or Files()
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()

@@ -1,7 +1,7 @@
 """The batch size of a scan: given, remembered, or chosen by a short trial.
 
-The last digits of a result depend on it, so it is part of the keys of shards: one that changed by chance from run to
-run would throw them away. The outcome of a trial is therefore remembered, and small datasets have a fixed one.
+The last digits of a result depend on it, so it is part of the keys of shards: if it changed by chance from run to run,
+no shard would be found again. The outcome of a trial is therefore remembered, and small datasets have a fixed one.
 """
 
 from __future__ import annotations

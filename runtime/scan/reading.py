@@ -33,7 +33,7 @@ def ready(dataset: Examples, prepare: Prepare, number: int) -> np.ndarray | Unre
         return Unreadable(str(dataset.files[number]), str(error) or type(error).__name__)
 
 
-class Ahead:
+class Prefetcher:
     """Examples ready for the network, each an array or the reason why there is none. At most ``most`` are decoded and
     not yet taken."""
 
@@ -43,7 +43,7 @@ class Ahead:
         self._waiting: deque[Future[np.ndarray | Unreadable]] = deque()
         self._pool = ThreadPoolExecutor(decoders, "decode")
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> Prefetcher:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -1,4 +1,4 @@
-"""Whether a scan fits: on the disk, and into the limit of the cache. Said before a shard is written."""
+"""Whether a scan fits: on the disk, and into the limit of the cache. Checked before a shard is written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(cache: Cache, name: str, new: int, there: int) -> None:
     free = _free(cache.folder)
     if new + SPARE > free:
         message = f"the scan of `{name}` needs {amount(new)}, and the disk of {cache.folder} has {amount(free)} free"
-        raise error("E448", message, "make room, scan less, or name a folder of another disk in BBI_CACHE_DIR")
+        raise error("E448", message, "free some space, scan less, or set BBI_CACHE_DIR to a folder on another disk")
     if new + there > cache.limit * KEPT:
         need = -int(-(new + there) / KEPT // 10**9)
         message = f"the scan of `{name}` takes {amount(new + there)}, and the cache holds at most {amount(cache.limit)}"
@@ -37,7 +37,9 @@ def check(cache: Cache, name: str, new: int, there: int) -> None:
 def full(cache: Cache, name: str) -> BbiError:
     """Make the error of a shard that was not written."""
     message = f"a shard of `{name}` could not be written to {cache.folder}: the shards before it are kept"
-    return error("E448", message, "make room, or name another folder in BBI_CACHE_DIR; the scan goes on from there")
+    return error(
+        "E448", message, "free some space, or set BBI_CACHE_DIR to another folder; the next scan continues from there"
+    )
 
 
 def amount(count: int) -> str:

@@ -13,7 +13,7 @@ from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
 from bbilang.runtime.scan import room, shards
-from bbilang.runtime.scan.reading import Ahead, threads
+from bbilang.runtime.scan.reading import Prefetcher, threads
 from bbilang.runtime.scan.shards import Arrays, Head
 from bbilang.runtime.scan.work import Examples, ShardWork
 
@@ -46,7 +46,7 @@ FirstResult = Callable[[Mapping[str, Arrays], int], None]  # with the results of
 
 
 class Runner:
-    """Runs units one after another, reading ahead over their ends."""
+    """Runs units one after another, and prefetches across their boundaries."""
 
     def __init__(self, dataset: Examples, work: ShardWork, batch: int, decoders: int | None = None):
         self.dataset, self.work, self.batch = dataset, work, batch
@@ -56,14 +56,14 @@ class Runner:
     def run(
         self, units: Sequence[Unit], progressed: Progressed | None = None, first: FirstResult | None = None
     ) -> Iterator[Computed]:
-        """Compute each unit. ``first`` is called with the first results of a batch, before anything is given."""
+        """Compute each unit. ``first`` is called with the results of the first batch, before a unit is yielded."""
         numbers = (number for unit in units for number in unit.examples)
         most = 2 * self.batch + self._decoders
-        with Ahead(self.dataset, self.work.prepare, numbers, most, self._decoders) as ahead:
+        with Prefetcher(self.dataset, self.work.prepare, numbers, most, self._decoders) as prefetcher:
             for unit in units:
                 computed = Computed(unit)
                 pieces: list[Mapping[str, Arrays]] = []
-                for images in self._batches(unit, computed, ahead, progressed):
+                for images in self._batches(unit, computed, prefetcher, progressed):
                     results = self.compute(images, tuple(unit.wanted))
                     if first is not None:
                         first(results, len(images))
@@ -73,12 +73,12 @@ class Runner:
                 yield computed
 
     def _batches(
-        self, unit: Unit, computed: Computed, ahead: Ahead, progressed: Progressed | None
+        self, unit: Unit, computed: Computed, prefetcher: Prefetcher, progressed: Progressed | None
     ) -> Iterator[list[np.ndarray]]:
         images: list[np.ndarray] = []
         taken = 0
         for row, number in enumerate(unit.examples):
-            ready = ahead.take()
+            ready = prefetcher.take()
             taken += 1
             if isinstance(ready, Unreadable):
                 computed.unreadable.append((row, ready.reason))

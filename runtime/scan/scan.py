@@ -13,7 +13,7 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.data.dataset import said
+from bbilang.runtime.data.dataset import list_unreadable
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import error
 from bbilang.runtime.events import Event, RunListener
@@ -55,10 +55,10 @@ def scan(
         layout = Layout(dataset, work, cache)
         size = batch or batch_size.known(cache, work, len(dataset))
         if size is None:
-            size = batch_size.choose(cache, work, _some(dataset, work), tuple(work.parts))
+            size = batch_size.choose(cache, work, _first_readable(dataset, work), tuple(work.parts))
         heads = layout.recall(size)
-        here = _Here(layout, work, size)
-        computer = here if pool is None else _Elsewhere(layout, work, size, pool, recipe or Ready(work))
+        here = _InProcess(layout, work, size)
+        computer = here if pool is None else _InWorkers(layout, work, size, pool, recipe or Ready(work))
         fresh = _complete(layout, size, heads, listener, computer)
     return _scanned(layout, size, heads, fresh, temporary)
 
@@ -119,8 +119,8 @@ class _Computer(Protocol):
 
 
 @dataclass
-class _Here:
-    """In this process."""
+class _InProcess:
+    """Computes units in this process."""
 
     layout: Layout
     work: ShardWork
@@ -134,8 +134,8 @@ class _Here:
 
 
 @dataclass
-class _Elsewhere(_Here):
-    """In workers, which write to the same cache."""
+class _InWorkers(_InProcess):
+    """Has workers compute units, which write to the same cache."""
 
     pool: Pool
     recipe: Callable[[], ShardWork]
@@ -144,16 +144,14 @@ class _Elsewhere(_Here):
         self, units: Sequence[Unit], progressed: Callable[[int], None], fits: FirstResult
     ) -> Iterator[tuple[Unit, Mapping[str, Head]]]:
         cache, dataset = self.layout.cache, self.layout.dataset
-        images = _some(dataset, self.work)[: self.batch]
+        images = _first_readable(dataset, self.work)[: self.batch]
         fits(Runner(dataset, self.work, self.batch).compute(images, tuple(self.work.parts)), len(images))
         task = ShardTask(dataset, self.recipe, self.batch, cache.folder, cache.limit)
         for unit, _ in self.pool.run(task, units):
             stored = {part: shards.get(cache, key) for part, key in unit.wanted.items()}
             if None in stored.values():
-                message = (
-                    f"a worker wrote {unit} of `{dataset.name}`, and {cache.folder} of this machine does not have it"
-                )
-                raise error("E517", message, "BBI_CACHE_DIR names a folder that all machines share")
+                message = f"a worker wrote {unit} of `{dataset.name}`, but it is not in {cache.folder} on this machine"
+                raise error("E517", message, "set BBI_CACHE_DIR to a folder that all machines share")
             progressed(len(unit.examples))
             yield unit, {part: head for part, head in stored.items() if head is not None}
 
@@ -168,14 +166,14 @@ def _complete(
         if not units:
             break
         progress = _Progress(layout.dataset, units, listener)
-        for unit, stored in computer.run(units, progress.add, _Room(layout, heads, units)):
+        for unit, stored in computer.run(units, progress.add, _RoomCheck(layout, heads, units)):
             for part, head in stored.items():
                 heads[part][unit.shard] = head
             fresh[unit.shard] = len(unit.examples)
     return fresh
 
 
-class _Room:
+class _RoomCheck:
     """Checks, once the first batch says how large an example is, whether all of the missing shards fit."""
 
     def __init__(self, layout: Layout, heads: Heads, units: Sequence[Unit]):
@@ -206,7 +204,7 @@ class _Progress:
             self._listener(Event("work", self._words, self._done, self._total, left, rate or None))
 
 
-def _some(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
+def _first_readable(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
     """Return the first readable examples, for a trial. Raises BbiError E452 where there is none."""
     images: list[np.ndarray] = []
     unreadable: list[Unreadable] = []
@@ -219,7 +217,7 @@ def _some(dataset: Examples, work: ShardWork) -> list[np.ndarray]:
         if len(images) == batch_size.SIZES[0]:
             break
     if not images:
-        raise _nothing(dataset, unreadable)
+        raise _none_readable(dataset, unreadable)
     return images
 
 
@@ -229,9 +227,11 @@ def _scanned(
     whole = {part: [head for head in own if head is not None] for part, own in heads.items()}
     scanned = Scanned(layout.dataset, layout.cache, whole, batch, len(fresh), sum(fresh.values()), temporary)
     if not len(scanned.rows):
-        raise _nothing(layout.dataset, scanned.unreadable)
+        raise _none_readable(layout.dataset, scanned.unreadable)
     return scanned
 
 
-def _nothing(dataset: Examples, unreadable: Sequence[Unreadable]) -> BbiError:
-    return error("E452", f"none of the {len(dataset):,} examples of {dataset.name} can be read", said(unreadable))
+def _none_readable(dataset: Examples, unreadable: Sequence[Unreadable]) -> BbiError:
+    return error(
+        "E452", f"none of the {len(dataset):,} examples of {dataset.name} can be read", list_unreadable(unreadable)
+    )

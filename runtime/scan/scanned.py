@@ -83,7 +83,7 @@ class Scanned:
             if head.rows:
                 value = shards.read(self._cache, head, name)
                 if value is None:
-                    raise _gone(self.dataset.name)
+                    raise _shard_lost(self.dataset.name)
                 yield value
 
     def array(self, part: str, name: str) -> np.ndarray:
@@ -107,6 +107,6 @@ def _any(heads: Mapping[str, Sequence[Head]]) -> Sequence[Head]:
     return next(iter(heads.values()), ())
 
 
-def _gone(name: str) -> BbiError:
+def _shard_lost(name: str) -> BbiError:
     help = "run it again: what is missing is computed. `bbi cache --limit` gives the cache more room"
     return error("E449", f"a shard of the scan of `{name}` was removed or damaged while it was read", help)

@@ -1,5 +1,5 @@
-"""Units of work in other processes, of this machine or of a Ray cluster. Imports runtime/errors.
+"""Units of work computed by other processes, on this machine or a Ray cluster. Imports runtime/errors.
 
-Units are small and content-addressed: what a worker finished lies in the cache. So a worker or the driver may end at
-any moment, and costs the units that were under way.
+Units are small and content-addressed, and workers write their results to the cache. A worker or the driver may thus die
+at any moment, at the cost of the units in progress.
 """

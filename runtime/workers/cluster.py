@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Generic, Protocol
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.workers.task import MOST_DEATHS, Desk, Failure, R, Task, U, deadly, pickled
+from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, TaskRunner, U, pickled, too_many_deaths
 
 PATIENCE = 10.0  # seconds for a machine to answer
 
@@ -31,12 +31,12 @@ class Cluster:
         started = not ray.is_initialized()
         if started:
             try:
-                _reached(self.address)
+                _check_reachable(self.address)
                 ray.init(address=self.address, log_to_driver=False, include_dashboard=_dashboard(self.address))
             except (OSError, ValueError, RuntimeError) as failure:
                 message = f"there is no Ray cluster at {self.address}: {failure}"
                 raise error(
-                    "E517", message, "`ray start --head` starts one; `--ray local` one of this machine"
+                    "E517", message, "`ray start --head` starts one; `--ray local` uses this machine alone"
                 ) from failure
         actors = _Actors[U, R](ray, sent, self.count, len(units))
         try:
@@ -52,7 +52,7 @@ class _Outcome(Protocol):
 
 
 class _Actor(Protocol):
-    """A `Desk` in another process."""
+    """A `TaskRunner` in another process."""
 
     outcome: _Outcome
 
@@ -67,7 +67,7 @@ class _Actors(Generic[U, R]):
         self.count = max(1, min(count or graphics or processors, most))
         each = {"num_cpus": max(1, processors // self.count)} if count else {"num_cpus": 1}
         each |= {"num_gpus": 1} if graphics >= self.count else {}
-        self._make = ray.remote(**each)(Desk)
+        self._make = ray.remote(**each)(TaskRunner)
         self._task = ray.put(task)
         self._all: list[_Actor] = []
 
@@ -90,7 +90,7 @@ class _Actors(Generic[U, R]):
                 result = self.ray.get(ready)
             except self.ray.exceptions.RayError as failure:  # the actor, its machine or its result is gone
                 if deaths + 1 >= MOST_DEATHS:
-                    raise deadly(unit, str(failure).splitlines()[0]) from failure
+                    raise too_many_deaths(unit, str(failure).splitlines()[0]) from failure
                 waiting.append((unit, deaths + 1))
                 self._all.remove(actor)
                 free.append(self._actor())
@@ -105,7 +105,7 @@ class _Actors(Generic[U, R]):
             self.ray.kill(actor)
 
 
-def _reached(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise OSError where nothing listens at "host:port": Ray itself tries for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():

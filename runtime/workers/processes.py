@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, U, deadly, pickled
+from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, U, pickled, too_many_deaths
 
 
 class Processes:
@@ -55,12 +55,12 @@ class _Run:
         self._task, self._threads = task, threads
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._lock, self._ended = threading.Lock(), False
-        self._talkers: list[threading.Thread] = []
+        self._feeders: list[threading.Thread] = []
 
     def start(self, count: int) -> None:
-        self._talkers = [threading.Thread(target=self._talk, name="worker", daemon=True) for _ in range(count)]
-        for talker in self._talkers:
-            talker.start()
+        self._feeders = [threading.Thread(target=self._feed, name="worker", daemon=True) for _ in range(count)]
+        for feeder in self._feeders:
+            feeder.start()
 
     def stop(self) -> None:
         """End all processes, also those that compute."""
@@ -68,13 +68,13 @@ class _Run:
             self._ended = True
             for process in self._processes:
                 process.kill()
-        for _ in self._talkers:
+        for _ in self._feeders:
             self._waiting.put(None)
-        for talker in self._talkers:
-            talker.join()
+        for feeder in self._feeders:
+            feeder.join()
 
-    def _talk(self) -> None:
-        """Give units to one process, and to another when it ends."""
+    def _feed(self) -> None:
+        """Feed units to one process, and to a new one after it died."""
         process: subprocess.Popen[bytes] | None = None
         try:
             while (item := self._waiting.get()) is not None:
@@ -83,19 +83,19 @@ class _Run:
                     process = process or self._process()
                     if process is None:  # `stop` was called
                         return
-                    self.finished.put((unit, _asked(process, unit)))
+                    self.finished.put((unit, _outcome_of(process, unit)))
                 except (EOFError, OSError, pickle.UnpicklingError):
-                    code = self._ended_process(process)
+                    code = self._end_process(process)
                     process = None
                     if deaths + 1 >= MOST_DEATHS:
-                        self.finished.put((unit, deadly(unit, f"it ended with {code}")))
+                        self.finished.put((unit, too_many_deaths(unit, f"it ended with {code}")))
                     else:
                         self._waiting.put((unit, deaths + 1))
         except Exception as failure:  # raised in the thread that waits
             self.finished.put((None, failure))
         finally:
             if process is not None:
-                self._ended_process(process)
+                self._end_process(process)
 
     def _process(self) -> subprocess.Popen[bytes] | None:
         number = str(self._threads)
@@ -114,8 +114,8 @@ class _Run:
         process.stdin.flush()
         return process
 
-    def _ended_process(self, process: subprocess.Popen[bytes] | None) -> str:
-        """Make sure that a process has ended; return how."""
+    def _end_process(self, process: subprocess.Popen[bytes] | None) -> str:
+        """End a process if it still runs, and return how it ended, in words."""
         if process is None:
             return "no process"
         for pipe in (process.stdin, process.stdout):
@@ -131,7 +131,7 @@ class _Run:
         return f"signal {-code}" if code < 0 else f"code {code}"
 
 
-def _asked(process: subprocess.Popen[bytes], unit: object) -> object:
+def _outcome_of(process: subprocess.Popen[bytes], unit: object) -> object:
     """Return the outcome of a unit. Raises EOFError or OSError where the process ended."""
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(pickle.dumps(unit))

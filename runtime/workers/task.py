@@ -1,4 +1,4 @@
-"""What workers do: a task that is sent to each once, and units of it."""
+"""The work of workers: a task, which is sent to each of them once, and its units, which they compute one by one."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Pool(Protocol):
     """Workers that compute units."""
 
     def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
-        """Yield each unit with its result, in the order in which they are finished. A unit whose worker ends is given
-        to another one. Raises what the task raises, and BbiError E517, E518."""
+        """Yield each unit with its result, in the order in which they are finished. Another worker
+        computes a unit whose worker died. Raises what the task raises, and BbiError E517, E518."""
 
 
 @frozen
@@ -52,9 +52,9 @@ class Failure:
         raise RuntimeError(f"a worker failed:\n{self.words}")
 
 
-class Desk:
-    """Computes the units of a task in a worker; the task starts with the first of them. It comes pickled: in what Ray
-    itself sends, arrays cannot be written to."""
+class TaskRunner:
+    """Runs the units of a task in a worker; the first of them starts the task. The task arrives pickled, since arrays
+    that Ray itself sends are read-only."""
 
     def __init__(self, task: bytes):
         self._task = task
@@ -73,7 +73,7 @@ class Desk:
         try:
             task: Task[object, object] = pickle.loads(self._task)
         except Exception as failure:  # a class that this process does not have
-            raise unsent(failure) from failure
+            raise not_sendable(failure) from failure
         return task
 
 
@@ -82,16 +82,16 @@ def pickled(task: object) -> bytes:
     try:
         return pickle.dumps(task)
     except (pickle.PicklingError, AttributeError, TypeError) as failure:
-        raise unsent(failure) from failure
+        raise not_sendable(failure) from failure
 
 
-def unsent(failure: Exception) -> BbiError:
-    """Make the error of a task that a worker cannot have."""
+def not_sendable(failure: Exception) -> BbiError:
+    """Make the error of a task that cannot be pickled, or not be unpickled in a worker."""
     message = f"the work cannot be sent to a worker: {failure}"
     return error("E517", message, "define the network's classes in a file, or leave out `--workers`")
 
 
-def deadly(unit: object, words: str) -> BbiError:
-    """Make the error of a unit that ended its worker again and again."""
+def too_many_deaths(unit: object, words: str) -> BbiError:
+    """Make the error of a unit at which several workers died."""
     message = f"{unit} ended its worker {MOST_DEATHS} times{': ' if words else ''}{words}"
-    return error("E518", message, "memory is the usual reason: take fewer workers, or a smaller batch")
+    return error("E518", message, "usually the memory did not suffice: use fewer workers, or a smaller batch")

@@ -7,20 +7,20 @@ import pickle
 import signal
 import sys
 
-from bbilang.runtime.workers.task import Desk
+from bbilang.runtime.workers.task import TaskRunner
 
 
 def main() -> None:
     """Work until the driver closes the pipe or ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, who ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends its workers
     outcomes = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what the work prints is no outcome
+    os.dup2(2, 1)  # what the work prints must not mix with the outcomes
     units = sys.stdin.buffer
     try:
-        desk = Desk(pickle.load(units))
+        runner = TaskRunner(pickle.load(units))
         while True:
             unit = pickle.load(units)
-            outcomes.write(pickle.dumps(desk.outcome(unit)))
+            outcomes.write(pickle.dumps(runner.outcome(unit)))
             outcomes.flush()
     except EOFError:  # the driver has ended, or needs no more
         pass

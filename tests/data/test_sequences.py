@@ -13,7 +13,7 @@ from drawn import CLASSES, encoded, pixels, write
 from PIL import Image
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.data.dataset import Dataset, peek_of, require_readable, said
+from bbilang.runtime.data.dataset import Dataset, list_unreadable, peek_of, require_readable
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.data.sequences import as_dataset, of_sequence
 
@@ -169,7 +169,7 @@ def test_later_examples_that_cannot_be_read_are_unreadable():
         except Unreadable as failure:
             failures.append(failure)
     assert [failure.name for failure in failures] == ["picture 2", "picture 3", "picture 4"]
-    assert "KeyError" in said(failures) and len(data) == 4
+    assert "KeyError" in list_unreadable(failures) and len(data) == 4
     require_readable(data, failures)
     with refused("E452", "none of the 3 examples", "KeyError"):
         require_readable(data.subset([1, 2, 3]), failures)
