@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -324,3 +325,24 @@ def test_a_row_of_misclassified_examples_says_as_what(folder, network):
     predicted = field(page).columns["predicted"].data.tolist()
     assert list(frame.notes) == [f"as {name}" for name in predicted]
     assert f"{len(predicted)} of {COUNT + 1} examples" in page.answers[element.id].lower()
+
+
+def test_near_duplicates_are_shown_once(folder, network, tmp_path):
+    original = tmp_path / "photos"
+    shutil.copytree(folder / "photos", original)
+    source = sorted(original.rglob("[0-9]*.png"))[-1]
+    copy = np.array(Image.open(source)).astype(np.int16)
+    Image.fromarray((copy + 1).clip(0, 255).astype(np.uint8)).save(source.with_name("copy.png"))  # a change of tone
+    (source.with_name("same.png")).write_bytes(source.read_bytes())
+    text = PHOTOS + "b.channel | examples(photos, 4{}) | present(image, facet=channel)"
+    kept = field(run(tmp_path, text.format(", duplicates=keep"), network))
+    once = field(run(tmp_path, text.format(""), network))
+    twins = {source.name, "copy.png", "same.png"}
+
+    def shown(made: Field) -> list[int]:
+        files = made.columns["file"].ordered(("channel", "example")).data
+        return [sum(Path(str(file)).name in twins for file in row) for row in files]
+
+    assert max(shown(kept)) == 3 and max(shown(once)) == 1
+    assert once.values.sizes["example"] == 4 and not np.isnan(once.values.data).any()
+    assert any("nearly the same picture" in note for note in once.notes)

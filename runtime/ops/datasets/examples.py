@@ -24,6 +24,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import pipes
+from bbilang.runtime.ops.datasets.duplicates import DUPLICATES, candidates, without_duplicates
 from bbilang.runtime.ops.datasets.receptive import spans
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Examples(Operation):
         SIGN,
         BY,
         CROP,
+        DUPLICATES,
     )
     example = (
         'dataset photos = "sample:shapes"\nblock6a.expand.channel | attribute(output) | top(8) | activation\n'
@@ -108,13 +110,16 @@ class Examples(Operation):
         second = second_numbers(node, run, scanned)
         before = None if second is None else second.values.ordered(("example", *atoms)).data.reshape(table.shape)
         best = strongest(table, scanned, inside, node["k"], node["sign"], before)
-        rows = Named((*atoms, "example"), best.rows.reshape(*shape, -1))
-        found = Named(rows.dims, best.values.astype(np.float32).reshape(rows.data.shape))
+        shown, strengths, repeated = best.rows, best.values, 0
+        if node["duplicates"] == "collapse":
+            more = strongest(table, scanned, inside, candidates(node["k"]), node["sign"], before)
+            shown, strengths, repeated = without_duplicates(more, node["k"], run.dataset(source_of(node["dataset"])))
+        rows = Named((*atoms, "example"), shown.reshape(*shape, -1))
+        found = Named(rows.dims, strengths.astype(np.float32).reshape(rows.data.shape))
         coords = {name: array for name, array in values.coords.items() if name != "example"}
         columns = {name: array.take("example", rows_in(rows, dataset)) for name, array in dataset.columns.items()}
-        notes = tuple(
-            dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *tie_notes(best, before is not None)))
-        )
+        own = (*tie_notes(best, before is not None), *_repeated_notes(repeated))
+        notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *own)))
         field = Field(node.type, found, {**coords, "example": rows}, values.names, notes=notes, columns=columns)
         field = of_rows(field, rows, scanned)
         if summarized(pipes.content_of(each, run.registry)):
@@ -229,6 +234,20 @@ def strongest(
             before = None if second is None else second[own][chosen]
             ranking.add(table[own][chosen], names, scanned.rows[own][chosen], before)
     return ranking.result()
+
+
+def _repeated_notes(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    words, verb = ("example shows", "is") if count == 1 else ("examples show", "are")
+    return (f"{count:,} {words} nearly the same picture as a stronger one, and {verb} left out",)
+
+
+def source_of(dataset: Node) -> Node:
+    """Return the dataset whose files a part of it is of."""
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    return dataset
 
 
 def tie_notes(best: StrongestExamples, before: bool) -> tuple[str, ...]:
