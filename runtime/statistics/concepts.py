@@ -30,12 +30,12 @@ class Concept:
 
     @property
     def too_few(self) -> bool:
-        """Whether fewer than 30 examples were held out: then the accuracy tells nothing."""
+        """Whether fewer than 30 examples were held out, too few for the accuracy to mean anything."""
         return self.held_out < FEW
 
 
 def concept(examples: np.ndarray, others: np.ndarray, seed: int = 0, random_sets: int = RANDOM_SETS) -> Concept:
-    """Find the direction that tells examples of a concept from others by logistic regression.
+    """Find the direction that separates examples of a concept from others, by logistic regression.
 
     examples (example, channel), others (example, channel): activations, as their means over positions. As many of each
     are used, the larger set drawn from; a third of each is held out, and the direction is that of the other two
@@ -106,7 +106,8 @@ def _fit(examples: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _told(examples: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Hold out the first third of each. Returns (direction, how many held-out examples are told right, how many)."""
+    """Hold out the first third of each. Returns (direction, how many held-out examples it classifies correctly, how
+    many there are)."""
     out = max(1, round(len(examples) * HELD_OUT))
     normal, offset = _fit(examples[out:], others[out:])
     right = int((examples[:out] @ normal + offset > 0).sum() + (others[:out] @ normal + offset <= 0).sum())

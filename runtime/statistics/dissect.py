@@ -1,4 +1,4 @@
-"""Network Dissection (Bau et al. 2017): how well a channel's largest activations cover what is labelled in pictures."""
+"""Network Dissection (Bau et al. 2017): how well a channel's largest activations overlap with labelled segments."""
 
 from __future__ import annotations
 

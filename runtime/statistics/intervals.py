@@ -1,4 +1,4 @@
-"""How sure a number is: Wilson's interval of a proportion, p-values by permutation, Holm's correction."""
+"""Uncertainty of numbers: Wilson's interval of a proportion, p-values by permutation, Holm's correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subsets of a dataset on which a network is wrong more often: found on one half, measured on the other."""
+"""Subsets of a dataset on which a network errs more often, searched on one half and measured on the other."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def _search(
     alpha: float,
     overlap: float,
 ) -> tuple[list[tuple[tuple[Condition, ...], float]], bool]:
-    """Find n slices, each apart from those before, without conditions that chance explains. Returns them with their
-    scores, and whether the search was complete."""
+    """Find n slices that overlap little with better ones, without conditions that chance explains. Returns them with
+    their scores, and whether the search was complete."""
     if not conditions or not errors.any():
         return [], True
     masks = np.stack([condition.holds(columns) for condition in conditions])
