@@ -276,10 +276,10 @@ def _run_once(
         record.results[path] = None if repeated else _Result(
             tuple(tensor.shape), facts, facts.origins, counter.get_total_flops(), traffic.bytes
         )  # fmt: skip
-        given = flow.handle(tensor)
-        flow.put(given, origins=frozenset({mark}))
+        handle = flow.handle(tensor)
+        flow.put(handle, origins=frozenset({mark}))
         try:
-            return with_tensor(value, given, path)
+            return with_tensor(value, handle, path)
         except BbiError:  # a custom class that cannot be built from its parts
             flow.put(tensor, origins=frozenset({mark}))
             flow.followed = flow.followed and not shares_memory(tensor, arguments)
