@@ -14,6 +14,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
+from bbilang.pipeline import peek_at
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.inputs.network_input import NetworkInput
@@ -30,6 +31,7 @@ OTHERWISE = {"activation_grids_with_magnitude_and_coherence": (", coherence=6", 
 PASSES = {
     "activation_grids": (1, 0, 0),
     "activation_vector": (1, 0, 0),
+    "activis": (0, 0, 0),
     "dreams": (1, 0, 0),
     "groups_across_layers": (1, 11, 0),
     "methods_side_by_side": (3, 10, 0),  # a forward for each rule of derivatives; steps of integrated gradients besides
@@ -46,7 +48,7 @@ PASSES = {
 # machine to say: their sum is what is known.
 # So it is where the steps of a path do not fit into memory at once.
 # Examples of datasets that a scan runs the network on.
-EXAMPLES = {"what_channels_detect": 40}
+EXAMPLES = {"activis": 24, "what_channels_detect": 40}
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}
 
 
@@ -76,7 +78,7 @@ def results_of(path: Path, optimized: bool):
         assert old in text
         text = text.replace(old, new)
     source = Source(text, str(path))
-    program = check_recovering(parse(source), registry(), Options())[0]
+    program = check_recovering(parse(source), registry(), Options(peek=peek_at))[0]
     assert program is not None and not program.warnings
     slot = program.models[0]
     weights = slot.weights or (None if slot.name == "efficientnet_lite0" else "random")

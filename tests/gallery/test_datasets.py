@@ -31,3 +31,26 @@ def test_a_copied_pipe_finds_the_examples_of_a_channel(read):
     statement, asked = pipe.split("\n")
     assert statement == 'dataset shapes = "sample:shapes"'
     assert asked.startswith("block5c.depthwise.channel[") and asked.endswith("] | examples(shapes) | present(image)")
+
+
+def test_activis_shows_the_picture_that_is_pointed_at(read):
+    reader = read("activis", *SMALLER["activis"])
+    field = reader.compiled.page.results.fields["map"]
+    files = [str(file) for file in field.columns["file"].data]
+    labels = [str(label) for label in field.columns["label"].data]
+    points = "document.querySelector('[data-chart=map]').points"
+    assert reader.tab.evaluate(f"Boolean({points})")
+    reader.tab.locator("#element-map canvas").first.focus()
+    reader.tab.keyboard.press("ArrowRight")
+    reader.tab.wait_for_timeout(300)
+    shown = reader.tab.locator("#element-one").inner_text()
+    assert any(label in shown for label in set(labels)) and len(files) == 24
+    assert "contribute most to" in reader.tab.locator(".lead").first.inner_text()
+
+
+def test_activis_means_are_those_of_the_examples(read):
+    reader = read("activis", *SMALLER["activis"])
+    means = reader.compiled.page.results.fields["kinds"]
+    assert sorted(means.names["shape"].data.tolist()) == ["circle", "cross", "ring", "square", "star", "triangle"]
+    spread = means.values.ordered(("channel", "shape")).data.std(1)
+    assert (np.diff(spread) <= 1e-3 * spread.max()).all()  # the most telling channel first

@@ -18,6 +18,7 @@ SMALLER = {
         ("top(3)", "top(2)"),
     ),
     "spatial_and_channel": (FEWER_STEPS,),
+    "activis": (("sample(60)", "sample(24)"),),
     "what_channels_detect": (("sample(160)", "sample(40)"),),
     "spatial_attribution": (FEWER_STEPS, ("output[top(10)]", "output[top(8)]"), ("block5a.expand, ", "")),
     "teaser": (FEWER_STEPS,),

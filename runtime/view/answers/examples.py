@@ -23,6 +23,8 @@ def of_rows(shown: Shown) -> Answer:
     panels = [[mark for mark in shown.marks if mark.panel == panel] for panel in range(len(shown.frames))]
     filled = [own for own in panels if own]
     if not filled:
+        if shown.drawing.states:
+            return ()  # the one pointed at
         count = sum(atom >= 0 for frame in shown.frames for atom in frame.atoms)
         return sentence(f"{counted(count)} {_of_how_many(shown, count)}") if count else ()
     sign = next((node["sign"] for node in chain(shown.drawing.node) if node.get("sign") in ENDS), "")
