@@ -184,7 +184,9 @@ class Run:
         wholes = [dataset]
         while wholes[-1].inputs:
             wholes.append(wholes[-1].inputs[0])
-        return self.scan(next(scan for whole in wholes for scan in self.program.scans if scan.dataset == whole))
+        whole = next(whole for whole in wholes if any(scan.dataset == whole for scan in self.program.scans))
+        first, *others = [self.scan(scan) for scan in self.program.scans if scan.dataset == whole]
+        return first.with_parts_of(others)  # without the optimizer each part has a scan of its own
 
     def scan(self, scan: Scan) -> ScannedDataset:
         """Run a scan, once."""

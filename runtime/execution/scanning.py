@@ -188,8 +188,21 @@ class ScannedDataset:
 
     def __init__(self, stored: Scanned, dataset: Dataset, numbers: np.ndarray, run: Run):
         self.stored, self.run = stored, run
+        self._every: list[Scanned] = [stored]
         self._dataset, self._numbers = dataset, numbers
         self._fields: dict[str, Field] = {}
+
+    def with_parts_of(self, others: Sequence[ScannedDataset]) -> ScannedDataset:
+        """Return the parts of several scans of the same examples together."""
+        if not others:
+            return self
+        joined = ScannedDataset(self.stored, self._dataset, self._numbers, self.run)
+        joined._every = [self.stored, *(other.stored for other in others)]
+        return joined
+
+    def _kept(self, part: str) -> Scanned:
+        """Return the scan that has a part."""
+        return next(stored for stored in self._every if part in stored.parts)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -220,18 +233,18 @@ class ScannedDataset:
         `SUM`."""
         part = part_name(SUMMARY, node)
         if name != SUM:
-            return self.stored.array(part, name)
+            return self._kept(part).array(part, name)
         (layer,) = node.type.layers
         sizes = self.run.layer(layer).sizes
         positions = int(np.prod([size for axis, size in sizes.items() if axis != "channel"]))
-        return self.stored.array(part, "mean") * np.float32(positions)
+        return self._kept(part).array(part, "mean") * np.float32(positions)
 
     def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
         """Yield the numbers of a content shard by shard: (example, *order)."""
         part = part_name(FIELD, node)
-        name = next(name for name in self.stored.names(part) if name.startswith(VALUES + OVER))
+        name = next(name for name in self._kept(part).names(part) if name.startswith(VALUES + OVER))
         own = name.removeprefix(VALUES + OVER).split()
-        for piece in self.stored.stream(part, name):
+        for piece in self._kept(part).stream(part, name):
             yield piece.transpose(0, *(1 + own.index(axis) for axis in order))
 
     def shown(self, picture: Image) -> np.ndarray:
@@ -239,14 +252,14 @@ class ScannedDataset:
 
     def before(self, node: Node) -> np.ndarray | None:
         part = part_name(SUMMARY, node)
-        return self.stored.array(part, BEFORE) if BEFORE in self.stored.names(part) else None
+        return self._kept(part).array(part, BEFORE) if BEFORE in self._kept(part).names(part) else None
 
     def columns(self) -> Mapping[str, np.ndarray]:
         return self._columns
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        scores = self.stored.array(SCORES, "scores")
+        scores = self._kept(SCORES).array(SCORES, "scores")
         description = self.run.adapter.description
         kind = description.scores
         if kind not in KNOWN:
@@ -268,9 +281,9 @@ class ScannedDataset:
         """Reassemble a field: its numbers from the shards, what is the same for every example from its type."""
         coords, names = constant_parts(with_inputs(node, 1), self.run)
         tables: dict[str, Named] = {}
-        for name in self.stored.names(part):
+        for name in self._kept(part).names(part):
             component, _, dims = name.partition(OVER)
-            tables[component] = Named(("input", *dims.split()), self.stored.array(part, name))
+            tables[component] = Named(("input", *dims.split()), self._kept(part).array(part, name))
         values = tables.pop(VALUES)
         coords |= tables
         if "class" in tables:

@@ -43,6 +43,9 @@ def assert_consistent(view: View) -> None:
     plain = asdict(view)
     for picture in plain["pictures"]:
         assert isinstance(picture.pop("data"), bytes)
+    for element in (element for interface in plain["interfaces"] for element in interface["elements"]):
+        if element["points"] is not None:  # packed, as a picture is
+            assert isinstance(element["points"].pop("payload"), bytes)
     _assert_plain(plain)
     assert json.dumps(plain, allow_nan=False)
 
