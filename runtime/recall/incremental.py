@@ -132,7 +132,9 @@ class _Recall:
                 return execute_fully(job)
             records |= fresh.records
             predictions = fresh.predictions or predictions
-            passes, counts, noticed = fresh.passes, fresh.counts, fresh.noticed
+            passes, noticed = fresh.passes, fresh.noticed
+            recalled = max(counts.get("recalled", 0), fresh.counts.get("recalled", 0))
+            counts = {**fresh.counts, "recalled": recalled}
         numbers, steps = joined(program, records, predictions)
         holder = self._holder(model)
         results = Results.of(

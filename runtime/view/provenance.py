@@ -69,9 +69,8 @@ def work_of(results: Results) -> str:
         "with a layer removed": results.removals,
         "for trust": results.trusted,
     }
-    of_datasets = results.scanned + results.recalled > 0
     ran = [f"scanned {_examples(results.scanned)}"] if results.scanned else []
-    if any(results.model_passes) or any(counts.values()) or not (reused.elements or of_datasets):
+    if any(results.model_passes) or any(counts.values()) or (results.program.inputs and not reused.elements):
         ran += [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
     ran += [f"{count} {what}" for what, count in counts.items() if count]
     ran += [_icons(made)] if made else []

@@ -41,14 +41,20 @@ PASSES = {
     "semantic_dictionary": (1, 0, 0),
     "spatial_and_channel": (2, 1, 0),
     "teaser": (2, 6, 0),
-    "what_channels_detect": (0, 0, 0),
+    **dict.fromkeys(("one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"), (0, 0, 0)),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures
 }
 # The two long ones run with fewer layers and classes. Which of their passes are reverse is for the measured speeds of a
 # machine to say: their sum is what is known.
 # So it is where the steps of a path do not fit into memory at once.
 # Examples of datasets that a scan runs the network on.
-EXAMPLES = {"activis": 24, "what_channels_detect": 40}
+EXAMPLES = {
+    "activis": 24,
+    "one_channel": 60,
+    "rests_on_a_concept": 120,
+    "what_channels_detect": 40,
+    "what_it_calls_shapes": 60,
+}
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}
 
 

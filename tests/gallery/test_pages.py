@@ -60,7 +60,7 @@ def test_every_pipe_that_a_page_copies_compiles(name, compiled):
         bbilang.check(bbilang.parse(f"{head}{pipe}\n"))
         count += 1
         assert element.atoms[number].label
-    assert count
+    assert count or not any(atom.text for element in elements(made.page.view) for atom in element.atoms)
 
 
 def test_the_pipe_of_a_bar_asks_about_its_number(compiled):

@@ -21,6 +21,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
+from bbilang.pipeline import peek_at
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.execution.results import Results
@@ -136,7 +137,7 @@ def same_results(one: Results, two: Results) -> None:
 def test_every_way_gives_the_same(name):
     adapter()
     text = at_64_pixels(TEXTS[name])
-    program = check(parse(Source(text, "page.bbi")), registry(), Options())
+    program = check(parse(Source(text, "page.bbi")), registry(), Options(peek=peek_at))
     ways = {"chosen": optimize(program)}
     want = results_of(ways["chosen"])
     for force in ("forward", "reverse"):
@@ -152,7 +153,7 @@ def test_every_way_gives_the_same(name):
     few = text
     for old, new in FEWER:
         few = re.sub(old, new, few)
-    written = check(parse(Source(few, "page.bbi")), registry(), Options())
+    written = check(parse(Source(few, "page.bbi")), registry(), Options(peek=peek_at))
     steps = plan(written, registry())
     if sum(steps.total(kind)[0] for kind in ("forward", "backward", "reruns")) > MOST["as written"]:
         assert name in ("spec channel_attribution", "operations link"), "links of many channels alone are too many"
