@@ -60,7 +60,10 @@ class FindSlices(Operation):
                   choices=(ERROR, LOSS)),
         Parameter("features", "atoms", "the channels of a layer, whose largest activations make conditions, too", None),
     )  # fmt: skip
-    example = 'dataset photos = "sample:shapes"\nphotos | slices(5, features=block5c.expand.channel) | present(table)'
+    example = (
+        "# in place of the sample: a dataset whose labels are classes of the network\n"
+        'dataset photos = "sample:shapes"\nphotos | slices(5, features=block5c.expand.channel) | present(table)'
+    )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         features = arguments["features"]
