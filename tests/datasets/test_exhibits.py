@@ -168,7 +168,10 @@ def test_a_page_too_large_to_open_is_refused_with_what_to_bound(folder, network,
 
 def test_a_condition_that_no_example_meets_is_an_error_with_the_words_there_are(folder, network):
     text = 'dataset wasps = photos | filter(label == "wasp")\nwasps | present(image)'
-    with pytest.raises(BbiError, match=r"E451.*no example meets the condition(?s:.)*`label` is ant, bee"):
+    with pytest.raises(BbiError, match=r'E263.*no example has "wasp"(?s:.)*it holds ant, bee'):
+        run(folder, text, network)
+    text = 'dataset wasps = photos | filter(label == "ant" and confidence > 2)\nwasps | present(image)'
+    with pytest.raises(BbiError, match=r"E451.*no example(?s:.)*condition"):
         run(folder, text, network)
 
 
