@@ -346,3 +346,12 @@ def test_near_duplicates_are_shown_once(folder, network, tmp_path):
     assert max(shown(kept)) == 3 and max(shown(once)) == 1
     assert once.values.sizes["example"] == 4 and not np.isnan(once.values.data).any()
     assert any("nearly the same picture" in note for note in once.notes)
+
+
+def test_a_row_says_of_how_many_examples_it_is_a_part(folder, network):
+    text = (
+        f'{PHOTOS}dataset few = photos | sample(9)\ndataset ants = few | filter(label == "ant")\nants | present(image)'
+    )
+    page = run(folder, text, network)
+    assert 0 < len(field(page).columns["file"].data) < 9
+    assert "of nine examples" in page.answers[page.view.interfaces[0].elements[0].id]

@@ -40,8 +40,8 @@ def of_rows(shown: Shown) -> Answer:
 def _of_how_many(shown: Shown, count: int) -> str:
     """Say of how many examples the ones shown are, where that is known: "of 800 examples"."""
     dataset = dataset_of(shown.drawing.node)
-    while dataset is not None and dataset.inputs:
-        (dataset,) = dataset.inputs
+    while dataset is not None and dataset.inputs and not dataset.type.axes[0].exact:
+        (dataset,) = dataset.inputs  # what a condition chose from
     axis = dataset.type.axes[0] if dataset is not None else None
     if axis is not None and axis.exact and axis.size > count:
         return f"of {counted(axis.size)} examples"
