@@ -22,7 +22,8 @@ TREE = """() => {
         ...Object.fromEntries([...node.attributes].map((it) => [it.localName, it.value])), style: "",
     });
     const layer = (group) => [group.getAttribute("class"), [...group.children].map(mark)];
-    return [...document.querySelectorAll("[data-chart]")].map((chart) => [
+    const drawn = [...document.querySelectorAll("[data-chart]")].filter((chart) => !chart.points);
+    return drawn.map((chart) => [
         chart.dataset.chart, chart.querySelector("svg").getAttribute("viewBox"),
         [...chart.querySelectorAll("g[class*=role-mark]")].map(layer),
     ]);

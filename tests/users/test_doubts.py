@@ -130,7 +130,7 @@ def test_gradients_that_overflow_are_not_blamed_on_the_weights():
             return self.head((self.late(x).mean((2, 3)) * 0).abs().sqrt())
 
     error = refusal("late.channel | attribute(output[1]) | present(bars)", Steep())
-    assert error.code == "E503" and "the gradients of `late`" in error.message and "way back" in error.help
+    assert error.code == "E503" and "the gradients of `late`" in error.message and "backward pass" in error.help
 
 
 # --- what is left out -------------------------------------------------------------------------------------------------
