@@ -76,8 +76,11 @@ def execute(
             own = (*run.parts, run)[0]
             run.shared.warnings += passes.probe(adapter, own.images, together, seed, run.passes, cache).warnings
         execution = _Execution(plan, run, icons)
-        execution.steps(measure)
-        results = execution.results(inputs, tuple(run.shared.warnings))
+        try:
+            execution.steps(measure)
+            results = execution.results(inputs, tuple(run.shared.warnings))
+        finally:
+            run.shared.scanned.clear()  # they hold the run, which holds them
     if verification.enabled():
         verify_results(results)
     return results
@@ -94,7 +97,9 @@ def scan_all(
     run = Run.of(program, registry, adapter, (), listener, scans, files)
     run.shared.workers = workers
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
-        return [run.scan(scan).stored for scan in program.scans]
+        stored = [run.scan(scan).stored for scan in program.scans]
+    run.shared.scanned.clear()
+    return stored
 
 
 def execute_kept(

@@ -176,7 +176,7 @@ def test_long_work_says_how_far_it_is(method, capsys):
     assert shares == sorted(shares) and shares[-1] == 1 and len({event.words for event in work}) == 1
     assert method.partition("(")[0] in work[0].words and all(event.seconds >= 0 for event in work)
     with ProgressBar() as watch:
-        watch._told = -100.0
+        watch._reported_at = -100.0
         watch(work[-1])
     assert f"{work[-1].words}: 100%" in capsys.readouterr().err
 

@@ -198,6 +198,8 @@ STYLES = {
     "graph": "[stem, late].whole | activation | present(graph)",
     "grid": "late.spatial | activation | present(grid)",
     "heatmap": "photo = input | present(image)\nstem.spatial | activation | present(heatmap, over=photo)",
+    "histogram": 'dataset shapes = "sample:shapes" | sample(6)\n'
+    "late.channel[0] | activation(reduce=max) | across(shapes) | present(histogram)",
     "image": "input | present(image)\nlate.channel | activation | present(bars)",
     "masks": "photo = input | present(image)\ngroups = late | factorize(nmf, 2)\n"
     "groups.spatial | present(masks, over=photo)",
