@@ -107,6 +107,13 @@ def _collect(value: Any, nodes: list[Node]) -> None:
             _collect(item, nodes)
 
 
+def source_dataset(dataset: Node) -> Node:
+    """Return the dataset that a dataset is a part of, and whose files its examples are: itself where it is whole."""
+    while dataset.inputs:
+        (dataset,) = dataset.inputs
+    return dataset
+
+
 def walk(*roots: Node) -> Iterator[Node]:
     """Yield every node object below the roots once, children first. Equal nodes that are two objects come twice."""
     seen: set[int] = set()

@@ -21,6 +21,7 @@ from bbilang.compiler.ir.program import (
     Rerun,
     Scan,
     Tangents,
+    source_dataset,
     walk,
 )
 from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_count, ways
@@ -199,9 +200,7 @@ def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step
 
 
 def _scan_name(dataset: Node) -> str:
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-    return str(dataset["path"])
+    return str(source_dataset(dataset)["path"])
 
 
 def _forward(program: Program, number: int, forward: Forward, description: ModelDescription) -> Step:

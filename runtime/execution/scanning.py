@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbilang.compiler.contract import Activations, Registry
-from bbilang.compiler.ir.program import Node, Program, Scan
+from bbilang.compiler.ir.program import Node, Program, Scan, source_dataset
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.optimize.scans import FIELD, SCORES, SUMMARY, batch_program, part_name, part_names, with_inputs
@@ -333,11 +333,8 @@ def union(scans: Sequence[Scan]) -> Scan:
 
 def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     """Scan a dataset, or recall what an earlier scan kept."""
-    source = scan.dataset
-    while source.inputs:
-        (source,) = source.inputs
     numbers = run.value(scan.dataset).coords["example"].data
-    dataset, scans = run.dataset(source).subset(numbers), run.shared.scans
+    dataset, scans = run.dataset(source_dataset(scan.dataset)).subset(numbers), run.shared.scans
     if run.has_network:
         cache = scans.cache if scans is not None else None
         workers = run.shared.workers

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Operation, Parameter, Registry, Run
-from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Parameter, Registry, Run
+from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import ABSENT, Field, Named
 from bbilang.runtime.ops.datasets import pipes
 
 
-class Across(Operation):
+class Across(pipes.OfPipe):
     """The pipe so far for every example of a dataset: the axis `example` takes the place of `input`.
 
     Everything before it is computed for each example, `output` for each example's own prediction; what chooses atoms
@@ -33,7 +33,7 @@ class Across(Operation):
         if field.axis("example") is not None:
             raise Fail("E231", "the field goes across a dataset already")
         datasets = _listed(arguments["dataset"])
-        if len({_source(dataset) for dataset in datasets}) > 1:
+        if len({source_dataset(dataset) for dataset in datasets}) > 1:
             help = 'as in `dataset cats = photos | filter(label == "cat")`'
             raise Fail("E260", "a list of datasets is of parts of one dataset", help, argument="dataset")
         sizes = [dataset.type.axes[0] for dataset in datasets]
@@ -43,13 +43,6 @@ class Across(Operation):
             axes = (Axis("subset", len(datasets)), replace(axes[0], exact=False, varies=("subset",)))
         rest = (axis for axis in field.axes if axis.name != "input")
         return replace(field, axes=(*axes, *rest), columns=datasets[0].type.columns)
-
-    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        return {**arguments, "each": PerExample(field)}
-
-    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
-        pipes.check(field, self.name, registry)
-        return (field,) if pipes.chooses(field, registry) else ()
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
@@ -69,12 +62,6 @@ class Across(Operation):
 
 def _listed(datasets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     return datasets if isinstance(datasets, tuple) else (datasets,)
-
-
-def _source(dataset: Node) -> Node:
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-    return dataset
 
 
 def _of(dataset: Node, each: Node, run: Run) -> Field:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.check.datasets import SCORED
 from bbilang.compiler.contract import Run
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets.pipes import chain
 
@@ -27,9 +27,7 @@ def dataset_of(node: Node) -> Node | None:
 def source_of(node: Node) -> Node | None:
     """Return the files of those examples; None for a field without examples."""
     source = dataset_of(node)
-    while source is not None and source.inputs:
-        (source,) = source.inputs
-    return source
+    return None if source is None else source_dataset(source)
 
 
 def named(condition: object) -> Iterator[str]:
@@ -50,9 +48,7 @@ def looked_up(names: Iterable[str], field: Field, dataset: Node, run: Run) -> di
 
 
 def _measured(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-    source, rows = run.dataset(dataset), field.coords["example"]
+    source, rows = run.dataset(source_dataset(dataset)), field.coords["example"]
     needed = [name for name in names if name in source.columns.costly]
     if not needed:
         return {}

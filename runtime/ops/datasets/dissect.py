@@ -20,7 +20,7 @@ from bbilang.compiler.contract import (
     Run,
     Scanned,
 )
-from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.program import Node, PerExample, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
@@ -82,7 +82,7 @@ class Dissect(Operation):
         return (ExamplesOf(node["dataset"], (node["each"].node,)),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
-        dataset, maps = run.dataset(_source(node["dataset"])), node["each"].node
+        dataset, maps = run.dataset(source_dataset(node["dataset"])), node["each"].node
         scanned = run.scanned(node["dataset"])
         if not dataset.segment_names:
             raise error("E465", f"no segments are labelled in {dataset.name}", "`sample:shapes` has some")
@@ -95,12 +95,6 @@ class Dissect(Operation):
         own = _overlaps(maps, scanned, dataset, halves, node["quantile"], None)
         turned = _overlaps(maps, scanned, dataset, halves, node["quantile"], turn)
         return _field(node, own, turned, dataset.segment_names, (*scanned.notes, *_words(halves)))
-
-
-def _source(dataset: Node) -> Node:
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-    return dataset
 
 
 def _halves(dataset: Dataset, scanned: Scanned, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

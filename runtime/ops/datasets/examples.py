@@ -12,14 +12,12 @@ from bbilang.compiler.contract import (
     Demand,
     ExamplesOf,
     Fail,
-    Make,
-    Operation,
     Parameter,
     Registry,
     Run,
     Scanned,
 )
-from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
@@ -57,7 +55,7 @@ CROP = Parameter(
 )
 
 
-class Examples(Operation):
+class Examples(pipes.OfPipe):
     """The k examples of a dataset with the largest value of each atom, with the value, along the axis `example`.
 
     Of an activation they are those that activate it most (ActMax), of an attribution those in which it contributes most
@@ -86,13 +84,6 @@ class Examples(Operation):
             raise Fail("E238", message, "start from `.channel`, with `sign=positive` or `negative`", "crop")
         return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
 
-    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        return {**arguments, "each": PerExample(field)}
-
-    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
-        pipes.check(field, self.name, registry)
-        return (field,) if pipes.chooses(field, registry) else ()
-
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
         if summarized(content):
@@ -113,7 +104,8 @@ class Examples(Operation):
         shown, strengths, repeated = best.rows, best.values, 0
         if node["duplicates"] == "collapse":
             more = strongest(table, scanned, inside, candidates(node["k"]), node["sign"], before)
-            shown, strengths, repeated = without_duplicates(more, node["k"], run.dataset(source_of(node["dataset"])))
+            files = run.dataset(source_dataset(node["dataset"]))
+            shown, strengths, repeated = without_duplicates(more, node["k"], files)
         rows = Named((*atoms, "example"), shown.reshape(*shape, -1))
         found = Named(rows.dims, strengths.astype(np.float32).reshape(rows.data.shape))
         coords = {name: array for name, array in values.coords.items() if name != "example"}
@@ -241,13 +233,6 @@ def _repeated_notes(count: int) -> tuple[str, ...]:
         return ()
     words, verb = ("example shows", "is") if count == 1 else ("examples show", "are")
     return (f"{count:,} {words} nearly the same picture as a stronger one, and {verb} left out",)
-
-
-def source_of(dataset: Node) -> Node:
-    """Return the dataset whose files a part of it is of."""
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-    return dataset
 
 
 def tie_notes(best: StrongestExamples, before: bool) -> tuple[str, ...]:

@@ -11,9 +11,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Registry, Run, Scanned
-from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Registry, Run, Scanned
+from bbilang.compiler.ir.program import Node, PerExample, walk
 from bbilang.runtime.fields.field import ABSENT, Field, Named
+
+
+class OfPipe(Operation):
+    """An operation on the pipe before it, which is computed for each example; `each` of its node holds that pipe. The
+    pipe is computed on the page's own input only where it chooses atoms."""
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return {**arguments, "each": PerExample(field)}
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        check(field, self.name, registry)
+        return (field,) if chooses(field, registry) else ()
 
 
 def chain(field: Node) -> Iterator[Node]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Make, Operation, Parameter, Registry, Run
-from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Parameter, Registry, Run
+from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import pipes
@@ -26,7 +26,7 @@ from bbilang.runtime.statistics.spectrum import Spectrum, shared_ceiling, spectr
 SAID = 3  # atoms whose range the legend describes one by one
 
 
-class SpectrumOf(Operation):
+class SpectrumOf(pipes.OfPipe):
     """Examples over the whole range of each atom's values, from the lowest to the highest, along the axis `example`.
 
     They stand at n quantiles of the values that are neither zero nor at the layer's ceiling; how many examples are is
@@ -42,13 +42,6 @@ class SpectrumOf(Operation):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return examples_type(field, self.name, arguments["dataset"], arguments["n"], arguments["by"])
-
-    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        return {**arguments, "each": PerExample(field)}
-
-    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
-        pipes.check(field, self.name, registry)
-        return (field,) if pipes.chooses(field, registry) else ()
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
