@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tiny
+from at_rest import at_rest
 
 import bbilang
 from bbilang.runtime.models.preprocess import Preprocess
@@ -37,12 +38,12 @@ def test_pointing_at_a_picture_shows_it_and_its_channels(chromium, tmp_path):
     chart.focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
         chart.press(key)
-        tab.wait_for_timeout(150)
+        at_rest(tab)
         said.add((tab.locator("#element-one h3").inner_text(), tab.locator('[data-answer="why"]').inner_text()))
     assert len(said) > 1 and all(label.split()[-1] in answer for label, answer in said)
     box = tab.locator('[data-chart="one"] image').first.bounding_box()
     tab.mouse.move(box["x"] + 5, box["y"] + 5)
     tab.mouse.move(box["x"] + 9, box["y"] + 9)
-    assert tab.locator('[data-chart="one"] title').first.text_content(timeout=1000) in files
+    assert tab.locator('[data-chart="one"] title').first.text_content() in files
     assert not complaints
     tab.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from at_rest import at_rest
 from closeness import within
 
 import bbilang
@@ -46,7 +47,7 @@ class Reader:
         return np.broadcast_to(np.transpose(numbers, order).reshape(shape), data.values.shape)
 
     def rest(self) -> None:
-        self.tab.wait_for_timeout(150)
+        at_rest(self.tab)
 
     def pictures(self, element: str) -> list[str]:
         """What the element's pictures are now."""
@@ -145,7 +146,7 @@ def read(compiled, chromium) -> Iterator[Callable[..., Reader]]:
         )
         tab.goto(made.path.as_uri())
         tab.wait_for_selector("html[data-ready]")
-        tab.wait_for_timeout(150)
+        at_rest(tab)
         return Reader(made, tab)
 
     yield show

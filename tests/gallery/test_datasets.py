@@ -44,7 +44,7 @@ def test_activis_shows_the_picture_that_is_pointed_at(read):
     assert reader.tab.evaluate(f"Boolean({points})")
     reader.tab.locator("#element-map canvas").first.focus()
     reader.tab.keyboard.press("ArrowRight")
-    reader.tab.wait_for_timeout(300)
+    reader.rest()
     shown = reader.tab.locator("#element-one").inner_text()
     assert any(label in shown for label in set(labels)) and len(files) == 24
     assert "contribute most to" in reader.tab.locator(".lead").first.inner_text()

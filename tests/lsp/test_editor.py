@@ -54,7 +54,6 @@ def opened(chromium, site, server):
         context = chromium.new_context(viewport={"width": 940, "height": height}, device_scale_factor=2)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15000)
         page.goto(f"{site}/editor.html?{urlencode({'port': server, 'text': text})}")
         page.wait_for_selector(".cm-editor[data-checked]")
         return page

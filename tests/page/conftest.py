@@ -36,7 +36,6 @@ def show(chromium, written) -> Iterator[Callable[..., object]]:
         context = chromium.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(4000)
         if script:  # runs before the page's own
             page.add_init_script(script)
         address = written(view).as_uri()

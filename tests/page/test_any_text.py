@@ -96,7 +96,7 @@ def test_pages(words, chromium, tmp_path):
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.goto(path.as_uri())
-        page.wait_for_selector("html[data-ready]", timeout=8000)
+        page.wait_for_selector("html[data-ready]")
         assert page.locator("h1").text_content() == words
         assert page.locator("svg image").count() > 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 1000

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import views
+from at_rest import at_rest
 from text_sizes import ALLOWED, sizes
 
 pytestmark = pytest.mark.browser
@@ -40,7 +41,7 @@ def test_the_photo_stays_in_view_on_a_phone(show):
     page = show(views.teaser, **PHONE)
     chart, icons = page.locator("[data-chart=photo]"), page.locator("[data-chart=blocks]")
     icons.evaluate("(node) => scrollTo(0, node.getBoundingClientRect().bottom + scrollY - innerHeight)")
-    page.wait_for_timeout(100)
+    at_rest(page)
     box, high = chart.bounding_box(), page.evaluate("innerHeight")
     assert abs(box["y"]) < 1 and box["height"] <= 0.4 * high
     before = page.locator("[data-now=where]").text_content()
@@ -65,7 +66,7 @@ def test_the_column_of_the_photo_stays_in_view_on_a_wide_page(show):
     page.set_viewport_size({"width": 1280, "height": 620})
     page.evaluate("document.querySelector('#element-blocks').style.paddingBottom = '1500px'")
     page.evaluate("scrollTo(0, 900)")
-    page.wait_for_timeout(100)
+    at_rest(page)
     box = page.locator("[data-chart=photo]").bounding_box()
     assert box["y"] + box["height"] > 0 and box["y"] < 620, "it would have left the view long ago"
 

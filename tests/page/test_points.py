@@ -7,6 +7,7 @@ import re
 import numpy as np
 import point_views
 import pytest
+from at_rest import at_rest
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -258,7 +259,7 @@ def test_wheel_buttons_and_dragging(show):
     x, y = pixel(page, 5)
     page.mouse.move(x, y)
     page.mouse.wheel(0, 100)
-    page.wait_for_timeout(50)
+    at_rest(page)
     assert page.evaluate(f"{CHART}.view.zoom") == 1, "the page scrolls"
     page.evaluate("scrollTo(0, 0)")
     page.mouse.click(x, y)
@@ -387,7 +388,7 @@ def test_dark_paper_and_saved_pictures(show, tmp_path):
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(f"{CHART}.kind") == "webgl2" and picture(page).mean() < 110
     page.locator("#theme").click()
-    page.wait_for_timeout(100)
+    at_rest(page)
     assert picture(page).mean() > 150
     for kind in ("png", "svg", "csv"):
         page.locator(".save summary").first.click()

@@ -2,6 +2,7 @@
 
 import planted
 import pytest
+from at_rest import at_rest
 
 PHONE = {"width": 375}
 TEXTS = "all => all.map(it => [it.textContent, it.getAttribute('transform')])"
@@ -35,7 +36,7 @@ def test_a_chart_is_as_high_as_its_state(show):
         slider.evaluate(
             "(it, value) => { it.value = value; it.dispatchEvent(new Event('input', {bubbles: true})) }", value
         )
-        page.wait_for_timeout(100)
+        at_rest(page)
         return page.locator("[data-chart=effect]").bounding_box()["height"]
 
     least, most = slider.get_attribute("min"), slider.get_attribute("max")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_rest import at_rest
 
 from bbilang.registry import registry
 from bbilang.runtime.page import html
@@ -130,6 +131,6 @@ def walked(pages: list[Any]) -> int:
         same(f"menu {menu}")
     for page in pages:
         page.set_viewport_size({"width": 430, "height": 900})
-        page.wait_for_timeout(150)
+        at_rest(page)
     same("narrow")
     return seen
