@@ -15,7 +15,7 @@ from bbilang.runtime.page import html
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.script import DRAW, joined
 from bbilang.runtime.vega import drawable
-from bbilang.runtime.vega.specification import charts, layouts
+from bbilang.runtime.vega.specification import layouts
 from bbilang.runtime.view.model import View
 
 pytestmark = pytest.mark.browser
@@ -100,45 +100,6 @@ def test_expressions_have_vegas_values(chromium):
 def test_marks_are_vegas(view: Callable[[], View], chromium, tmp_path):
     with twins(chromium, tmp_path, view(), 1280, "dark" if view is views.survey else "light") as pages:
         assert walked(pages) > 150
-
-
-def test_making_and_changing_a_chart_is_no_slower_than_vega(chromium):
-    """One specification in one tab, by turns; medians, since other work shares the machine."""
-    specification = charts(views.dictionary(), registry().styles)["neurons"]
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.add_script_tag(content=bundle.announced(), type="module")
-    page.wait_for_function("() => window.vegaEmbed")
-    page.evaluate(f"() => {{ window.Chart = {scope('Chart')}; }}")
-    times = page.evaluate(
-        """async ([specification, states]) => {
-            const place = () => document.body.appendChild(document.createElement("div"));
-            const options = {renderer: "svg", actions: false, ast: true, defaultStyle: false};
-            const size = ["total_neurons", "tall_neurons"];
-            const kinds = {
-                ours: async () => new Chart(place(), structuredClone(specification), {}, size),
-                vegas: async () => (await vegaEmbed(place(), structuredClone(specification), options)).view,
-            };
-            const made = {ours: [], vegas: []}, changed = {ours: [], vegas: []}, views = {};
-            for (let turn = 0; turn < 6; turn++)
-                for (const kind in kinds) {
-                    const start = performance.now();
-                    views[kind] = await kinds[kind]();
-                    made[kind].push(performance.now() - start);
-                }
-            for (let turn = 0; turn < 150; turn++)
-                for (const kind in kinds) {
-                    const start = performance.now();
-                    views[kind].signal("state_neurons", (turn * 37) % states).run();
-                    changed[kind].push(performance.now() - start);
-                }
-            const middle = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)];
-            return [made, changed].map((it) => [middle(it.ours), middle(it.vegas)]);
-        }""",
-        [specification, 14 * 14],
-    )
-    page.close()
-    for ours, vegas in times:
-        assert ours <= vegas, times
 
 
 def test_a_difference_is_found(chromium, tmp_path):
