@@ -232,6 +232,9 @@ class Resolver(Scope):
             raise Poisoned
         if operation is None or operation.head:
             raise unknown_operation(call, self)
+        if field.type.content == "intervention" and not operation.of_interventions:
+            help = "measure what it does: `... | effect(output)`"
+            raise at(call.span, "E270", f"`{call.name}` is of numbers, and this is an intervention", help)
         if field.type.content == "dataset" and not operation.of_datasets:
             help = f"compute numbers for each example: `{SOME_LAYER}.channel | across(...)`"
             raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)

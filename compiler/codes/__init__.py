@@ -8,10 +8,13 @@ from typing import Final
 from bbilang.compiler.codes.arguments import ARGUMENTS
 from bbilang.compiler.codes.datasets import DATASETS
 from bbilang.compiler.codes.fields import FIELDS
+from bbilang.compiler.codes.interventions import INTERVENTIONS
 from bbilang.compiler.codes.names import NAMES
 from bbilang.compiler.codes.statements import STATEMENTS
 from bbilang.grammar.codes import Code
 
-__all__ = ["ARGUMENTS", "CODES", "DATASETS", "FIELDS", "NAMES", "STATEMENTS"]
+__all__ = ["ARGUMENTS", "CODES", "DATASETS", "FIELDS", "INTERVENTIONS", "NAMES", "STATEMENTS"]
 
-CODES: Final[dict[str, Code]] = dict(sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS | DATASETS).items()))
+CODES: Final[dict[str, Code]] = dict(
+    sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS | DATASETS | INTERVENTIONS).items())
+)

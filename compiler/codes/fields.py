@@ -142,7 +142,7 @@ FIELDS: Final[dict[str, Code]] = {
     "E901": Code(
         "not available yet",
         "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",
-        "block5c.expand.channel | attribute(output) | top(8) | ablate | present(bars)",
+        'dataset photos = "sample:shapes"\noutput | influence(photos) | top(12) | present(image)',
         ICONS,
     ),
 }

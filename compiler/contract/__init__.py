@@ -2,6 +2,7 @@
 
 from bbilang.compiler.contract.demands import (
     Activations,
+    Changes,
     Demand,
     ExamplesOf,
     Gradients,
@@ -25,6 +26,7 @@ __all__ = [
     "REQUIRED",
     "Activations",
     "Arguments",
+    "Changes",
     "ColourScale",
     "Demand",
     "Drawn",

@@ -90,6 +90,22 @@ class Trials:
 
 
 @frozen
+class Changes:
+    """The operation needs what a target is where an intervention changed atoms of the field's layers.
+
+    ``change``: the intervention. Each of its atoms, or all of them ``together``, is changed ``each`` times for each
+    input; and ``controls`` random sets of as many atoms besides.
+    """
+
+    target: Node
+    layers: tuple[str, ...]
+    change: Node
+    together: bool
+    each: int = 1
+    controls: int = 0
+
+
+@frozen
 class Scores:
     """The operation needs the scores of all classes."""
 
@@ -109,4 +125,4 @@ class ExamplesOf:
     scores: bool = False
 
 
-Demand = Activations | Gradients | Reruns | Trials | Scores | IconsOf | ExamplesOf
+Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf

@@ -63,6 +63,8 @@ class Operation:
     plan: ClassVar[str] = ""  # what it will do, for that message
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
     pure: ClassVar[bool] = False  # computes from the field's numbers alone, each input apart
+    intervenes: ClassVar[bool] = False  # says how atoms change; what that does is an operation of its own
+    of_interventions: ClassVar[bool] = False  # gives numbers of atoms that an intervention changes
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it

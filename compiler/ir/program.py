@@ -178,6 +178,7 @@ class Forward:
 
 OUTPUT = "output"
 TRIAL = "trust"  # `Rerun.finds` of a measure of `trust`
+CHANGE = "change"  # `Rerun.finds` of an intervention
 REMOVAL = "removal"  # `Rerun.finds` of a layer at zero, for the budget line
 
 
@@ -251,8 +252,8 @@ class Rerun(Derivatives):
     """The network again from one layer on, as a method or a measure of `trust` needs it.
 
     ``finds``: one word for what it runs for: `gradients` at other activations; the targets' `values` of masked ones;
-    `masks` that are learned; the word of another kind of method; `trust`, a measure (`contract.Trials`); or `removal`,
-    of the layer at zero.
+    `masks` that are learned; the word of another kind of method; `trust`, a measure (`contract.Trials`); `change`, an
+    intervention (`contract.Changes`); or `removal`, of the layer at zero.
     ``above``: only the network above the layer runs; else all of it, for every visit and target, as a call without an
     optimizer does. ``baseline``: the forward of the baseline's picture, or -1. ``visits`` and what follows ``finds``:
     see `contract.RerunWork`.
@@ -278,6 +279,11 @@ class Rerun(Derivatives):
     def is_trial(self) -> bool:
         """Whether a measure of `trust` runs, which the operation defines, and not an attribution method."""
         return self.finds == TRIAL
+
+    @property
+    def is_change(self) -> bool:
+        """Whether an intervention changes atoms of the layer."""
+        return self.finds == CHANGE
 
     @property
     def is_removal(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bbilang.compiler.contract import (
     Activations,
+    Changes,
     ExamplesOf,
     Gradients,
     IconsOf,
@@ -18,6 +19,7 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
+    CHANGE,
     OUTPUT,
     REMOVAL,
     TRIAL,
@@ -36,10 +38,13 @@ from bbilang.compiler.optimize.budget import budgeted
 from bbilang.compiler.optimize.cost import layer_of, tries_and_pictures
 from bbilang.compiler.optimize.target_slots import (
     CHAIN,
+    atom_count,
+    atoms_of,
     captured_at,
     parts_by_layer,
     request_keys,
     score_keys,
+    sets_together,
     target_keys,
 )
 
@@ -66,6 +71,8 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     lowering.add_reruns(node, demand)
                 case Trials():
                     lowering.add_trial(node, demand)
+                case Changes():
+                    lowering.add_changes(node, demand)
                 case ExamplesOf():
                     lowering.add_scan(node, demand)
     for element in program.elements:
@@ -127,6 +134,24 @@ class _Lowering:
         request = DerivativeRequest(demand.target, node, demand.layers)
         rerun = Rerun((request,), 0, demand.layers[0], (demand.words, parameters), visits, False, finds=TRIAL)
         self._add_rerun(rerun, node, demand.baseline)
+
+    def add_changes(self, node: Node, demand: Changes) -> None:
+        description = self.program.description
+        assert description is not None, "an intervention needs a model's description"
+        frame = demand.change.inputs[0]
+        method = (demand.change.op, (("change", demand.change.digest), ("controls", demand.controls)))
+        for target_layer, below in parts_by_layer(demand.target, demand.layers, description):
+            for layer in below:
+                total, own = atoms_of(frame, layer, description), atom_count(frame, layer, description)
+                sets = sets_together(demand.change) if demand.together else own
+                rows = sets * (1 + demand.controls)
+                rows = rows if demand.together else min(rows, total)
+                exact = demand.controls == 0 and all(a.exact for a in (*frame.type.axes, *frame.type.states))
+                exact = exact and not frame.type.states
+                request = DerivativeRequest(demand.target, node, (layer,))
+                rerun = Rerun((request,), 0, layer, method, rows * demand.each, False, -1, target_layer, CHANGE,
+                              bound=not exact, returns=False, noun="change")  # fmt: skip
+                self._add_rerun(rerun, node, None)
 
     def add_removals(self, element: Element) -> None:
         """Add a run with each layer of the element's attribution at zero: what its numbers are compared with."""

@@ -170,3 +170,12 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
         if name in ATOM_AXES.get(node.type.atom, ()):
             count *= size
     return count
+
+
+def sets_together(change: Node) -> int:
+    """Return the largest number of sets of atoms that an intervention changes together, for each input: one in each
+    state of the choice of atoms, and for each axis that is not spent."""
+    frame, count = change.inputs[0], 1
+    for axis in (*frame.type.states, *change.type.axes):
+        count *= 1 if axis.name in ("input", "layer") else axis.size
+    return count

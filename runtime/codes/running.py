@@ -188,6 +188,14 @@ RUNNING: Final[dict[str, Code]] = {
         "$ bbi run -e 'head.channel | attribute(output[0]) | present(bars)' --model my:regression",
         needs="a network of another kind, and a run",
     ),
+    "E540": Code(
+        "a mean over positions that changes nothing",
+        "What follows the layer reads only the mean over its positions, or the layer has a single position: to replace "
+        "a part by that mean changes nothing, whatever the part does. The mean over a dataset is another one.",
+        "$ bbi run -e 'head.channel | top(8) | ablate(position_mean) | effect(output) | present(bars)'",
+        "$ bbi run -e 'head.channel | top(8) | ablate(zero) | effect(output) | present(bars)'",
+        needs="a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a bug in bbilang. With `BBI_DEBUG=1` the command prints a traceback; please include it in your "

@@ -1,4 +1,5 @@
-"""The engines that compute derivatives: reverse mode, forward mode, and what methods and measures run themselves."""
+"""The engines that compute derivatives: reverse mode, forward mode, interventions, and what methods and measures run
+themselves."""
 
 from __future__ import annotations
 
@@ -26,6 +27,10 @@ def engine_of(step: Derivative, registry: Registry) -> Callable[..., None]:
         return tangents
     if step.is_trial:
         return _trials
+    if step.is_change:
+        from bbilang.runtime.interventions.engine import changes
+
+        return changes
     if step.is_removal:
         from bbilang.runtime.attribution.removal import removal
 

@@ -82,6 +82,22 @@ def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: ArrayLike)
     return mask.unsqueeze(1) * cube.unsqueeze(0)
 
 
+def masks_over(masks: Tensor, layer: LayerDescription, atom: str, elsewhere: float = 0.0) -> Tensor:
+    """Expand masks over a layer's atoms, (row, atom), to masks that broadcast over (row, *layer axes). ``elsewhere``:
+    where there is no such atom, at tokens that are no patches."""
+    keep = axes_of_atoms(atom, layer)
+    if atom == "spatial" and layer.grid:
+        whole = masks.new_full((len(masks), layer.sizes["token"]), elsewhere)
+        whole[:, layer.prefix : layer.prefix + masks.shape[1]] = masks
+        masks, keep = whole, ("token",)
+    cube = masks.view(len(masks), *(layer.sizes[axis] for axis in keep))
+    cube = cube.permute(0, *(1 + keep.index(axis) for axis in layer.axes if axis in keep))
+    for position, axis in enumerate(layer.axes):
+        if axis not in keep:
+            cube = cube.unsqueeze(1 + position)
+    return cube
+
+
 def gather(
     frame: Field, maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription], leading: tuple[str, ...]
 ) -> Named:

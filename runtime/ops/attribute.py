@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -187,14 +187,19 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
 
 def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
     """Return numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
-    target, target_layer = run.value(to), target_layer_of(to)
+    target_layer = target_layer_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
         group_maps(node, run, target_layer)
         if node.type.atom == "group"
         else (at_layers(run.maps(node, target_layer), layers), ("slot", "input"))
     )
-    every = gather(frame, maps, layers, leading)
+    return of_slots(node, to, frame, gather(frame, maps, layers, leading), run)
+
+
+def of_slots(node: Node, to: Node, frame: Field, every: Named, run: Run) -> Field:
+    """Return numbers of the frame's atoms from those of every slot, (slot, ...), weighted as in `of_targets`."""
+    target, target_layer = run.value(to), target_layer_of(to)
     slots = run.slots(node, to, target_layer)  # (..., term) -> slot
     picked = every.take("slot", slots)
     if run.attributes_sums(node, to, target_layer):  # a difference of classes was attributed as one score
@@ -207,26 +212,37 @@ def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
     return result
 
 
-def of_atoms(node: Node, to: Node, frame: Field, run: Run) -> Field:
-    """Return numbers of the frame's atoms for every atom of later layers; NaN if the frame's layer is not the earlier
-    one."""
-    target: Field = run.value(to)
+def at_target_layer(node: Node, frame: Field, target_layer: str, run: Run) -> Named | None:
+    """Return numbers of the frame's atoms for every slot of one later layer, (slot, input, ...); None if it is above
+    none of the frame's layers."""
     layers = {name: run.layer(name) for name in node.type.layers}
+    grouped = node.type.atom == "group" and run.maps(node, target_layer)
+    maps, leading = (
+        group_maps(node, run, target_layer) if grouped else (run.maps(node, target_layer), ("slot", "input"))
+    )
+    if not maps:
+        return None
+    maps = maps if grouped else at_layers(maps, layers)
+    some = next(iter(maps.values()))
+    for name in layers:  # at or above the target layer
+        if name not in maps:
+            maps = {**maps, name: np.full((*some.shape[:2], *run.kept_shape(node, name)), np.nan, np.float32)}
+    return gather(frame, {name: maps[name] for name in layers}, layers, leading)
+
+
+EveryAt = Callable[[Node, Field, str, Run], "Named | None"]
+
+
+def of_atoms(node: Node, to: Node, frame: Field, run: Run, every_at: EveryAt = at_target_layer) -> Field:
+    """Return numbers of the frame's atoms for every atom of later layers; NaN if the frame's layer is not the earlier
+    one. ``every_at``: returns those of one later layer's slots."""
+    target: Field = run.value(to)
     values: Named | None = None
     own = set(to.type.names) - {"input"}
     for target_layer in to.type.layers:
-        grouped = node.type.atom == "group" and run.maps(node, target_layer)
-        maps, leading = (
-            group_maps(node, run, target_layer) if grouped else (run.maps(node, target_layer), ("slot", "input"))
-        )
-        if not maps:
+        every = every_at(node, frame, target_layer, run)
+        if every is None:
             continue
-        maps = maps if grouped else at_layers(maps, layers)
-        some = next(iter(maps.values()))
-        for name in layers:  # at or above the target layer
-            if name not in maps:
-                maps = {**maps, name: np.full((*some.shape[:2], *run.kept_shape(node, name)), np.nan, np.float32)}
-        every = gather(frame, {name: maps[name] for name in layers}, layers, leading)
         slots = run.slots(node, to, target_layer)
         slots = Named(slots.dims[:-1], slots.data[..., 0])
         picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))

@@ -15,7 +15,7 @@ from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
 from bbilang.compiler.ir.score_kinds import VALUE
-from bbilang.runtime.fields.atoms import axes_of_atoms
+from bbilang.runtime.fields.atoms import axes_of_atoms, masks_over
 from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs import baselines
@@ -232,19 +232,7 @@ class Case:
 
     def entries(self, masks: Tensor) -> Tensor:
         """Expand masks over atoms (row, atom) to masks that broadcast over (row, *layer axes)."""
-        rows = len(masks)
-        layer = self.layer
-        keep, sizes = self.keep, self.sizes
-        if self.attribution.type.atom == "spatial" and layer.grid:  # patches; prefix tokens are never masked
-            whole = masks.new_ones(rows, layer.sizes["token"])
-            whole[:, layer.prefix :] = masks
-            masks, keep, sizes = whole, ("token",), (layer.sizes["token"],)
-        cube = masks.view(rows, *sizes)
-        cube = cube.permute(0, *(1 + keep.index(axis) for axis in layer.axes if axis in keep))
-        for position, axis in enumerate(layer.axes):
-            if axis not in keep:
-                cube = cube.unsqueeze(1 + position)
-        return cube
+        return masks_over(masks, self.layer, self.attribution.type.atom, elsewhere=1)  # prefix tokens are never masked
 
     def mixed(self, retained: Tensor, owners: Tensor, baseline: Tensor | None = None) -> Tensor:
         """Set some atoms to the baseline: retained (row, atom) is 1 where an atom stays, 0 where it is removed."""

@@ -1,0 +1,1 @@
+"""Change atoms of a layer and run the network above it. Imports runtime/{attribution,passes,fields,inputs,data}."""

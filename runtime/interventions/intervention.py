@@ -1,0 +1,74 @@
+"""`Intervention`: the contract of an operation that says how atoms of a layer change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from bbilang.compiler.contract import Arguments, Fail, Operation, Run
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import ATOM_AXES, FieldType
+from bbilang.runtime.fields.field import Field, Named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.interventions.layer import ChangedLayer
+
+
+class Intervention(Operation):
+    """Says how the atoms of a field change: one at a time, or all of them ``together``. Computes no numbers: `effect`
+    does, from what the network makes of it.
+
+    ``keeps``: the atoms stay, and everything else of the layer changes.
+    """
+
+    content = True
+    decomposable = False
+    intervenes = True
+    keeps: ClassVar[bool] = False
+
+    def together(self, arguments: Arguments) -> bool:
+        """Return whether all atoms of the field change at once."""
+        return bool(arguments.get("together"))
+
+    def repeats(self, node: Node) -> int:
+        """Return at how many random draws each change is run; its effect is their mean."""
+        return 1
+
+    def amounts(self, node: Node, run: Run) -> Named:
+        """Return what the difference is multiplied with, over the states of a slider."""
+        return Named((), np.ones(()))
+
+    def difference(self, node: Node, layer: ChangedLayer) -> Tensor:
+        """Return what is added to each entry of the layer if it changes, (draw, input, *layer axes); 1 for what all
+        draws, or all inputs, have in common."""
+        raise NotImplementedError
+
+    def of_groups(self, node: Node, layer: ChangedLayer) -> Tensor:
+        """Return what is added to the layer if a group changes, (group, input, *layer axes)."""
+        raise NotImplementedError
+
+    def words(self, node: Node) -> str:
+        """Describe the change, to follow "with" and the atoms: "set to zero"."""
+        raise NotImplementedError
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        (frame,) = inputs
+        return frame.with_values(frame.values, node.type)
+
+
+def intervened(field: FieldType, together: bool) -> FieldType:
+    """Return the type of a field's atoms under an intervention; all of them ``together`` spend their axes. Raises
+    `Fail` E272."""
+    type = replace(field, content="intervention", unit="", signed=True, scope="", steps=())
+    if not together:
+        return type
+    own = {*ATOM_AXES["neuron"], "token", "group"}
+    mixed = next((axis for axis in field.axes if "layer" in axis.components and own & set(axis.components)), None)
+    if mixed is not None:
+        help = "choose them in each layer: `top(..., per=layer)`"
+        raise Fail("E272", "atoms of several layers do not change together", help, "together")
+    return type.without(*(axis.name for axis in field.axes if own & set(axis.components)))

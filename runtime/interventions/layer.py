@@ -1,0 +1,143 @@
+"""One layer whose atoms change: its activation, what stands instead of it, and the rows that mix both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.errors import error
+from bbilang.runtime.fields.atoms import axes_of_atoms, masks_over, numpy_of, reduce_part
+from bbilang.runtime.fields.groups import group_parts
+from bbilang.runtime.interventions.intervention import Intervention
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.execution.context import Run
+
+
+@dataclass
+class ChangedLayer:
+    """A layer under an intervention. ``activation``: (input, *layer axes), as the network computed it."""
+
+    run: Run
+    change: Node
+    name: str
+    activation: Tensor
+
+    @cached_property
+    def layer(self) -> LayerDescription:
+        return self.run.layer(self.name)
+
+    @property
+    def atom(self) -> str:
+        return self.change.type.atom
+
+    @property
+    def frame(self) -> Node:
+        """The node whose atoms change."""
+        return self.change.inputs[0]
+
+    @cached_property
+    def operation(self) -> Intervention:
+        operation = self.run.registry.operations[self.change.op]
+        assert isinstance(operation, Intervention)
+        return operation
+
+    @property
+    def seed(self) -> int:
+        return int(self.run.program.setting("seed", 0))
+
+    @cached_property
+    def draws(self) -> int:
+        return self.operation.repeats(self.change)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of the axes that number the layer's atoms."""
+        if self.atom == "group":
+            return (len(self.of_groups),)
+        layer = self.layer.as_map if self.atom == "spatial" else self.layer
+        return tuple(layer.sizes[axis] for axis in axes_of_atoms(self.atom, self.layer))
+
+    @property
+    def atoms(self) -> int:
+        return int(np.prod(self.sizes, dtype=np.int64))
+
+    # --- what changes ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def difference(self) -> Tensor:
+        """(draw, input, *layer axes), or 1 draw or input: what each entry is more than it was, if it changes."""
+        return self.operation.difference(self.change, self).to(self.activation)
+
+    @cached_property
+    def of_groups(self) -> Tensor:
+        """(group, input, *layer axes): the same for each group."""
+        return self.operation.of_groups(self.change, self).to(self.activation)
+
+    @cached_property
+    def parts(self) -> Tensor:
+        """(group, input, *layer axes): the parts of the activation that the groups explain."""
+        axis = self.frame.type.axis("group") or next(a for a in self.frame.type.states if "group" in a.components)
+        total = self.run.value(_groups(self.frame)).values.sizes["group"]
+        return group_parts(self.frame, self.layer, range(max(total, axis.size)), self.run)
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The dimensions of (input, *layer axes) that are positions."""
+        return tuple(1 + n for n, axis in enumerate(self.layer.axes) if axis != "channel")
+
+    def spread_positions(self, what: str) -> tuple[int, ...]:
+        """Return the dimensions of positions, of which there are several. Raises BbiError E540."""
+        positions = self.positions
+        if int(np.prod([self.activation.shape[n] for n in positions])) < 2:
+            message = f"`{self.name}` has a single position, over which `{what}` would be taken"
+            raise error("E540", message, "use `mean` with a dataset: `ablate(mean, source=photos)`")
+        return positions
+
+    # --- rows ------------------------------------------------------------------------------------------------------
+
+    def rows(self, sets: Sequence[np.ndarray], inputs: Tensor, draws: Tensor, amounts: Tensor) -> Tensor:
+        """Return the layer with sets of atoms changed, (row, *layer axes). inputs, draws, amounts (row,)."""
+        own = self.activation[inputs]
+        extra = own.dim() - 1
+        factor = amounts.to(own).view(-1, *[1] * extra)
+        if self.atom == "group":
+            chosen = own.new_zeros(len(sets), len(self.of_groups))
+            for row, atoms in enumerate(sets):
+                chosen[row, atoms.tolist()] = 1
+            each = self.of_groups[:, inputs.to(own.device)] if self.of_groups.shape[1] > 1 else self.of_groups
+            return own + factor * (chosen.T.reshape(*chosen.T.shape, *[1] * extra) * each).sum(0)
+        mask = own.new_zeros(len(sets), self.atoms)
+        for row, atoms in enumerate(sets):
+            mask[row, atoms.tolist()] = 1
+        changed = masks_over(mask, self.layer, self.atom)
+        if self.operation.keeps:
+            changed = 1 - changed
+        difference = self.difference
+        at = (draws if len(difference) > 1 else draws * 0, inputs if difference.shape[1] > 1 else inputs * 0)
+        return own + factor * changed * difference[at]
+
+    @cached_property
+    def norms(self) -> np.ndarray:
+        """(input, atom): the L2 norm of what changes with each atom, by which random atoms are matched."""
+        inputs = len(self.activation)
+        if self.atom == "group":
+            norms = self.of_groups.flatten(2).norm(dim=2).T
+        else:
+            squares = self.difference.square().mean(0)
+            norms = reduce_part(squares, self.layer, self.atom, "sum").reshape(len(squares), -1).sqrt()
+        return np.broadcast_to(numpy_of(norms), (inputs, norms.shape[1]))
+
+
+def _groups(node: Node) -> Node:
+    from bbilang.runtime.fields.groups import origin
+
+    return origin(node)

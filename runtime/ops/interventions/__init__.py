@@ -1,0 +1,1 @@
+"""Operations that change atoms of a layer: one file each. Imports what the other operations do, and interventions."""

@@ -1,0 +1,143 @@
+"""`effect(to)`: what an intervention does to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bbilang.compiler.contract import (
+    Arguments,
+    Changes,
+    Demand,
+    Fail,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Writer,
+    Written,
+)
+from bbilang.compiler.contract.written import target_text
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import ATOM_AXES, FieldType
+from bbilang.compiler.optimize.target_slots import target_layer_of
+from bbilang.runtime.fields.atoms import axes_of_atoms, gather
+from bbilang.runtime.fields.field import Field, Named, coalesce, combine
+from bbilang.runtime.interventions.intervention import Intervention
+from bbilang.runtime.interventions.sets import atom_axes, dims_together
+from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
+
+AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
+LEADING = ("slot", "input", AMOUNT, SET)
+ATOMS = {"y", "x", "channel", "token", "group"}
+
+
+class Effect(Operation):
+    """The effect of an intervention on a target: its score with the change minus its score without.
+
+    The target is a class, a sum, difference or list of classes, or the atoms of a later layer. What several atoms do
+    one at a time need not add up to what they do `together`.
+    """
+
+    name = "effect"
+    content = True
+    decomposable = False
+    of_interventions = True
+    parameters = (
+        Parameter("to", "target", "the target whose change is measured: a score, or the atoms of a later layer"),
+    )
+    example = (
+        "block6a.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
+        "    | effect(output.class) | top(5, along=class) | present(bars)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        if field.content != "intervention":
+            raise Fail("E270", "`effect` follows an intervention", "as in `... | ablate(zero) | effect(output)`")
+        to: Node = arguments["to"]
+        if target_layer_of(to).startswith("chain "):
+            raise Fail("E238", "`effect` is on a score, and this is an attribution", "name the class", "to")
+        unit = to.type.unit if to.type.content == "score" else "the later layer's own units"
+        type = derivative_type(field, "effect", to, unit, signed=True)
+        spent = _spent(field)
+        return replace(type, spent=tuple(dict.fromkeys((*type.spent, *spent)))) if spent else type
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        target = target_text(node["to"], writer)
+        return None if target is None else ("effect(", *target, ")")
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        (change,) = node.inputs
+        operation = registry.operations[change.op]
+        assert isinstance(operation, Intervention)
+        states = set(change.type.states) - set(change.inputs[0].type.states)
+        each = operation.repeats(change)
+        for state in states:
+            each *= state.size
+        together = operation.together(dict(change.parameters))
+        return (Changes(node["to"], node.type.layers, change, together, each),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        (change,) = node.inputs
+        operation = run.registry.operations[change.op]
+        assert isinstance(operation, Intervention)
+        frame, to = run.value(change.inputs[0]), node["to"]
+        together = operation.together(dict(change.parameters))
+        every = _Effects(frame, together, operation.amounts(change, run))
+        bare = frame.drop(*atom_axes(frame)) if together else frame
+        if to.type.content != "score":
+            return of_atoms(node, to, bare, run, every)
+        numbers = every(node, bare, target_layer_of(to), run)
+        assert numbers is not None
+        return of_slots(node, to, bare, numbers, run)
+
+
+def _spent(field: FieldType) -> tuple[str, ...]:
+    """Return the components of the atoms that changed together, which the field has no axes for."""
+    known = {component for axis in (*field.axes, *field.states) for component in axis.components}
+    return () if known & ATOMS else (*ATOM_AXES.get(field.atom, ()), *(["group"] if field.atom == "group" else []))
+
+
+@dataclass
+class _Effects:
+    """The engine's numbers of one operation, picked for its atoms or sets of atoms."""
+
+    frame: Field
+    together: bool
+    amounts: Named
+
+    def __call__(self, node: Node, frame: Field, target_layer: str, run: Run) -> Named | None:
+        """Return the numbers of every slot, (slot, input, ...); None if the target layer is above none of the
+        field's."""
+        maps = run.maps(node, target_layer)
+        if not maps:
+            return None
+        layers = {name: run.layer(name) for name in node.type.layers}
+        every = self._of_sets(maps, layers) if self.together else self._of_atoms(maps, layers)
+        every = every.take(SET, Named((), np.array(0)))
+        if self.amounts.dims:
+            return every.renamed({AMOUNT: self.amounts.dims[0]})
+        return every.take(AMOUNT, Named((), np.array(0)))
+
+    def _of_atoms(self, maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Named:
+        some = next(iter(maps.values()))
+        whole = {name: maps[name] if name in maps else self._nothing(some, layer) for name, layer in layers.items()}
+        return gather(self.frame, whole, layers, LEADING)
+
+    def _nothing(self, some: np.ndarray, layer: LayerDescription) -> np.ndarray:
+        sizes = [layer.every_size[axis] for axis in axes_of_atoms(self.frame.type.atom, layer)]
+        return np.full((*some.shape[: len(LEADING)], *sizes), np.nan, np.float32)
+
+    def _of_sets(self, maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Named:
+        parts = [Named((*LEADING, *dims_together(self.frame, layers[name], name)), array)
+                 for name, array in maps.items()]  # fmt: skip
+        every = parts[0]
+        for part in parts[1:]:
+            every = combine(coalesce, every, part)
+        return every
+
+
+OPERATIONS = (Effect(),)
