@@ -123,6 +123,7 @@ class ExamplesOf:
     fields: tuple[Node, ...] = ()
     summaries: tuple[Node, ...] = ()
     scores: bool = False
+    samples: tuple[tuple[Node, int], ...] = ()
 
 
 Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf

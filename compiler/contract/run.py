@@ -52,6 +52,10 @@ class Scanned(Protocol):
         """Return (example, channel): `max`, `argmax`, `min`, `argmin`, `sum`, `mean`, `norm` or `above` over the
         positions of a layer, of a content of its neurons. ``node``: that content, of the channels."""
 
+    def samples(self, node: Node, count: int) -> tuple[NDArray[generic], NDArray[generic]]:
+        """Return the vectors (example, sample, channel) at positions of each example that were drawn at random, and the
+        positions (example, sample), row by row."""
+
     def before(self, node: Node) -> NDArray[generic] | None:
         """Return (example, channel): of the same content, the largest value over positions before the layer's
         nonlinearity, which orders saturated maxima; None where that is not known."""

@@ -308,7 +308,8 @@ class Scan:
 
     ``dataset``: the node whose examples are read. ``fields``: pipes whose numbers are kept for each example.
     ``summaries``: contents of a layer's neurons, of which the extremes, their positions, the mean and the norm over
-    positions are kept for each example and channel. ``scores``: those of all classes are kept too.
+    positions are kept for each example and channel. ``scores``: those of all classes are kept too. ``samples``: contents
+    of a layer, of which the vectors at so many positions of each example are kept, drawn at random.
     """
 
     dataset: Node
@@ -316,6 +317,12 @@ class Scan:
     summaries: tuple[Node, ...]
     scores: bool
     serves: tuple[Node, ...]
+    samples: tuple[tuple[Node, int], ...] = ()
+
+    @property
+    def contents(self) -> tuple[Node, ...]:
+        """What is computed for each example, besides its scores."""
+        return (*self.fields, *self.summaries, *(node for node, _ in self.samples))
 
 
 @frozen

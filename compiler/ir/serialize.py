@@ -52,6 +52,7 @@ class ScanEntry(TypedDict):
     summaries: list[int]
     scores: bool
     serves: list[int]
+    samples: list[list[int]]  # each a node, and how many positions
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class _Writer:
         roots = [*program.roots, *(node for _, node in program.bindings)]
         roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
         roots += [node for f in program.forwards for node in f.serves]
-        roots += [node for s in program.scans for node in (s.dataset, *s.fields, *s.summaries, *s.serves)]
+        roots += [node for s in program.scans for node in (s.dataset, *s.contents, *s.serves)]
         self.nodes = list(walk(*_with_examples(roots)))  # children before parents
         self.numbers = {id(node): index for index, node in enumerate(self.nodes)}
 
@@ -152,7 +153,7 @@ class _Writer:
         )
         return {
             "dataset": self.numbers[id(scan.dataset)], "fields": fields, "summaries": summaries, "scores": scan.scores,
-            "serves": serves,
+            "serves": serves, "samples": [[self.numbers[id(node)], count] for node, count in scan.samples],
         }  # fmt: skip
 
     def rerun(self, rerun: Rerun) -> dict[str, Any]:
@@ -329,7 +330,8 @@ class _Reader:
     def scan(self, entry: ScanEntry) -> Scan:
         lists = (entry["fields"], entry["summaries"], entry["serves"])
         fields, summaries, serves = (tuple(map(self.node, numbers)) for numbers in lists)
-        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves)
+        samples = tuple((self.node(node), count) for node, count in entry["samples"])
+        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves, samples)
 
     def rerun(self, entry: dict[str, Any]) -> Rerun:
         return Rerun(

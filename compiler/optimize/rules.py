@@ -184,6 +184,7 @@ def share_scan(program: Program) -> Program:
             summaries=tuple(dict.fromkeys((*other.summaries, *scan.summaries))),
             scores=other.scores or scan.scores,
             serves=tuple(dict.fromkeys((*other.serves, *scan.serves))),
+            samples=tuple(dict.fromkeys((*other.samples, *scan.samples))),
         )
     return replace(program, scans=tuple(merged))
 

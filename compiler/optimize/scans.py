@@ -11,14 +11,15 @@ from bbilang.compiler.ir.program import Node, Program, Scan
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.cost import layer_of
 
-FIELD, SUMMARY, SCORES = "field", "summary", "scores"  # kinds of what a scan keeps
+FIELD, SUMMARY, SAMPLES, SCORES = "field", "summary", "samples", "scores"  # kinds of what a scan keeps
 
 
 def part_names(scan: Scan) -> dict[str, Node | None]:
-    """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST" or "scores". A digest does not depend on the
-    inputs of the page."""
+    """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT" or "scores". A digest does
+    not depend on the inputs of the page."""
     parts: dict[str, Node | None] = {part_name(FIELD, node): node for node in scan.fields}
     parts |= {part_name(SUMMARY, node): node for node in scan.summaries}
+    parts |= {sample_name(node, count): node for node, count in scan.samples}
     return parts | ({SCORES: None} if scan.scores else {})
 
 
@@ -26,9 +27,13 @@ def part_name(kind: str, node: Node) -> str:
     return f"{kind} {with_inputs(node, 1).digest}"
 
 
+def sample_name(node: Node, count: int) -> str:
+    return f"{part_name(SAMPLES, node)} {count}"
+
+
 def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], size: int, registry: Registry) -> Program:
     """Return the program, with its passes, that computes parts (kind, node) for a batch of examples. The values of its
-    ``kept`` nodes are the parts', in order; those of a summary are of the layer's neurons."""
+    ``kept`` nodes are the parts', in order; those of a summary and of samples are of the layer's neurons."""
     from bbilang.compiler.optimize.lower import with_passes
 
     description = program.description
@@ -40,7 +45,7 @@ def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], si
             scored = True
             continue
         content = with_inputs(node, size)
-        nodes.append(of_neurons(content, registry, description) if kind == SUMMARY else content)
+        nodes.append(of_neurons(content, registry, description) if kind in (SUMMARY, SAMPLES) else content)
     bare = replace(
         program, inputs=("",) * size, interfaces=(), bindings=(), kept=tuple(nodes), forwards=(), backwards=(),
         tangents=(), reruns=(), icons=(), scans=(), optimized=False,
@@ -69,7 +74,7 @@ def with_inputs(node: Node, size: int) -> Node:
 
 
 def of_neurons(content: Node, registry: Registry, description: ModelDescription) -> Node:
-    """Return a content of a layer's channels as that of all of its neurons."""
+    """Return a content of a layer's channels, or positions, as that of all of its neurons."""
     (head,) = content.inputs
     (name,) = content.type.layers
     layer = layer_of(description, name)

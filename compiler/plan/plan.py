@@ -188,7 +188,9 @@ def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step
     each = plan(optimize(batch) if program.optimized else batch)
     passes, flops = (sum(each.total(kind)[n] for kind in PASSES) for n in (0, 1))
     (axis,) = scan.dataset.type.axes
-    layers = dict.fromkeys(name for _, node in parts if node is not None for name in node.type.layers if name != OUTPUT)
+    whole = (*scan.fields, *scan.summaries)
+    layers = list(dict.fromkeys(name for node in whole for name in node.type.layers if name != OUTPUT))
+    layers += [f"{count} random positions of {node.type.layers[0]}" for node, count in scan.samples]
     words = f"{_scan_name(scan.dataset)}: {'' if axis.exact else 'up to '}{_plural(axis.size, 'example')}"
     words += f", {', '.join(layers)}" if layers else ""
     words += " and scores" if scan.scores and layers else ", scores" if scan.scores else ""

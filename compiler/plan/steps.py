@@ -50,7 +50,7 @@ def stretch(program: Program, step: Step) -> Stretch | None:
 
 def _of_each_example(program: Program, scan: Scan, description: ModelDescription) -> Stretch:
     """Return the stretch of the forward that a scan runs for each example; what it derives comes back along it."""
-    nodes = (*scan.fields, *scan.summaries)
+    nodes = scan.contents
     layers = tuple(dict.fromkeys(name for node in nodes for name in node.type.layers if name != OUTPUT))
     whole = scan.scores or not program.optimized or any(node.type.content == "score" for node in walk(*nodes))
     return Stretch(INPUT, OUTPUT if whole else deepest(description, layers), layers)

@@ -18,7 +18,17 @@ from bbilang.compiler.contract import Activations, Registry
 from bbilang.compiler.ir.program import Node, Program, Scan, source_dataset
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.optimize.scans import FIELD, SCORES, SUMMARY, batch_program, part_name, part_names, with_inputs
+from bbilang.compiler.optimize.scans import (
+    FIELD,
+    SAMPLES,
+    SCORES,
+    SUMMARY,
+    batch_program,
+    part_name,
+    part_names,
+    sample_name,
+    with_inputs,
+)
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.data.dataset import list_unreadable
@@ -98,7 +108,7 @@ class ScanWork(ScanIdentity):
         chosen = [name for name in self.nodes if name in wanted]
         run = self._run(images.to(torch.float32) / 255, chosen)
         with values_before_gates(run.adapter, self._saturating(chosen)) as before:
-            return self._results(run, chosen, len(images), before)
+            return self._results(run, chosen, images, before)
 
     def _saturating(self, chosen: Sequence[str]) -> list[str]:
         """Return the layers of which the extremes of the activation itself are kept."""
@@ -107,8 +117,9 @@ class ScanWork(ScanIdentity):
         return [layer for node in nodes if is_activation(node, registry) for layer in node.type.layers]
 
     def _results(
-        self, run: Run, chosen: Sequence[str], count: int, before: Mapping[str, Tensor]
+        self, run: Run, chosen: Sequence[str], images: Tensor, before: Mapping[str, Tensor]
     ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        from bbilang.runtime.scan.samples import samples
         from bbilang.runtime.scan.summary import summary
 
         results: dict[str, Mapping[str, np.ndarray]] = {}
@@ -123,8 +134,11 @@ class ScanWork(ScanIdentity):
                 (layer,) = node.type.layers
                 if is_activation(node, run.registry) and layer in before:
                     results[name] = {**results[name], BEFORE: before[layer].float().cpu().numpy()}
+            elif name.startswith(SAMPLES):
+                wanted, seed = int(name.rsplit(" ", 1)[1]), int(run.program.setting("seed", 0))
+                results[name] = samples(_positions_last(node, run), images, wanted, seed)
             else:
-                results[name] = _arrays(run.value(node), count)
+                results[name] = _arrays(run.value(node), len(images))
         return results
 
     def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
@@ -239,6 +253,10 @@ class ScannedDataset:
         positions = int(np.prod([size for axis, size in sizes.items() if axis != "channel"]))
         return self._kept(part).array(part, "mean") * np.float32(positions)
 
+    def samples(self, node: Node, count: int) -> tuple[np.ndarray, np.ndarray]:
+        part = sample_name(node, count)
+        return self._kept(part).array(part, "vectors"), self._kept(part).array(part, "positions")
+
     def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
         """Yield the numbers of a content shard by shard: (example, *order)."""
         part = part_name(FIELD, node)
@@ -327,6 +345,7 @@ def union(scans: Sequence[Scan]) -> Scan:
         scans[0],
         fields=tuple(dict.fromkeys(node for scan in scans for node in scan.fields)),
         summaries=tuple(dict.fromkeys(node for scan in scans for node in scan.summaries)),
+        samples=tuple(dict.fromkeys(sample for scan in scans for sample in scan.samples)),
         scores=any(scan.scores for scan in scans),
     )
 

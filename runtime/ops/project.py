@@ -13,6 +13,7 @@ from bbilang.compiler.contract import (
     Demand,
     ExamplesOf,
     Fail,
+    Make,
     Operation,
     Parameter,
     Registry,
@@ -22,6 +23,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.atoms import axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets import positions
 from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up
 
 VECTORS = ("spatial", "pixel", "token", "example")
@@ -31,9 +33,10 @@ PART = "part*"  # the axis of an atom's vector
 @dataclass
 class Projected(Field):
     """A field over (..., component). ``loadings``: what each component is made of, over (*apart, component, ``along``),
-    for pca and nmf along an axis."""
+    for pca and nmf along an axis. ``vectors``: what was projected, of a map of positions of a dataset."""
 
     loadings: Named | None = None
+    vectors: positions.Vectors | None = None
 
 
 class Project(Operation):
@@ -41,7 +44,8 @@ class Project(Operation):
     separately for each input and state.
 
     After `across`, `along=channel` makes one point of each example: `across(photos) | project(umap, 2, along=channel) |
-    present(scatter)`. The result has an axis `component`. `fit=` names the field, or the member of this field's `layer`
+    present(scatter)`; without `along=`, of `.spatial` atoms, it makes a point of each of `positions=` positions of every
+    example, drawn at random. The result has an axis `component`. `fit=` names the field, or the member of this field's `layer`
     axis, on which the projection is fitted; the others are transformed by it. tsne (van der Maaten and Hinton 2008) and
     umap (McInnes, Healy and Melville 2018) have no `fit=`.
 
@@ -58,7 +62,9 @@ class Project(Operation):
         Parameter("n", "integer", "number of components", minimum=1, maximum=64),
         Parameter("along", "axis", "the axis whose dimension is reduced; by default, the atoms' parts", None),
         Parameter("fit", "fit", "a field, or a layer of this field, on which the projection is fitted", None),
-    )
+        Parameter("positions", "integer", f"of a map of a dataset's positions, how many of each example; "
+                  f"{positions.DEFAULT} by default", None, minimum=1, maximum=4096),
+    )  # fmt: skip
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
@@ -75,7 +81,13 @@ class Project(Operation):
         if isinstance(fit, Node) and {a.name for a in fit.type.states} - {a.name for a in field.states}:
             raise Fail("E231", "the field to fit on changes with a selection that this field does not know",
                        argument="fit")  # fmt: skip
-        if along is not None:
+        if arguments["positions"] is not None and not positions.of_positions(field, along):
+            raise Fail("E231", "`positions=` is for a map of the positions of a dataset",
+                       "as in `block6a.expand.spatial | across(photos) | project(umap, 2)`", "positions")  # fmt: skip
+        if positions.of_positions(field, along):
+            point = positions.points_axis(field, arguments["positions"], fit)
+            axes, spent = (point, Axis("component", n)), field.spent
+        elif along is not None:
             _check_along(field, along, n, method, fit)
             axes = tuple(Axis("component", n) if a.name == along else a for a in field.axes)
             spent = (*field.spent, *(c for a in field.axes if a.name == along for c in a.components))
@@ -94,7 +106,14 @@ class Project(Operation):
                        unit="")  # fmt: skip
         return type
 
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        if not positions.of_positions(field.type, arguments["along"]):
+            return arguments
+        return positions.expanded(field, arguments, make)
+
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        if node.get("vectors") is not None:
+            return (positions.demanded(node),)
         dataset = dataset_of(node.inputs[0]) if node.inputs and node.type.axis("example") is not None else None
         if dataset is not None:  # what the network predicts can colour a map of examples
             return (ExamplesOf(dataset, scores=True),)
@@ -109,6 +128,8 @@ class Project(Operation):
         from bbilang.runtime.factorization.reduction import LINEAR, reduce_layers
 
         (field,) = inputs
+        if node.get("vectors") is not None:
+            return _of_positions(node, field, run)
         along, fit, method, n = (node[name] for name in ("along", "fit", "method", "n"))
         feature = along or PART
         table = field.values if along else _vectors(node, field, run)
@@ -152,6 +173,29 @@ class Project(Operation):
             columns = looked_up(["predicted", "correct"], field, dataset, run)
         return Projected(node.type, numbers, result.coords, result.names, notes=notes, columns=columns,
                          loadings=loadings_field)  # fmt: skip
+
+
+def _of_positions(node: Node, field: Field, run: Run) -> Projected:
+    """Project the vectors at random positions of a dataset's examples."""
+    from bbilang.runtime.factorization.layer import percent
+    from bbilang.runtime.factorization.reduction import reduce_rows
+
+    vectors, n = positions.drawn(node, field, run), node["n"]
+    own, seed = vectors.carried, int(run.program.setting("seed", 0))
+    reduced = reduce_rows(vectors.rows.astype(np.float64), None, node["method"], n, seed, f"`{node.type.layers[0]}`")
+    notes = own.notes
+    if reduced.left_out is not None:
+        notes = (*notes, f"the components leave out {percent(reduced.left_out, reduced.left_out)} of the squared norm")
+    coords = {name: array for name, array in own.coords.items() if array.dims == ("example",)}
+    coords["component"] = Named(("component",), np.arange(n))
+    dataset = dataset_of(node.inputs[0])
+    assert dataset is not None, "the type rule asks for the axis `example`"
+    columns = looked_up(["predicted", "correct"], own, dataset, run)
+    if own.values.dims == ("example",):
+        columns = columns | {own.type.content: Named(("example",), own.values.data.astype(np.float64))}
+    values = Named(("example", "component"), reduced.values.astype(np.float32))
+    names = {"example": own.names["example"]} if "example" in own.names else {}
+    return Projected(node.type, values, coords, names, notes=notes, columns=columns, vectors=vectors)
 
 
 def _check_along(field: FieldType, along: str, n: int, method: str, fit: str | Node | None) -> None:

@@ -108,7 +108,10 @@ class Scatter(Style):
 
     def title(self, drawing: Drawing) -> str:
         layers = drawing.field.type.layers
-        return f"Examples by {layers[0]}" if "example" in drawing.drawn.spent and len(layers) == 1 else ""
+        example = drawing.field.type.axis("example")
+        if example is None or len(layers) != 1:
+            return ""
+        return f"{'Positions' if 'y' in example.components else 'Examples'} by {layers[0]}"
 
     def answer(self, shown: Shown) -> Answer | None:
         from bbilang.runtime.view.answers.ranked import of_scatter

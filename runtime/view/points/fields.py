@@ -44,7 +44,7 @@ def of_field(drawing: Drawing, picture: Thumbnail | None = None) -> PointSet | N
         if set(column.dims) <= names and column.dims
     }
     for name in ("y", "x"):
-        if len(axes) > 1 and name in names:
+        if (len(axes) > 1 and name in names) or name in axes[0].components[1:]:
             columns[name] = np.broadcast_to(drawing.grid(field.coords[name], *axes), shape).reshape(-1)
     titles = columns.pop(TITLE, None)
     atoms = _atoms(drawing, flat) if len(axes) == 1 else []
