@@ -308,8 +308,8 @@ class Scan:
 
     ``dataset``: the node whose examples are read. ``fields``: pipes whose numbers are kept for each example.
     ``summaries``: contents of a layer's neurons, of which the extremes, their positions, the mean and the norm over
-    positions are kept for each example and channel. ``scores``: those of all classes are kept too. ``samples``: contents
-    of a layer, of which the vectors at so many positions of each example are kept, drawn at random.
+    positions are kept for each example and channel. ``scores``: those of all classes are kept too. ``samples``:
+    contents of a layer, of which the vectors at so many positions of each example are kept, drawn at random.
     """
 
     dataset: Node

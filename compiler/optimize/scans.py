@@ -15,8 +15,8 @@ FIELD, SUMMARY, SAMPLES, SCORES = "field", "summary", "samples", "scores"  # kin
 
 
 def part_names(scan: Scan) -> dict[str, Node | None]:
-    """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT" or "scores". A digest does
-    not depend on the inputs of the page."""
+    """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT" or "scores". A digest
+    does not depend on the inputs of the page."""
     parts: dict[str, Node | None] = {part_name(FIELD, node): node for node in scan.fields}
     parts |= {part_name(SUMMARY, node): node for node in scan.summaries}
     parts |= {sample_name(node, count): node for node, count in scan.samples}

@@ -44,10 +44,10 @@ class Project(Operation):
     separately for each input and state.
 
     After `across`, `along=channel` makes one point of each example: `across(photos) | project(umap, 2, along=channel) |
-    present(scatter)`; without `along=`, of `.spatial` atoms, it makes a point of each of `positions=` positions of every
-    example, drawn at random. The result has an axis `component`. `fit=` names the field, or the member of this field's `layer`
-    axis, on which the projection is fitted; the others are transformed by it. tsne (van der Maaten and Hinton 2008) and
-    umap (McInnes, Healy and Melville 2018) have no `fit=`.
+    present(scatter)`; without `along=`, of `.spatial` atoms, it makes a point of each of `positions=` positions of
+    every example, drawn at random. The result has an axis `component`. `fit=` names the field, or the member of this
+    field's `layer` axis, on which the projection is fitted; the others are transformed by it. tsne (van der Maaten and
+    Hinton 2008) and umap (McInnes, Healy and Melville 2018) have no `fit=`.
 
     Along an axis, layers are projected together after each is divided by its mean magnitude, so that
     `attribute(output.class) | relu | project(nmf, 2, along=class, fit=...)` is the map of all classes at once of Olah
@@ -86,7 +86,8 @@ class Project(Operation):
                        "as in `block6a.expand.spatial | across(photos) | project(umap, 2)`", "positions")  # fmt: skip
         if positions.of_positions(field, along):
             point = positions.points_axis(field, arguments["positions"], fit)
-            axes, spent = (point, Axis("component", n)), field.spent
+            axes: tuple[Axis, ...] = (point, Axis("component", n))
+            spent = field.spent
         elif along is not None:
             _check_along(field, along, n, method, fit)
             axes = tuple(Axis("component", n) if a.name == along else a for a in field.axes)

@@ -1,7 +1,7 @@
 """Positions of examples as points of a map: `across(photos) | project(umap, 2)` of `.spatial` atoms.
 
-Every position of every picture would be too many, so the scan keeps the vectors at some of each picture, drawn at random.
-A point is an example with a position: one axis `example` of the components (example, y, x).
+Every position of every picture would be too many, so the scan keeps the vectors at some of each picture, drawn at
+random. A point is an example with a position: one axis `example` of the components (example, y, x).
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def _at_points(field: Field, index: dict[str, Named], each: int, run: Run) -> Fi
     tables["coords"] |= _cuts(field, tables["coords"], run)
     files = tables["columns"].get("file")
     if files is not None:
-        words = [f"{file}, row {y}, column {x}"
+        titles = [f"{file}, row {y}, column {x}"
                  for file, y, x in zip(files.data, index["y"].data, index["x"].data, strict=True)]  # fmt: skip
-        tables["names"]["example"] = Named(("example",), np.array(words, object))
+        tables["names"]["example"] = Named(("example",), np.array(titles, object))
     words = f"{each} random positions of each example" if each > 1 else "one random position of each example"
     return Field(field.type, picked(field.values), tables["coords"], tables["names"], notes=(*field.notes, words),
                  columns=tables["columns"])  # fmt: skip
