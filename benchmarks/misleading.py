@@ -19,7 +19,7 @@ from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
 LAYERS = ("block3b.expand", "block4c.expand", "block5c.expand", "block6c.expand", "head")
-SIZE, STEPS = 96, 128
+SIZE, STEPS = 96, 512
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ MODULES = {
     "torchray": "torchray.attribution.extremal_perturbation",
 }
 OPERATORS = ("nms", "qnms")
+SEEDS_APART = 10_000  # more than a layer has channels: a channel has its own seeds
 _library: list[Any] = []
 
 
@@ -115,8 +116,13 @@ def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
 
 
 def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
-    """Return icons as uint8 (y, x, rgb), one after another with torch-lucent's defaults: 128 px, shown to the network
-    at 224.
+    """Return icons as uint8 (y, x, rgb), one after another."""
+    return [lucent_pictures(layer, channel, (steps,))[0] for channel in channels]
+
+
+def lucent_pictures(layer: str, channel: int, thresholds: Sequence[int], seed: int = 0) -> list[np.ndarray]:
+    """Return an icon as uint8 (y, x, rgb) after each number of steps, with torch-lucent's defaults: 128 px, shown to
+    the network at 224.
 
     Its own normalization is ImageNet's mean and deviation; this network's takes its place.
     """
@@ -125,19 +131,16 @@ def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
     import torch
     from lucent.optvis import param, render, transform
 
-    pictures = []
-    for channel in channels:
-        np.random.seed(channel)
-        torch.manual_seed(channel)
-        rendered = render.render_vis(
-            copy.deepcopy(work.theirs()),  # its hooks stay on the module
-            f"{layer.replace('.', '_')}:{channel}",
-            param_f=lambda: param.image(128),
-            transforms=[*transform.standard_transforms, work.adapter().normalize],
-            thresholds=(steps,),
-            preprocess=False,
-            progress=False,
-            show_image=False,
-        )
-        pictures.append((np.asarray(rendered[-1])[0] * 255).round().astype(np.uint8))
-    return pictures
+    np.random.seed(channel + SEEDS_APART * seed)
+    torch.manual_seed(channel + SEEDS_APART * seed)
+    rendered = render.render_vis(
+        copy.deepcopy(work.theirs()),  # its hooks stay on the module
+        f"{layer.replace('.', '_')}:{channel}",
+        param_f=lambda: param.image(128),
+        transforms=[*transform.standard_transforms, work.adapter().normalize],
+        thresholds=tuple(thresholds),
+        preprocess=False,
+        progress=False,
+        show_image=False,
+    )
+    return [(np.asarray(each)[0] * 255).round().astype(np.uint8) for each in rendered]

@@ -1,0 +1,231 @@
+"""Time to torch-lucent's held-out objective, for each of the 32 units of `beside_lucent.py` and each of three seeds.
+
+    python -m benchmarks.time_to_objective measure FOLDER [--seeds 3] [--count 32]
+    python -m benchmarks.time_to_objective join FOLDER
+
+`measure` runs, in the environment of the peers, torch-lucent's `STEPS` steps (its default is 512) one unit after
+another, then ours as `docs/beside_lucent.bbi` has them, the units of a layer in one batch. Along the way pictures are
+kept, and afterwards their held-out objective is measured (`heldout.py`, mean of 128 and 224 px), so nothing stops or
+is chosen by it. Each icon is a line in FOLDER; those that are there are not measured again. `join` adds one line to
+benchmarks/results/time_to_objective.jsonl.
+
+Time is processor time of one thread, a step times the number of steps: repeated starts of shut units count. The time to
+an objective is that of the first kept picture that has it. torch-lucent's own is to its last objective, which it may
+have had earlier. Times exclude loading, folding and the measurement of the objective.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import work
+from benchmarks.beside_lucent import LAYERS, Unit, by_turns
+from benchmarks.records import append
+from benchmarks.surroundings import surroundings
+
+STEPS, EVERY = 256, 32  # torch-lucent's, and those between two kept pictures
+OWN_EVERY = 8
+SHARES = (1.0, 0.98)  # of torch-lucent's objective
+Line = dict[str, Any]
+
+
+def objectives_of(layer: str, pictures: Sequence[np.ndarray], channels: Sequence[int]) -> list[float]:
+    """Return the held-out objective of each picture along its own channel."""
+    import torch
+
+    from benchmarks.heldout import SIZES, heldout
+
+    directions = torch.eye(work.adapter().description.by_name[layer].shape[0])[list(channels)]
+    seen = [heldout(work.adapter(), layer, pictures, directions, size) for size in SIZES]
+    return [round(value, 4) for value in torch.stack(seen).mean(0).tolist()]
+
+
+def lucent(unit: Unit, seed: int) -> Line:
+    from benchmarks import peers
+
+    thresholds = range(EVERY, STEPS + 1, EVERY)
+    began = time.process_time()
+    pictures = peers.lucent_pictures(*unit, thresholds, seed)
+    step = (time.process_time() - began) / STEPS
+    found = objectives_of(unit[0], pictures, [unit[1]] * len(pictures))
+    return {"step_s": round(step, 5), "steps": list(thresholds), "objectives": found}
+
+
+def ours(layer: str, channels: Sequence[int], seed: int) -> list[Line]:
+    """Return a line for each channel; all are in one batch."""
+    from bbilang.runtime.featvis.ascent import Ascent
+    from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
+    from bbilang.runtime.featvis.pixels import bytes_of
+    from bbilang.runtime.passes import Passes
+
+    objectives = [Objective(layer, channel) for channel in channels]
+    recipe = Recipe(seed=seed, batch=len(channels))
+    kept: list[tuple[int, np.ndarray]] = []
+    taken: list[float] = []
+    ends: dict[int, int] = {}
+    finished: dict[int, np.ndarray] = {}
+
+    def take(objective: Objective, icon: Icon) -> None:
+        ends[int(objective.direction)], finished[int(objective.direction)] = len(taken) + 1, icon.picture  # type: ignore[arg-type]
+
+    with Ascent(work.adapter(), objectives[0], recipe, len(channels), Passes()) as ascent:
+
+        def step(left: int) -> None:
+            nonlocal began
+            taken.append(time.process_time() - began)
+            if len(taken) % OWN_EVERY == 0:
+                kept.append((len(taken), bytes_of(ascent.picture_of(ascent.coefficients).detach()).copy()))
+            began = time.process_time()
+
+        began = time.process_time()
+        ascent.run(objectives, take, step)
+    each = statistics.median(taken) / len(channels)
+    lines = []
+    for slot, channel in enumerate(channels):
+        rows = [(at, pictures[slot]) for at, pictures in kept if at < ends[channel]]
+        rows.append((ends[channel], finished[channel]))
+        found = objectives_of(layer, [picture for _, picture in rows], [channel] * len(rows))
+        lines.append({"step_s": round(each, 5), "steps": [at for at, _ in rows], "objectives": found})
+    return lines
+
+
+def measure(folder: Path, seeds: int, count: int) -> None:
+    """Measure what is missing, a seed after the other."""
+    from benchmarks import peers
+
+    if reason := peers.reason_missing("lucent"):
+        raise SystemExit(f"torch-lucent is not here: {reason}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lines.jsonl"
+    there = {(line["way"], line["layer"], line["channel"], line["seed"]) for line in lines_in(folder)}
+
+    def keep(way: str, unit: Unit, seed: int, line: Line) -> None:
+        whole = {"way": way, "layer": unit[0], "channel": unit[1], "seed": seed, **line}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(whole) + "\n")
+        print(way, *unit, seed, line["step_s"], line["objectives"][-1], file=sys.stderr, flush=True)
+
+    units = by_turns()
+    for seed in range(seeds):
+        for layer in LAYERS:
+            channels = [c for name, c in units if name == layer and ("bbilang", name, c, seed) not in there]
+            if channels:
+                for channel, line in zip(channels, ours(layer, channels, seed), strict=True):
+                    keep("bbilang", (layer, channel), seed, line)
+        for unit in units[:count]:
+            if ("torch-lucent", *unit, seed) not in there:
+                keep("torch-lucent", unit, seed, lucent(unit, seed))
+
+
+def lines_in(folder: Path) -> list[Line]:
+    path = folder / "lines.jsonl"
+    return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def seconds_to(line: Line, objective: float) -> float | None:
+    """Return the time to the first kept picture with an objective; None where no picture has it."""
+    at = next((at for at, value in zip(line["steps"], line["objectives"], strict=True) if value >= objective), None)
+    return None if at is None else at * line["step_s"]
+
+
+def summary(pairs: Sequence[tuple[Line, Line]], share: float) -> dict[str, Any]:
+    """Say for pairs (ours, torch-lucent's) how long ours take to a share of torch-lucent's last objective, relative to
+    its own time to the same. The worst decile counts what never reaches it as longest."""
+    ratios, missed = [], []
+    for own, other in pairs:
+        target = other["objectives"][-1] * share
+        needed, theirs = seconds_to(own, target), seconds_to(other, target)
+        assert theirs is not None
+        ratios.append(float("inf") if needed is None else needed / theirs)
+        if needed is None:
+            missed.append(f"{own['layer']}-{own['channel']}, seed {own['seed']}")
+    reached = [ratio for ratio in ratios if ratio < float("inf")]
+    decile = sorted(ratios)[int(0.9 * (len(ratios) - 1) + 0.999)]  # the smallest that nine tenths do not exceed
+    return {
+        "share": share,
+        "icons": len(pairs),
+        "reached": len(reached),
+        "missed": missed,
+        "geometric_mean": round(float(np.exp(np.mean(np.log(reached)))), 4),
+        "worst_decile": round(decile, 4) if decile < float("inf") else None,
+        "longest_of_those_that_reach": round(max(reached), 4),
+    }
+
+
+def join(folder: Path) -> None:
+    import torch
+    from PIL import Image
+
+    from benchmarks.alive import photographs
+    from benchmarks.naturalness import percentiles
+
+    by = {(line["way"], line["layer"], line["channel"], line["seed"]): line for line in lines_in(folder)}
+    keys = [key[1:] for key in by if key[0] == "bbilang" and ("torch-lucent", *key[1:]) in by]
+    rows = []
+    for file in photographs(100):
+        with Image.open(file) as opened:
+            rows.append(work.adapter().prepare(opened.convert("RGB"))[0])
+    usual = percentiles(torch.stack(rows), sorted({(layer, channel) for layer, channel, _ in keys}))
+    alive = [key for key in keys if usual[key[:2]] > 0]
+    excited = [key for key in alive if by["torch-lucent", *key]["objectives"][-1] > usual[key[:2]]]
+    pairs = [(by["bbilang", *key], by["torch-lucent", *key]) for key in excited]
+    last = np.array([[line["objectives"][-1] for line in pair] for pair in pairs])
+    groups = {"all": pairs, **{name: [pair for pair in pairs if pair[0]["layer"] == name] for name in LAYERS}}
+    record = {
+        "benchmark": "time_to_objective",
+        "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        **surroundings(),
+        "time": "processor time of one thread, on a machine with other load",
+        "lucent_steps": STEPS,
+        "units_without_response_to_photographs": sorted({f"{a}-{b}" for a, b, _ in keys if usual[a, b] <= 0}),
+        "lucent_does_not_exceed_the_99th_percentile": sorted(
+            f"{a}-{b}, seed {s}" for a, b, s in set(alive) - set(excited)
+        ),
+        "ours_does_not_exceed_it": sorted(
+            f"{key[0]}-{key[1]}, seed {key[2]}"
+            for key in alive
+            if by["bbilang", *key]["objectives"][-1] <= usual[key[:2]]
+        ),
+        "icons_by_seed": {str(s): sum(key[2] == s for key in alive) for s in sorted({key[2] for key in alive})},
+        "last_objective": {
+            "at_least_lucents": int((last[:, 0] >= last[:, 1]).sum()),
+            "geometric_mean_of_ratios": round(float(np.exp(np.log(last[:, 0] / last[:, 1]).mean())), 3),
+            "worst_decile": round(float(np.quantile(last[:, 0] / last[:, 1], 0.1)), 3),
+            "least": round(float((last[:, 0] / last[:, 1]).min()), 3),
+        },
+        "time_to_objective": {
+            name: [summary(members, share) for share in SHARES] for name, members in groups.items() if members
+        },
+        "whole_icon_s": {
+            way: {
+                name: round(float(np.median([pair[side]["steps"][-1] * pair[side]["step_s"] for pair in members])), 2)
+                for name, members in groups.items()
+                if members
+            }
+            for side, way in enumerate(("bbilang", "torch-lucent"))
+        },
+    }  # fmt: skip
+    print(append("time_to_objective", record))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("way", choices=("measure", "join"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--count", type=int, default=32, help="of torch-lucent's units")
+    given = parser.parse_args()
+    if given.way == "measure":
+        measure(given.folder, given.seeds, given.count)
+    else:
+        join(given.folder)
