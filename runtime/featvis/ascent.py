@@ -22,6 +22,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.device.accelerate import as_cuda_graph, autocast_bfloat16
+from bbilang.runtime.device.memory import keep_freed_memory
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.fuse_batchnorm import activation_of, fused
 from bbilang.runtime.featvis.icon import NOT_FINITE, Icon, Objective, Recipe, seed_of
@@ -44,7 +45,8 @@ Take = Callable[[Objective, Icon], None]
 class _RunningIcon:
     """An icon in progress. ``maps``: its transforms (step, 2, 3). ``source``: its own noise generator. ``end``: its
     last step. ``start``: the number of earlier starts; ``repeats``: how often its first steps were repeated since.
-    ``highest`` and ``before``: the highest value before the nonlinearity, in this start and in earlier ones."""
+    ``highest`` and ``before``: the highest value before the nonlinearity, in this start when it was last compared, and
+    in earlier starts."""
 
     objective: Objective
     maps: Tensor
@@ -76,6 +78,8 @@ class Ascent:
             text = f"{objective.pictures} pictures that differ are made in one batch, and the batch has {batch} slots"
             raise error("E510", text, "request fewer pictures, or a larger batch")
         self.device = torch.device(adapter.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.schedule = schedule_of(recipe)
         self.transforms = recipe.transforms.within(recipe.size, adapter.description.input_size)
         self.grey = getattr(adapter.description, "channels", 3) == 1
@@ -301,6 +305,8 @@ class Ascent:
             icon.windows.append(float(self.total[slot]) / WINDOW)
             if converged(icon.windows):
                 icon.end = min(icon.end, icon.step + self.schedule.tail)
+        if since == 0 and not icon.repeats:
+            icon.highest = float(self.highest[slot])
         if window or since == 0:
             self.total[slot] = 0.0
         return False

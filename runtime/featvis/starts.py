@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATIENCE = 16  # steps after the redirected ones in which the unit must open
 SHUT = 4  # steps in a row without its own gradient: the unit is shut
 REPEATS = 8  # of the redirected steps of one start, while the value before the nonlinearity rises fast enough
+FLAT = 1e-3  # of what is missing: a value that rises by less after the redirected steps hardly depends on the picture
 STARTS = 4  # noise, other noise, and two pictures of natural amplitudes
 
 
@@ -37,8 +38,13 @@ def initial_parameters(picture_of: Fourier | Maco | Grey, source: torch.Generato
 
 
 def worth_repeating(repeats: int, highest: float, before: float) -> bool:
-    """Return whether a unit whose value is at ``highest`` (0: it opens), and was at ``before`` one repetition ago,
-    would open within the repetitions left, at this rate."""
+    """Return whether a unit whose value is at ``highest`` (0: it opens) would open within the repetitions left.
+
+    ``before``: its value one repetition ago, and before the first one `PATIENCE` steps ago. That is too short for a
+    rate, so then every rise that is not flat counts.
+    """
+    if not repeats:
+        return highest - before > FLAT * -highest
     return repeats < REPEATS and (highest - before) * (REPEATS - repeats) >= -highest
 
 

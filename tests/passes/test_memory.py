@@ -168,6 +168,30 @@ for found in (outer, first, second, third):
     assert python(code) == ["200.0", "200.0", "50.0", "0.0"]
 
 
+@LINUX
+def test_kept_memory_costs_no_page_faults_in_a_loop():
+    code = f"""
+import ctypes, resource, torch
+from bbilang.runtime.device.memory import keep_freed_memory
+torch.set_num_threads(1)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        blocks = [torch.ones(7 * {MEGA} // 4) for _ in range(6)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+before = faults()
+keep_freed_memory()
+faults()
+print(before, faults(), hasattr(ctypes.CDLL(None), "gnu_get_libc_version"))
+"""
+    before, after, glibc = python(code)
+    if glibc != "True":
+        pytest.skip("not glibc")
+    assert int(after) * 20 < int(before)
+
+
 def test_peak_is_sampled_where_the_kernel_keeps_no_mark(monkeypatch):
     seen = iter([100, *[700] * 1000])
     monkeypatch.setattr(memory, "_reset_high_water", lambda: False)

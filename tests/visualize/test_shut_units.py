@@ -12,7 +12,7 @@ from torch import nn
 
 from bbilang.runtime import passes
 from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
-from bbilang.runtime.featvis.starts import STARTS
+from bbilang.runtime.featvis.starts import PATIENCE, STARTS
 from bbilang.runtime.featvis.transforms import Transforms
 from bbilang.runtime.passes import run_to
 
@@ -86,6 +86,21 @@ def test_what_no_picture_opens_is_grey_and_says_what_was_measured(make_stub, kin
     assert 40.0 < missing < 50.0 and f"{STARTS} starts" in shut.reason, "contrast 1 / .25 over 16 of 48 pixels each"
     assert "no gradient" in blind.reason
     assert counter.backwards <= STARTS * 3 * 32
+
+
+def test_a_unit_that_hardly_depends_on_the_picture_is_given_up_soon(make_stub):
+    """A dead unit has tiny weights: no start repeats its first steps. One that rises repeats them."""
+    adapter = planted(make_stub, nn.ReLU6(), -1.0)
+    with torch.no_grad():
+        adapter.module[0].weight[1] *= 1e-6
+    counter = passes.Passes()
+    (icon,) = visualize(adapter, [Objective("1", 1)], RECIPE, counter=counter)
+    assert icon.dead and f"{STARTS} starts" in icon.reason and "stayed 1 too low" in icon.reason
+    assert counter.backwards == STARTS * (RECIPE.redirect + PATIENCE)
+    rising = planted(make_stub, nn.ReLU6(), -50.0)
+    counter = passes.Passes()
+    visualize(rising, [Objective("1", 1)], RECIPE, counter=counter)
+    assert counter.backwards > STARTS * (RECIPE.redirect + PATIENCE)
 
 
 def test_a_saturated_unit_is_no_dead_one(make_stub):
