@@ -6,8 +6,8 @@ import sys
 def main() -> int:
     """Run `bbi` and return the exit code."""
     try:
-        from bbilang.cli import heap
         from bbilang.cli.app import main as run
+        from bbilang.runtime import heap
 
         heap.own_process()
         return run()

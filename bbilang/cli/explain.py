@@ -11,12 +11,12 @@ from pathlib import Path
 from bbilang.cli.console import console, is_terminal, printed, result, result_text
 from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.files import writable, write
-from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.progress_bar import ProgressBar
 from bbilang.cli.request import CommandLine, reported
 from bbilang.compiler.explain.explain import Explanation
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.pipeline import Pipeline
+from bbilang.runtime.heap import keep_freed_blocks
 
 FORMATS = ("text", "json", "svg", "png", "pdf")
 ENDINGS = {"txt": "text", "json": "json", "svg": "svg", "png": "png", "pdf": "pdf"}

@@ -12,7 +12,6 @@ from bbilang.cli.console import duration, plural, printed, report, result, size
 from bbilang.cli.errors import FINE, WRONG, explained, misuse
 from bbilang.cli.fetch import prepare
 from bbilang.cli.files import is_folder, writable, write
-from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.index_page import Entry, index, percent, thumbnail
 from bbilang.cli.progress_bar import ProgressBar
 from bbilang.cli.request import CommandLine, reported
@@ -22,6 +21,7 @@ from bbilang.grammar.files import path_of
 from bbilang.page import FORMATS, Page
 from bbilang.pipeline import Pipeline
 from bbilang.runtime.events import Event
+from bbilang.runtime.heap import keep_freed_blocks
 
 if TYPE_CHECKING:
     from bbilang.runtime.models.adapter import Adapter

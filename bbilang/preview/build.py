@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from bbilang.cli.console import duration, plural, printed
 from bbilang.cli.errors import explained
-from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.progress_bar import DOING
 from bbilang.cli.request import CommandLine
 from bbilang.compiler.ir.program import ModelSlot, Program
@@ -23,6 +22,7 @@ from bbilang.preview.placeholders import placeholder
 from bbilang.preview.state import Shown
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event
+from bbilang.runtime.heap import keep_freed_blocks
 from bbilang.texts import read
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime import heap
 from bbilang.runtime.errors import error
 
 U = TypeVar("U")
@@ -64,6 +65,8 @@ class TaskRunner:
         """Return the result of a unit, or the `Failure`."""
         try:
             if self._compute is None:
+                heap.own_process()
+                heap.keep_freed_blocks()
                 self._compute = self._loaded().start()
             return self._compute(unit)
         except Exception as failure:  # raised again by the process that asked for the unit

@@ -18,10 +18,8 @@ def faults():
 
 
 def faults(setting: str) -> int:
-    code = (
-        USES + f"from bbilang.cli import heap\nfaults()\n{setting}heap.keep_freed_blocks()\nfaults()\nprint(faults())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = f"{USES}from bbilang.runtime import heap\nfaults()\n{setting}heap.keep_freed_blocks()\nfaults()\n"
+    done = subprocess.run([sys.executable, "-c", code + "print(faults())"], capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
