@@ -47,7 +47,8 @@ class Request:
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
     adapter. ``input``, ``data``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do.
     ``cache``: the cache of results, or None. ``root``: the folder that must contain all files that the text names.
-    ``workers`` and ``ray``: how many processes scan datasets, of this machine or of the Ray cluster at an address.
+    ``workers`` and ``ray``: how many processes scan datasets and make icons, of this machine or of the Ray cluster at
+    an address.
     """
 
     text: Source | ast.File
@@ -177,14 +178,17 @@ class Pipeline:
 
     @property
     def _workers(self) -> Workers | None:
-        """The processes that scan. Raises BbiError E440, E423 for a network of the caller's own."""
+        """The processes that scan and make icons. Raises BbiError E440, E423 for a network of the caller's own."""
         if self.request.workers is None and self.request.ray is None:
             return None
         from bbilang.runtime.execution.shared import Workers
         from bbilang.runtime.workers.choose import pool_of
 
         pool = pool_of(self.request.workers, self.request.ray)
-        return None if pool is None else Workers(pool, ScanRecipe.of(self.request))
+        if pool is None:
+            return None
+        network = NetworkRecipe.of(self.request)
+        return Workers(pool, ScanRecipe(network), network)
 
     def scan(self) -> list[Scanned]:
         """Read the datasets of the text once, and keep what its elements need of them: what `bbi scan` does."""
@@ -263,28 +267,42 @@ class Pipeline:
 
 
 @frozen
-class ScanRecipe:
-    """Makes the work of a request's scans in a worker, from the text and the names that the request holds."""
+class NetworkRecipe:
+    """Loads a request's network in a worker, from the text and the names that the request holds."""
 
     request: Request
     allowed: bool  # whether models may run code of their own
 
     @classmethod
-    def of(cls, request: Request) -> ScanRecipe:
+    def of(cls, request: Request) -> NetworkRecipe:
         from bbilang.runtime.models.sources.permission import is_allowed
 
         return cls(replace(request, cache=None, workers=None, ray=None), is_allowed())
 
-    def __call__(self) -> ScanWork:
-        from bbilang.runtime.execution.context import Run
-        from bbilang.runtime.execution.scanning import ScanWork, union
+    def __call__(self) -> Adapter:
+        return self.loaded()[1]
+
+    def loaded(self) -> tuple[Program, Adapter]:
+        """Return the program, too."""
         from bbilang.runtime.models.sources.permission import code_allowed
 
         with code_allowed(self.allowed):
             pipeline = Pipeline(self.request)
-            program = pipeline.plan.program
-            run = Run.of(program, registry(), pipeline.job.adapter(), ())
-        return ScanWork(run, union(program.scans))
+            return pipeline.plan.program, pipeline.job.adapter()
+
+
+@frozen
+class ScanRecipe:
+    """Makes the work of a request's scans in a worker."""
+
+    network: NetworkRecipe
+
+    def __call__(self) -> ScanWork:
+        from bbilang.runtime.execution.context import Run
+        from bbilang.runtime.execution.scanning import ScanWork, union
+
+        program, adapter = self.network.loaded()
+        return ScanWork(Run.of(program, registry(), adapter, ()), union(program.scans))
 
 
 def peek_at(path: str, folder: Path, root: Path | None) -> Peek:

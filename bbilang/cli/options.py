@@ -55,11 +55,11 @@ Force = Annotated[
 NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="recompute everything, and store nothing")]
 Workers = Annotated[
     int | None,
-    typer.Option(metavar="NUMBER", min=1, max=1024, help="processes that scan datasets; by default this one"),
+    typer.Option(
+        metavar="NUMBER", min=1, max=1024, help="processes that scan datasets and make icons; by default this one"
+    ),
 ]
-Ray = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="a Ray cluster that scans datasets: local, auto or host:6379")
-]
+Ray = Annotated[str | None, typer.Option(metavar="ADDRESS", help="a Ray cluster for that: local, auto or host:6379")]
 Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must be inside it")]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", metavar="", callback=_allow_code, help="run the code of a model of your own")

@@ -43,14 +43,16 @@ def make_icons(
     called with each icon as soon as it is finished."""
     from bbilang.runtime.featvis.engine import visualize
     from bbilang.runtime.featvis.icon import words_of
+    from bbilang.runtime.featvis.remote import IconWorkers
 
     recipe = job.recipe
+    workers = IconWorkers(job.workers.pool, job.workers.network) if job.workers is not None else None
     if listener is None:
-        made = visualize(adapter, objectives, recipe, job.cache, None, counter, None, take)
+        made = visualize(adapter, objectives, recipe, job.cache, None, counter, None, take, workers)
         return _checked(job, adapter, objectives, made, None, take)
     making = 0
 
-    def announce(count: int, seconds: float) -> None:
+    def announce(count: int, seconds: float | None) -> None:
         nonlocal making
         making = count
         listener(Event("estimate", words_of(recipe, job.program), len(objectives) - count, count, seconds))
@@ -59,7 +61,7 @@ def make_icons(
         if making:
             listener(Event("icons", "", done, total, left))
 
-    made = visualize(adapter, objectives, recipe, job.cache, progress, counter, announce, take)
+    made = visualize(adapter, objectives, recipe, job.cache, progress, counter, announce, take, workers)
     return _checked(job, adapter, objectives, made, listener, take)
 
 

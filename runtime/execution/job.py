@@ -44,7 +44,7 @@ class Job:
     """A plan with its model, input and cache. ``model``: a caller's module or adapter; None or a name for that of the
     program. ``input``: the caller's input; None for the files that the program names. ``cache``: of icons and numbers,
     or None. ``loaded``: the program's model, from an earlier job of the same program. ``workers``: processes that scan
-    datasets. ``files``: which files it may read, and the datasets that the caller gives."""
+    datasets and make icons. ``files``: which files it may read, and the datasets that the caller gives."""
 
     plan: Plan
     registry: Registry

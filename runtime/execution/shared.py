@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.data.given import Given
     from bbilang.runtime.execution.scanning import ScannedDataset
+    from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
     from bbilang.runtime.scan.work import ShardWork
     from bbilang.runtime.trust.measure import Finding
@@ -36,10 +37,12 @@ class ScanStore:
 
 @frozen
 class Workers:
-    """Processes that scan: ``pool``, and ``recipe``, which makes the work in one of them."""
+    """Processes that scan and make icons: ``pool``; ``recipe`` makes the work of a scan in one of them, ``network`` the
+    adapter."""
 
     pool: Pool
     recipe: Callable[[], ShardWork]
+    network: Callable[[], Adapter]
 
 
 @frozen

@@ -22,6 +22,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, Take, layer_description
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, model_key, store_icon, unpack
 from bbilang.runtime.featvis.losses import by_family, family
+from bbilang.runtime.featvis.remote import IconWorkers, made_by_workers, units_of
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.passes.adapter import Adapter
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualize"]
 
 Progress = Callable[[int, int, float], None]
-Announce = Callable[[int, float], None]
+Announce = Callable[[int, float | None], None]
 Find = Callable[[Objective], Icon | None]
 
 
@@ -44,6 +45,7 @@ def visualize(
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
     take: Take | None = None,
+    workers: IconWorkers | None = None,
 ) -> list[Icon]:
     """Return one icon per objective, in order; equal objectives are made once, cached ones not at all.
 
@@ -51,8 +53,9 @@ def visualize(
     ``announce(icons to make, seconds)`` is called once before the first is made, with the result of `estimate`, and
     ``take(objective, icon)`` for each objective as soon as its icon is finished. Finished icons are cached at once, so
     an interruption (KeyboardInterrupt passes through) loses at most those in the slots. The batch is halved when
-    memory runs out.
-    Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
+    memory runs out. ``workers`` make the icons where there are several batches of them; how long they will take is not
+    known then.
+    Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives), E517, E518 (workers).
     """
     icons: dict[Objective, Icon] = {}
     canonicals = [_canonical(adapter, objective) for objective in objectives]
@@ -67,7 +70,7 @@ def visualize(
             for one in requests.get(made, ()):
                 take(one, icon)
 
-    make(adapter, canonicals, keep_and_report, recipe, cache, progress, counter, announce)
+    make(adapter, canonicals, keep_and_report, recipe, cache, progress, counter, announce, workers)
     return [icons[objective] for objective in canonicals]
 
 
@@ -80,56 +83,89 @@ def make(
     progress: Progress | None = None,
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
+    workers: IconWorkers | None = None,
 ) -> None:
     """Run `visualize` for more icons than fit in memory: each is passed to ``take(objective, icon)`` once, as it is
     read from the cache or finished, and then released."""
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
-    model = model_key(adapter) if cache is not None else None
-    missing = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
-    total, batch = len(missing), recipe.batch
-    clock = _Clock(progress, total)
+    distinct = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
+    clock = _Clock(progress, len(distinct))
+    making = _Making(adapter, recipe, cache, counter, clock, take)
+    missing = making.look_up(distinct)
+    counter.cached_icons += len(distinct) - len(missing)
+    units = units_of(missing, recipe.batch) if workers is not None else []
+    if announce:
+        announce(len(missing), _seconds(adapter, missing, recipe, cache) if len(units) < 2 else None)
+    if workers is not None and len(units) > 1:
+        for objective, icon in made_by_workers(workers, units, recipe, cache, counter):
+            clock.count(take, objective, icon)
+            clock.report(len(distinct) - len(missing))
+    else:
+        making.all_of(missing)
+    clock.finish()
 
-    def look_up(among: Iterable[Objective]) -> list[Objective]:
+
+class _Making:
+    """The icons of one call of `make`, made in this process. ``batch``: what fits in memory so far."""
+
+    def __init__(
+        self, adapter: Adapter, recipe: Recipe, cache: Cache | None, counter: passes.Passes, clock: _Clock, take: Take
+    ):  # fmt: skip
+        self.adapter, self.recipe, self.cache, self.counter = adapter, recipe, cache, counter
+        self.clock, self.take, self.batch = clock, take, recipe.batch
+        self.model = model_key(adapter) if cache is not None else None
+
+    def find(self, objective: Objective) -> Icon | None:
+        return _cached(self.cache, self.model, self.adapter, self.recipe, self.batch, objective)
+
+    def look_up(self, among: Iterable[Objective]) -> list[Objective]:
         """Pass on the icons that the cache holds for this batch size, and return the other objectives."""
         rest = []
         for objective in among:
-            icon = _cached(cache, model, adapter, recipe, batch, objective)
+            icon = self.find(objective)
             if icon is None:
                 rest.append(objective)
             else:
-                clock.count(take, objective, icon)
+                self.clock.count(self.take, objective, icon)
         return rest
 
-    def store(size: int) -> Take:
-        """Return a callback that stores an icon made in batches of this size."""
-        return lambda o, icon: store_icon(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
+    def store(self, objective: Objective, icon: Icon) -> None:
+        if self.cache is not None:
+            store_icon(self.cache, icon, self.model, objective, self.recipe, self.batch, self.adapter)
 
-    missing = look_up(missing)
-    counter.cached_icons += total - len(missing)
-    if announce:
-        announce(len(missing), _seconds(adapter, missing, recipe, cache))
-    requested = set(missing)
-    find = partial(_cached, cache, model, adapter, recipe, batch)
-    for objective, icon in _separate_icons(adapter, missing, recipe, counter, cache, find, partial(clock.step, 0)):
-        store(batch)(objective, icon)
-        if objective in requested:
-            clock.count(take, objective, icon)
-    groups = by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
-    for position, group in enumerate(groups):
-        later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
+    def all_of(self, missing: Sequence[Objective]) -> None:
+        """Make icons that the cache does not have."""
+        adapter, recipe, counter, cache, clock = self.adapter, self.recipe, self.counter, self.cache, self.clock
+        requested, step = set(missing), partial(clock.step, 0)
+        for objective, icon in _separate_icons(adapter, missing, recipe, counter, cache, self.find, step):
+            self.store(objective, icon)
+            if objective in requested:
+                clock.count(self.take, objective, icon)
+        groups = by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
+        for position, group in enumerate(groups):
+            later = sum(-(-len(g) // self.batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
+            self._family(group, partial(clock.step, later))
+
+    def _family(self, group: Sequence[Objective], step: Callable[[int], None]) -> None:
+        """Make icons that share slots."""
         left = dict.fromkeys(group)
+
+        def finish(objective: Objective, icon: Icon) -> None:
+            self.store(objective, icon)
+            if objective in left:  # a diverse picture's companions may not have been requested
+                del left[objective]
+                self.clock.count(self.take, objective, icon)
+
         while left:
-            take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
             try:
-                with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
-                    ascent.run(_with_companions(left), take_in, partial(clock.step, later))
+                with Ascent(self.adapter, group[0], self.recipe, self.batch, self.counter, self.cache) as ascent:
+                    ascent.run(_with_companions(left), finish, step)
             except BbiError as e:
-                if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
+                if not passes.is_out_of_memory(e) or self.batch // 2 < group[0].pictures:
                     raise
-                batch //= 2
-                left = dict.fromkeys(look_up(left))
-    clock.finish()
+                self.batch //= 2
+                left = dict.fromkeys(self.look_up(left))
 
 
 def _cached(
@@ -166,13 +202,6 @@ def _separate_icons(
     yield from dreams(adapter, [o for o in missing if o.octaves > 1], recipe, counter, cache, step)
     if own := [o for o in missing if o.on_pixels]:
         yield from regularized(adapter, own, recipe, counter, cache, find, step)
-
-
-def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:
-    store(objective, icon)
-    if objective in left:  # a diverse picture's companions may not have been requested
-        del left[objective]
-        take(objective, icon)
 
 
 def estimate(
@@ -248,6 +277,14 @@ class _Clock:
         if self.progress and now - self.reported >= 1.0:
             self.reported = now
             self.progress(self.done, self.total, (now - self.start) / self.stepped * (left + later))
+
+    def report(self, before: int) -> None:
+        """Report how many icons are done, ``before`` of them at first, and the time left at the mean rate since."""
+        now = time.perf_counter()
+        if self.progress and now - self.reported >= 1.0:
+            self.reported = now
+            left = (now - self.start) / (self.done - before) * (self.total - self.done)
+            self.progress(self.done, self.total, left)
 
     def finish(self) -> None:
         if self.progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass
@@ -39,6 +39,11 @@ class Passes:
     def rows(self) -> int:
         """The number of images, inputs and rows in passes of all kinds."""
         return self.forward_rows + self.backward_rows + self.tangent_rows + self.rerun_rows
+
+    def add(self, other: Passes) -> None:
+        """Count the passes of another counter, too."""
+        for each in fields(Passes):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def forward(self, rows: int) -> None:
         self.forwards += 1

@@ -35,11 +35,15 @@ class ShardTask:
         """Return what computes and stores a shard, and returns the number of its readable examples."""
         import torch
 
+        from bbilang.runtime.device.accelerate import full_precision
+        from bbilang.runtime.passes.module.memo import module_unchanged
+
         cache = Cache(self.folder, self.limit)
         runner = Runner(self.dataset, self.recipe(), self.batch, decoders=torch.get_num_threads())
 
         def compute(unit: Unit) -> int:
-            (computed,) = runner.run([unit])
+            with module_unchanged(), full_precision():  # as in the driver
+                (computed,) = runner.run([unit])
             store(cache, self.dataset, computed)
             return len(computed.rows)
 

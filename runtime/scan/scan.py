@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -147,13 +148,14 @@ class _InWorkers(_InProcess):
         images = _first_readable(dataset, self.work)[: self.batch]
         fits(Runner(dataset, self.work, self.batch).compute(images, tuple(self.work.parts)), len(images))
         task = ShardTask(dataset, self.recipe, self.batch, cache.folder, cache.limit)
-        for unit, _ in self.pool.run(task, units):
-            stored = {part: shards.get(cache, key) for part, key in unit.wanted.items()}
-            if None in stored.values():
-                message = f"a worker wrote {unit} of `{dataset.name}`, but it is not in {cache.folder} on this machine"
-                raise error("E517", message, "set BBI_CACHE_DIR to a folder that all machines share")
-            progressed(len(unit.examples))
-            yield unit, {part: head for part, head in stored.items() if head is not None}
+        with closing(self.pool.run(task, units)) as finished:
+            for unit, _ in finished:
+                stored = {part: shards.get(cache, key) for part, key in unit.wanted.items()}
+                if None in stored.values():
+                    message = f"a worker wrote {unit} of `{dataset.name}`, but it is not in {cache.folder} here"
+                    raise error("E517", message, "set BBI_CACHE_DIR to a folder that all machines share")
+                progressed(len(unit.examples))
+                yield unit, {part: head for part, head in stored.items() if head is not None}
 
 
 def _complete(

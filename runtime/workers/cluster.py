@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import ModuleType
 from typing import Generic, Protocol
 
@@ -24,7 +24,7 @@ class Cluster:
     def __init__(self, address: str, count: int | None = None):
         self.address, self.count = address, count
 
-    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""
         ray = _ray()
         sent = pickled(task)
@@ -76,7 +76,7 @@ class _Actors(Generic[U, R]):
         self._all.append(actor)
         return actor
 
-    def run(self, units: Sequence[U]) -> Iterator[tuple[U, R]]:
+    def run(self, units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         waiting = deque((unit, 0) for unit in units)
         free = [self._actor() for _ in range(self.count)]
         running: dict[object, tuple[_Actor, U, int]] = {}

@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from bbilang.runtime.errors import error
@@ -28,7 +28,7 @@ class Processes:
         self.count = count
         self.threads = threads or max(1, usable_processors() // count)
 
-    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""
         run = _Run(pickled(task), units, self.threads)
         run.start(min(self.count, len(units)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -29,9 +29,9 @@ class Task(Protocol[U_contra, R_co]):
 class Pool(Protocol):
     """Workers that compute units."""
 
-    def run(self, task: Task[U, R], units: Sequence[U]) -> Iterator[tuple[U, R]]:
-        """Yield each unit with its result, in the order in which they are finished. Another worker
-        computes a unit whose worker died. Raises what the task raises, and BbiError E517, E518."""
+    def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
+        """Yield each unit with its result, in the order in which they are finished. Another worker computes a unit
+        whose worker died. Close it to end the workers. Raises what the task raises, and BbiError E517, E518."""
 
 
 @frozen
