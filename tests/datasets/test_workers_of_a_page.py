@@ -1,0 +1,31 @@
+"""Attributions over a dataset are units of work, too: shards whose passes include backward ones."""
+
+from tiny_examples import Pictures, network
+
+from bbilang.grammar.source import Source
+from bbilang.pipeline import Pipeline, Request
+from bbilang.runtime.cache.disk import Cache
+
+TEXT = """
+b.channel | attribute(output) | across(photos) | mean(example) | present(bars)
+b.channel | attribute(output["ant"], method=smoothgrad) | across(photos) | std(example)
+  | present(bars)
+a.channel | attribute(output["bee"], method=lrp) | across(photos) | mean(example, per=label) | present(matrix)
+"""
+
+
+def numbers(folder, pictures, workers=None):
+    request = Request(Source(TEXT), network(), data={"photos": pictures}, cache=Cache(folder), workers=workers)
+    pipeline = Pipeline(request)
+    (kept,) = pipeline.scan()
+    return {(part, name): kept.array(part, name) for part in kept.parts for name in kept.names(part)}, kept
+
+
+def test_equal_to_one_process_with_a_worker_killed(tmp_path):
+    pictures = Pictures(300, tmp_path, dies=270)
+    expected, _ = numbers(tmp_path / "here", pictures)
+    shards, kept = numbers(tmp_path / "workers", pictures, workers=2)
+    assert len(list(tmp_path.glob("death *"))) == 1 and kept.fresh == 2
+    assert list(shards) == list(expected) and len(shards) > 1
+    for name, values in shards.items():
+        assert values.tobytes() == expected[name].tobytes(), name
