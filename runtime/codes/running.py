@@ -118,7 +118,7 @@ RUNNING: Final[dict[str, Code]] = {
     "E518": Code(
         "a unit of work that ends its workers",
         "Where a worker dies, for whatever reason, another one computes its unit again. After three deaths at the same "
-        "unit the scan ends, since the reason is probably in the unit itself.",
+        "unit the run ends, since the reason is probably in the unit itself.",
         "$ bbi run page.bbi --workers 64",
         "$ bbi run page.bbi --workers 2",
         needs="more memory than the machine has",

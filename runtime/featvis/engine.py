@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, Take, layer_description
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, model_key, store_icon, unpack
 from bbilang.runtime.featvis.losses import by_family, family
-from bbilang.runtime.featvis.remote import IconWorkers, made_by_workers, units_of
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.passes.adapter import Adapter
 
@@ -34,6 +34,8 @@ __all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualiz
 Progress = Callable[[int, int, float], None]
 Announce = Callable[[int, float | None], None]
 Find = Callable[[Objective], Icon | None]
+Made = Generator[tuple[Objective, Icon], None, None]
+Workers = Callable[[Sequence[Objective], Recipe, Cache | None, passes.Passes], Made | None]
 
 
 def visualize(
@@ -45,7 +47,7 @@ def visualize(
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
     take: Take | None = None,
-    workers: IconWorkers | None = None,
+    workers: Workers | None = None,
 ) -> list[Icon]:
     """Return one icon per objective, in order; equal objectives are made once, cached ones not at all.
 
@@ -53,8 +55,8 @@ def visualize(
     ``announce(icons to make, seconds)`` is called once before the first is made, with the result of `estimate`, and
     ``take(objective, icon)`` for each objective as soon as its icon is finished. Finished icons are cached at once, so
     an interruption (KeyboardInterrupt passes through) loses at most those in the slots. The batch is halved when
-    memory runs out. ``workers`` make the icons where there are several batches of them; how long they will take is not
-    known then.
+    memory runs out. ``workers`` (`remote.IconWorkers`) make the icons where there are several batches of them; how long
+    that takes is not known then.
     Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives), E517, E518 (workers).
     """
     icons: dict[Objective, Icon] = {}
@@ -83,7 +85,7 @@ def make(
     progress: Progress | None = None,
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
-    workers: IconWorkers | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Run `visualize` for more icons than fit in memory: each is passed to ``take(objective, icon)`` once, as it is
     read from the cache or finished, and then released."""
@@ -94,13 +96,14 @@ def make(
     making = _Making(adapter, recipe, cache, counter, clock, take)
     missing = making.look_up(distinct)
     counter.cached_icons += len(distinct) - len(missing)
-    units = units_of(missing, recipe.batch) if workers is not None else []
+    elsewhere = workers(missing, recipe, cache, counter) if workers is not None else None
     if announce:
-        announce(len(missing), _seconds(adapter, missing, recipe, cache) if len(units) < 2 else None)
-    if workers is not None and len(units) > 1:
-        for objective, icon in made_by_workers(workers, units, recipe, cache, counter):
-            clock.count(take, objective, icon)
-            clock.report(len(distinct) - len(missing))
+        announce(len(missing), _seconds(adapter, missing, recipe, cache) if elsewhere is None else None)
+    if elsewhere is not None:
+        with closing(elsewhere):
+            for objective, icon in elsewhere:
+                clock.count(take, objective, icon)
+                clock.report(len(distinct) - len(missing))
     else:
         making.all_of(missing)
     clock.finish()

@@ -8,13 +8,14 @@ costs what was in its slots.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.featvis.engine import Made, make
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
 from bbilang.runtime.featvis.losses import by_family
 from bbilang.runtime.passes.adapter import Adapter
@@ -33,19 +34,11 @@ class IconUnit:
 
 
 @dataclass(frozen=True)
-class Made:
+class Outcome:
     """What a worker made of a unit: an icon for each objective, and the passes that it took."""
 
     icons: tuple[Icon, ...]
     counter: passes.Passes
-
-
-@frozen
-class IconWorkers:
-    """Workers that make icons: a ``pool``, and what loads the network in one of them."""
-
-    pool: Pool
-    network: Callable[[], Adapter]
 
 
 @dataclass(frozen=True)
@@ -57,18 +50,16 @@ class IconTask:
     folder: str | os.PathLike[str] | None
     limit: int
 
-    def start(self) -> Callable[[IconUnit], Made]:
+    def start(self) -> Callable[[IconUnit], Outcome]:
         """Load the network, and return what makes the icons of a unit."""
-        from bbilang.runtime.featvis.engine import make
-
         adapter = self.network()
         cache = Cache(self.folder, self.limit) if self.folder is not None else None
 
-        def compute(unit: IconUnit) -> Made:
+        def compute(unit: IconUnit) -> Outcome:
             icons: dict[Objective, Icon] = {}
             counter = passes.Passes()
             make(adapter, unit.objectives, icons.__setitem__, self.recipe, cache, counter=counter)
-            return Made(tuple(icons[objective] for objective in unit.objectives), counter)
+            return Outcome(tuple(icons[objective] for objective in unit.objectives), counter)
 
         return compute
 
@@ -96,12 +87,24 @@ def units_of(objectives: Iterable[Objective], batch: int) -> list[IconUnit]:
     return [IconUnit(number, tuple(part)) for number, part in enumerate(parts)]
 
 
-def made_by_workers(
-    workers: IconWorkers, units: Sequence[IconUnit], recipe: Recipe, cache: Cache | None, counter: passes.Passes
-) -> Iterator[tuple[Objective, Icon]]:
-    """Yield the icons of each unit as it is finished, and count the passes that it took."""
-    folder, limit = (cache.folder, cache.limit) if cache is not None else (None, 0)
-    with closing(workers.pool.run(IconTask(workers.network, recipe, folder, limit), units)) as finished:
-        for unit, made in finished:
-            counter.add(replace(made.counter, cached_icons=0))  # a worker that died made those, in this run
-            yield from zip(unit.objectives, made.icons, strict=True)
+@frozen
+class IconWorkers:
+    """Workers that make icons: a ``pool``, and what loads the network in one of them."""
+
+    pool: Pool
+    network: Callable[[], Adapter]
+
+    def __call__(
+        self, objectives: Sequence[Objective], recipe: Recipe, cache: Cache | None, counter: passes.Passes
+    ) -> Made | None:
+        """Return the icons in the order in which their units are finished, whose passes are counted; None for a single
+        unit, which a worker would not make sooner than the caller."""
+        units = units_of(objectives, recipe.batch)
+        return self._made(units, recipe, cache, counter) if len(units) > 1 else None
+
+    def _made(self, units: Sequence[IconUnit], recipe: Recipe, cache: Cache | None, counter: passes.Passes) -> Made:
+        folder, limit = (cache.folder, cache.limit) if cache is not None else (None, 0)
+        with closing(self.pool.run(IconTask(self.network, recipe, folder, limit), units)) as finished:
+            for unit, made in finished:
+                counter.add(replace(made.counter, cached_icons=0))  # a worker that died made those, in this run
+                yield from zip(unit.objectives, made.icons, strict=True)

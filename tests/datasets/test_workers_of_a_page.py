@@ -8,7 +8,7 @@ from bbilang.runtime.cache.disk import Cache
 
 TEXT = """
 b.channel | attribute(output) | across(photos) | mean(example) | present(bars)
-b.channel | attribute(output["ant"], method=smoothgrad) | across(photos) | std(example)
+b.channel | attribute(output["ant"], method=gradient) | across(photos) | std(example)
   | present(bars)
 a.channel | attribute(output["bee"], method=lrp) | across(photos) | mean(example, per=label) | present(matrix)
 """

@@ -54,6 +54,11 @@ class Network:
         )
 
 
+def channels():
+    """Five batches."""
+    return [*(Objective("3", channel) for channel in range(12)), *(Objective("1", channel) for channel in range(8))]
+
+
 def objectives():
     """Icons of every kind: channels of two layers, vectors, diverse ones, dreams, a grid, steps on pixels."""
     draw = np.random.default_rng(0)
