@@ -207,6 +207,16 @@ class Pipeline:
             store = ScanStore(cache, model.code) if model is not None else None
         return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers, job.files)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return the digest of the model's definition and weights, from the cache or by loading it."""
+        from bbilang.runtime.recall.job_identity import JobIdentity
+
+        if self.request.cache is None:
+            return self.job.adapter().fingerprint
+        identity = JobIdentity(self.job, self.request.cache)
+        return identity.fingerprint() or identity.adapter().fingerprint
+
     @property
     def recalls(self) -> bool:
         """Return whether numbers may come from the cache: not with a forced mode, which is meant to be measured."""
@@ -216,9 +226,10 @@ class Pipeline:
     def results(self) -> Results:
         """Compute numbers and icons, then calibrate the device if the plan depends on its speeds."""
         from bbilang.runtime.device.mode_choice import calibrate_for
+        from bbilang.runtime.recall.atom_names import with_names
         from bbilang.runtime.recall.incremental import execute
 
-        results = execute(self.job, self.recalls)
+        results = with_names(execute(self.job, self.recalls))
         if self.recalls and self.request.optimized and results.adapter is not None:
             calibrate_for(self.plan, self.request.cache, results.adapter.device)
         return results
@@ -245,13 +256,17 @@ class Pipeline:
         cached with the lines and notes that ``summarize`` returns."""
         from bbilang.runtime.featvis.icon import words_of
         from bbilang.runtime.recall import pages
+        from bbilang.runtime.recall.atom_names import keep
         from bbilang.runtime.recall.job_identity import JobIdentity
 
         cache, title = self.request.cache, self.request.title
         assert cache is not None
-        key = pages.page_key(JobIdentity(self.job, cache), title)
+        known = JobIdentity(self.job, cache)
+        key = pages.page_key(known, title)
         stored = pages.recall(cache, key) if key is not None else None
         if stored is not None:
+            if self.job.program.names:
+                keep(self.job.program, self.fingerprint)
             return stored, True
         page = make()
         lines, notes = summarize(page)

@@ -178,6 +178,14 @@ class Dataset(Node):
 
 
 @frozen
+class AtomName(Node):
+    """`name block5c.expand.channel[447] "stripes"`: what a reader calls an atom."""
+
+    atom: Index
+    name: String
+
+
+@frozen
 class Output(Node):
     """`output = "head.logits"`: the scores of a model without one class vector."""
 
@@ -248,7 +256,7 @@ class Interface(Node):
 
 
 Statement: TypeAlias = (
-    Version | Model | Input | Dataset | Output | Set | Use | Define | Bind | Show | Layout | Interface
+    Version | Model | Input | Dataset | AtomName | Output | Set | Use | Define | Bind | Show | Layout | Interface
 )
 
 

@@ -32,7 +32,7 @@ else:
 Children: TypeAlias = list[Any]  # the children of a rule; inside the class, `list` is a rule
 
 STATEMENT_WORDS: Final = frozenset(
-    {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
+    {"bbi", "model", "input", "dataset", "name", "output", "set", "use", "def", "interface", "layout"}
 )
 RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
 VERSIONS: Final = (1,)
@@ -46,6 +46,7 @@ FORMS: Final[dict[str, str]] = {
     "model": 'model inceptionv1`, `model inceptionv1 from "weights.pt"` or `model a = ..., b = ...',
     "input": 'input "photo.jpeg"',
     "dataset": 'dataset photos = "folder/"',
+    "name": 'name block5c.expand.channel[447] "stripes"',
     "output": 'output = "head.logits"',
     "set": "set seed 7` or `set featvis(size=96)",
     "use": 'use "other.bbi"',
@@ -304,6 +305,14 @@ class Builder:
             help = f"as in `{FORMS['dataset']}` or `dataset few = photos | sample(500)`"
             self.report(codes.STATEMENT_FORM, message, first.span, help)
         return ast.Dataset(name, value)
+
+    def layer_in_quotes(self, children: Children) -> ast.Attribute:
+        layer, token = children
+        return ast.Attribute(layer, str(token)[1:], span=Span(layer.span.start, token.end_pos))
+
+    def name(self, children: Children) -> ast.AtomName:
+        atom, words = self.index(children[1:-1]), children[-1]
+        return ast.AtomName(atom, self.string_from(words))
 
     def set_arguments(self, children: Children) -> ast.Set:
         name = ast.Name(self.name_text(children[1]), span=token_span(children[1]))

@@ -262,6 +262,8 @@ class Writer:
                 return f"input {_flat_items(files)}"
             case ast.Dataset(name=name, value=value):
                 return self.after(f"dataset {name.text} = ", value, indent)
+            case ast.AtomName(atom=atom, name=name):
+                return f"name {_flat(atom, _PIPE)} {_flat(name, _PIPE)}"
             case ast.Output(path=path):
                 return f"output = {_flat(path, _PIPE)}"
             case ast.Use(path=path):

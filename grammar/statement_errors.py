@@ -46,7 +46,7 @@ def statement_word_called(context: ErrorContext) -> Diagnostic | None:
     word = context.before
     if word.text == "output":
         help = 'a class is picked with brackets: `output["name"]`, `output[208]`, `output[top(5)]`'
-    elif word.text in ("bbi", "model", "dataset", "set", "use", "def", "layout") and context.index == 2:
+    elif word.text in ("bbi", "model", "dataset", "name", "set", "use", "def", "layout") and context.index == 2:
         help = f"the form of the statement is `{FORMS[word.text]}`"
     else:
         help = "an operation has another name"
@@ -116,7 +116,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     **dict.fromkeys(("function", "fn", "define"), (_NO_STATEMENT, f"an operation is made by `{FORMS['def']}`")),
     **dict.fromkeys(("if", "elif", "else", "when", "switch", "case", "unless"), (_CONDITION, _CHOICES)),
     **dict.fromkeys(("for", "foreach", "while", "repeat", "loop"), (_LOOP, _REPEATS)),
-    **dict.fromkeys(("title", "heading", "name"), (_NO_STATEMENT, _TITLE)),
+    **dict.fromkeys(("title", "heading"), (_NO_STATEMENT, _TITLE)),
     **dict.fromkeys(
         ("text", "caption", "print", "write", "note"),
         (_NO_STATEMENT, 'words go under an element, `present(..., caption="...")`, or in the title of an interface'),

@@ -82,11 +82,12 @@ def _summary(path: Path, passes: str, notes: list[str], seconds: float) -> str:
 
 
 def summarized(page: Page) -> tuple[list[str], list[str]]:
-    """Return (the loaded weights file, predictions and the page's first sentence; reminders)."""
+    """Return (the loaded weights file, predictions, the page's first sentence, what was noticed; reminders)."""
     slot, made = page.results.program.models[0], page.view.provenance
     loaded = [f"loaded {made.weights}"] if slot.weights and not made.random else []
     notes = [word for word, holds in (("draft", made.draft), ("random weights", made.random)) if holds]
-    return loaded + predictions(page) + answered(page), notes
+    warned = [f"warning: {words}" for words in page.results.noticed]
+    return loaded + predictions(page) + answered(page) + warned, notes
 
 
 def answered(page: Page) -> list[str]:

@@ -13,6 +13,7 @@ from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.check.targets import SCORE
 from bbilang.compiler.contract import Parameter
 from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.spelling import layer_text
 from bbilang.compiler.ir.types import ATOMS, FieldType
 from bbilang.lsp.applicable import can_follow, presentation
 from bbilang.lsp.cursor import Cursor, Frame, cursor_at
@@ -128,6 +129,17 @@ class _Completer:
             yield Choice("from", "keyword", 'from "weights.pt"', "a weights file", insert="from ")
         elif cursor.first == "layout" and len(frame.tokens) == 1:
             yield from self._layouts()
+        elif cursor.first == "name" and len(frame.tokens) == 1:
+            yield from self._channels()
+
+    def _channels(self) -> Choices:
+        """The channels of every layer, for a `name` statement."""
+        description = self.document.description_at(self.cursor.start)
+        for layer in description.layers if description is not None else ():
+            if "channel" in layer.axes:
+                path = f"{layer_text(layer.name)}.channel"
+                detail = f"{layer.sizes['channel']} channels"
+                yield Choice(path, "layer", detail, insert=f"{path}[", topic=("layer", layer.name))
 
     def _models(self) -> Choices:
         for name in self.registry.models():

@@ -84,7 +84,22 @@ def _documentation(document: Document, token: Token, cursor: Cursor) -> str | No
         return summary + selection_words(token.text)
     if token.text in registry.methods and following.startswith("("):
         return method_words(registry.methods[token.text])
+    if name := _name_of_atom(document, token):
+        return name
     return value_documentation(document, token.text, cursor, named)
+
+
+def _name_of_atom(document: Document, token: Token) -> str | None:
+    """Return what the text calls the one atom that begins at a path, `"stripes"`; None where it has no name."""
+    whole = document.text[token.start : call_end(document.text, token.end)].replace(" ", "")
+    for line in document.lines.lines if whole.endswith("]") else ():
+        if isinstance(line.statement, ast.AtomName):
+            span = line.statement.atom.span.shift(line.start)
+            if document.text[span.start : span.end].replace(" ", "") == whole:
+                value = document.value(whole, line.start)
+                words = f": {field_words(value.type)}" if isinstance(value, Node) else ""
+                return f'**"{line.statement.name.value}"**{words}'
+    return None
 
 
 def _parameter(document: Document, cursor: Cursor, frame: Frame) -> Parameter | None:

@@ -32,6 +32,7 @@ STATEMENTS = {
     "model": ("model efficientnet_lite0", "The network: a name from `bbi models`, or of another library in quotes."),
     "input": ('input "sample:chelsea"', "The picture: a file, a glob, a folder or `sample:NAME`."),
     "dataset": ('dataset photos = "folder/"', "A name for a folder of pictures."),
+    "name": ('name block5c.expand.channel[447] "stripes"', "What you call a channel, shown wherever it is drawn."),
     "output": ('output = "head.logits"', "The module that gives the scores, for a model without one class vector."),
     "set": ("set featvis(size=96)", "Defaults for the whole file."),
     "use": ('use "other.bbi"', "Bindings and definitions of another file."),

@@ -57,6 +57,10 @@ def _symbol(document: Document, line: Line, inside: bool) -> Symbol | None:
             return _named(name, "function", f"({', '.join(p.name for p in parameters)})", start, end)
         case ast.Dataset(name=name, value=value):
             return _named(name, "binding", document.text[value.span.start : value.span.end], start, end)
+        case ast.AtomName(atom=atom, name=name):
+            span = name.span.shift(start)
+            detail = document.text[atom.span.start + start : atom.span.end + start]
+            return Symbol(name.value or "name", "binding", detail, start, end, span.start, span.end)
         case ast.Show(value=ast.Pipe(stages=stages)) if stages[-1].name == "present":
             call = stages[-1]
             style = next((a.value.name for a in call.arguments[:1] if isinstance(a.value, ast.Path)), "present")

@@ -80,6 +80,7 @@ class Checker(Preamble):
             output=self.output,
             origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
             source=self.file.source,
+            names=self.atom_names.all,
             description=next(iter(models.values())).description,
         )
         scored = next(iter(models.values())).description.classes > 0 and bool(inputs)
@@ -174,6 +175,8 @@ class Checker(Preamble):
                 self._define(statement, None)
             case ast.Dataset():
                 self._dataset(statement)
+            case ast.AtomName():
+                self.atom_names.add(statement, self.resolver)
             case _:
                 pass
 
@@ -216,7 +219,7 @@ class Checker(Preamble):
             self.defined[name] = statement.name.span
 
     def _use(self, statement: ast.Use, folder: Path, open_files: tuple[Path, ...]) -> None:
-        """Bring in the bindings and definitions of another file. What that file shows and sets is ignored."""
+        """Bring in the bindings, definitions and names of another file. What that file shows and sets is ignored."""
         resolver, before = self.resolver, self.resolver.open
         resolver.open = True  # until the file has been read to its end, it may define any name
         outer = resolver.use_span
@@ -231,6 +234,8 @@ class Checker(Preamble):
                         self._define(inner, file.source)
                     elif isinstance(inner, ast.Bind):
                         self._bring(inner)
+                    elif isinstance(inner, ast.AtomName):
+                        self.atom_names.add(inner, resolver, str(path))
                 except CheckError as error:
                     line, column = file.source.position(error.span.start) if file.source else (1, 1)
                     message = f'"{statement.path.value}" has an error at {line}:{column}: {error.fail.message}'
@@ -313,7 +318,8 @@ class Checker(Preamble):
                 elif isinstance(inner, ast.Bind | ast.Show):
                     self.attempt(self._statement, inner, elements)
                 elif not isinstance(inner, ast.Interface):
-                    message = f"`{type(inner).__name__.lower()}` is not allowed inside an `interface`"
+                    word = "name" if isinstance(inner, ast.AtomName) else type(inner).__name__.lower()
+                    message = f"`{word}` is not allowed inside an `interface`"
                     self._report(at(inner.span, "E223", message, "move the line to the top of the file"))
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned
+from bbilang.compiler.check.atom_names import AtomNames
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Registry
@@ -32,6 +33,7 @@ class Reporter:
         self.numbers: dict[str, int] = {}  # a name -> the number that makes the next id of it unique
         self.bindings: list[tuple[str, Node]] = []
         self.defined: dict[str, Span] = {}
+        self.atom_names = AtomNames()
         self.has_resolver = False
 
     @property

@@ -32,6 +32,25 @@ STATEMENTS: Final[dict[str, Code]] = {
         'input | present(image, caption="the [nose](11, 9)")',
         'input | present(image, caption="the [nose](position 6 5)")',
     ),
+    "E251": Code(
+        "a name for something that is not one channel",
+        "`name` says what a channel of a layer is called: a position is another thing in every picture, and a group in "
+        "every factorization. The channel is given by its number.",
+        f'name block5c.expand.spatial[6, 6] "nose"\n{BARS}',
+        f'name block5c.expand.channel[447] "stripes"\n{BARS}',
+    ),
+    "E252": Code(
+        "a name that cannot be shown",
+        "A name stands in labels and sentences: a few words on one line, at most 40 letters.",
+        f'name block5c.expand.channel[447] ""\n{BARS}',
+        f'name block5c.expand.channel[447] "stripes"\n{BARS}',
+    ),
+    "E253": Code(
+        "two names for one channel",
+        "A channel has one name, whatever file states it; several channels may share one.",
+        f'name block5c.expand.channel[447] "stripes"\nname block5c.expand.channel[447] "grass"\n{BARS}',
+        f'name block5c.expand.channel[447] "stripes"\nname block5c.expand.channel[448] "grass"\n{BARS}',
+    ),
     "E223": Code(
         "statement where it is not allowed",
         "Statements for the whole file (`model`, `input`, `set` ...) belong outside interfaces. Each interface "

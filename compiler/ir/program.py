@@ -326,6 +326,23 @@ class Scan:
 
 
 @frozen
+class AtomName:
+    """What a text calls a channel of a layer. ``model``: its alias. ``file``: that states the name, where it is another
+    one that the text uses."""
+
+    model: str
+    layer: str
+    channel: int
+    name: str
+    file: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the text calls the atom without its name: `block5c.expand.channel[447]`."""
+        return f"{self.model and self.model + ':'}{self.layer}.channel[{self.channel}]"
+
+
+@frozen
 class Program:
     """A checked file, and after the optimizer the passes that compute it.
 
@@ -351,6 +368,7 @@ class Program:
     choices: Choices = field(default_factory=Choices, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
     scans: tuple[Scan, ...] = ()
+    names: tuple[AtomName, ...] = ()  # what the text calls atoms
     kept: tuple[Node, ...] = ()  # nodes whose values are needed although no element shows them
 
     @cached_property

@@ -18,6 +18,7 @@ from bbilang.compiler.ir.program import (
     MOST_STAGES,
     REMOVAL,
     TRIAL,
+    AtomName,
     Backward,
     DerivativeRequest,
     Element,
@@ -94,6 +95,7 @@ class _Writer:
             "reruns": [self.rerun(r) for r in program.reruns],
             "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
             "scans": [self.scan(s) for s in program.scans],
+            "names": [asdict(name) for name in program.names],
             "kept": [self.numbers[id(node)] for node in program.kept],
             "description": program.description.to_json() if program.description else None,
             "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
@@ -278,6 +280,7 @@ class _Reader:
             self.origins,
             Source(source["text"], source["name"]) if source else None,
             _description(description) if description else None,
+            names=tuple(AtomName(**entry) for entry in data.get("names", ())),
             scans=tuple(self.scan(entry) for entry in data.get("scans", ())),
             kept=tuple(map(self.node, data.get("kept", ()))),
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 import numpy as np
 
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
-from bbilang.compiler.ir.program import Node, Program, walk
+from bbilang.compiler.ir.program import AtomName, Node, Program, walk
 from bbilang.compiler.plan.plan import Step
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.fields.field import Field, Named
@@ -132,7 +133,8 @@ class Results:
     reused: Reused = Reused()
     timings: Sequence[tuple[Step, Measured]] = ()
     imported: tuple[str, ...] = ()  # what came from another machine, in words
-    noticed: tuple[str, ...] = ()  # warnings about the network that only showed when it ran
+    noticed: tuple[str, ...] = ()  # warnings that only showed when the network ran
+    stale: frozenset[AtomName] = frozenset()  # names that were given for other weights
 
     @classmethod
     def of(
@@ -146,6 +148,17 @@ class Results:
             labels=model.description.label, layers=numbers.layers, adapter=model,
             budgets=numbers.budgets, thumbnails=numbers.thumbnails, **making,
         )  # fmt: skip
+
+    def named(self, layer: str, channel: int) -> str:
+        """Return what the text calls a channel, as labels show it: `"stripes"`, or `(stale "stripes")` where the name
+        was given for other weights; empty where it has no name."""
+        return self._names.get((layer, channel), "")
+
+    @cached_property
+    def _names(self) -> dict[tuple[str, int], str]:
+        own = self.program.models[0].alias
+        return {(it.layer, it.channel): f'(stale "{it.name}")' if it in self.stale else f'"{it.name}"'
+                for it in self.program.names if it.model == own}  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:
         """Iterate over every node that an element needs, once each."""

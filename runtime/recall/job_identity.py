@@ -49,6 +49,11 @@ class JobIdentity:
             return None
         return identity.known(self.cache, self.model_key, description, device)
 
+    def fingerprint(self) -> str | None:
+        """Return the digest of the model's definition and weights; None where it has to be loaded first."""
+        known = self.job.loaded or self.model()
+        return known.fingerprint if known is not None else None
+
     def adapter(self) -> Adapter:
         """Return the model itself. Loading it teaches the cache its identity."""
         new = self.job.loaded is None

@@ -13,6 +13,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.page import javascript as bundle
+from bbilang.runtime.recall.atom_names import states
 from bbilang.runtime.recall.identity import expected_device
 from bbilang.runtime.recall.job_identity import JobIdentity
 
@@ -42,6 +43,11 @@ def page_key(known: JobIdentity, title: str) -> str | None:
     plugins = plugin_digest(job.registry)
     if known.model_key is None or known.inputs is None or device is None or plugins is None:
         return None
+    names: list[list[Any]] = []
+    if program.names:
+        if (weights := known.fingerprint()) is None:
+            return None
+        names = [[it.name.key, it.name.name, it.stale] for it in states(program, weights)]
     assert program.description is not None
     labels = hashlib.sha256("\n".join(program.description.labels).encode()).hexdigest()
     source = program.source
@@ -62,6 +68,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
         "source": [source.name, source.text] if source is not None else [],
         "warnings": [warning.message for warning in program.warnings],
         "run": [device, job.draft, program.optimized],
+        "names": names,
         "photographs": job.photographs.digest if job.photographs is not None else "",
     }
     return key_of(of)

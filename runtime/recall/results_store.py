@@ -41,7 +41,7 @@ BY_ELEMENT = (
     "thumbnails",
 )  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
-             "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed")  # fmt: skip
+             "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed", "stale")  # fmt: skip
 
 
 @frozen

@@ -25,7 +25,7 @@ from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
 from bbilang.runtime.view.budget.lines import Lines, with_budgets
-from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, example_named, token_word
+from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, example_named, names_in, token_word
 from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
@@ -217,13 +217,14 @@ class _Builder:
                 atoms.append(example_named(node["over"], here["example"], *said))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
+            named = names_in(self.results, here, {"channel": layer})
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
             else:
                 words = (
                     token_word(self.results, layer, here["token"])
                     if set(here) == {"token"}
-                    else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else ())
+                    else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else (), named)
                 )
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.key_prefix(node, layer, here), here)

@@ -135,9 +135,13 @@ class Drawing:
         return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
 
     def words(self, components: dict[str, int], layer: str = "") -> str:
-        of_input = layer == "input" or (not layer and self.field.type.layers == ("input",))
-        columns = columns_of(self.results) if of_input else ()
-        return atom_words(components, self.field.type.family, columns)
+        """Describe an atom, of the field's own layer unless another is given, with the names that the text gives."""
+        type = self.field.type
+        own = layer or (type.layers[components.get("layer", 0)] if type.layers else "")
+        layers = {"channel": own, "from.channel": own, "to.channel": (type.linked or type.layers or ("",))[-1]}
+        columns = columns_of(self.results) if own == "input" else ()
+        names = names_in(self.results, components, layers)
+        return atom_words(components, type.family, columns, names)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
         """Return the number of an atom; without components that of the layer itself. ``words`` replace its label."""
@@ -347,7 +351,7 @@ class Drawing:
         }
         if "layer" in own:
             layer = self.field.type.layers[own.pop("layer")]
-            return ", ".join([layer, *([self.words(own)] if own else [])])
+            return ", ".join([layer, *([self.words(own, layer)] if own else [])])
         return self.words(own) if all(v >= 0 for v in own.values()) else ""
 
 
@@ -382,14 +386,32 @@ def columns_of(results: Results) -> tuple[str, ...]:
     return description.columns if description is not None else ()
 
 
-def atom_words(components: dict[str, int], family: str = "", columns: Sequence[str] = ()) -> str:
-    """Describe an atom: "channel 447", "row 6, column 6", "from channel 3, to channel 8". Groups of pca, svd and ica
-    are called components (``family``: see types). ``columns``: names of the input's channels."""
+def names_in(results: Results, components: Mapping[str, int], layers: Mapping[str, str]) -> dict[str, str]:
+    """Return what the text calls the channels among an atom's components. ``layers``: that of each component."""
+    if not results.program.names:
+        return {}
+    known = {c: results.named(layer, components[c]) for c, layer in layers.items() if c in components}
+    return {component: name for component, name in known.items() if name}
+
+
+def atom_words(
+    components: Mapping[str, int],
+    family: str = "",
+    columns: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Describe an atom: `channel 447`, `channel 447 "stripes"`, `row 6, column 6`, `from channel 3, to channel 8`.
+
+    Groups of pca, svd and ica are called components (``family``: see types). ``columns``: names of the input's
+    channels. ``names``: of components, as the text gives them.
+    """
     if columns and "channel" in components:
         rest = {c: v for c, v in components.items() if c != "channel"}
         return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
     words = {"y": "row", "x": "column", "group": atom_noun(family.partition("-")[0])}
-    return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
+    parts = [f"{words.get(c, c.replace('.', ' '))} {v}{' ' + names[c] if names and c in names else ''}"
+             for c, v in components.items() if c != "layer"]  # fmt: skip
+    return ", ".join(parts)
 
 
 def rounded(value: float) -> float | None:

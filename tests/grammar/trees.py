@@ -61,6 +61,9 @@ values = st.recursive(leaves, deeper, max_leaves=12)
 new_names = st.builds(ast.Name, names)
 name_nodes = st.builds(ast.Name, words)
 calls = calls_of(values)
+named_atoms = st.builds(
+    ast.Index, st.one_of(paths, st.builds(ast.Attribute, strings, attributes)), arguments_of(values, 1)
+)
 simple = st.one_of(leaves, calls, st.builds(ast.List, st.lists(values, max_size=3).map(tuple)))
 models = st.builds(
     ast.ModelItem, st.one_of(strings, st.builds(ast.Path, dotted)), new_names, st.one_of(st.none(), strings)
@@ -76,6 +79,7 @@ statements = st.one_of(
     st.builds(ast.Model, st.lists(models, min_size=1, max_size=2).map(tuple)),
     st.builds(ast.Input, st.lists(strings, min_size=1, max_size=2).map(tuple)),
     st.builds(ast.Dataset, new_names, strings),
+    st.builds(ast.AtomName, named_atoms, strings),
     st.builds(ast.Output, strings),
     st.builds(ast.Set, name_nodes, arguments_of(values)),
     st.builds(ast.Set, name_nodes, value=simple),

@@ -127,6 +127,42 @@ def format_texts(
     return format_texts(files or [], check, diff)
 
 
+def names(
+    file: File = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", metavar="", help="keep all names for the weights in use, stale ones too")
+    ] = False,
+    input: Inputs = None,
+    data: Data = None,
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    device: Device = "auto",
+    no_cache: NoCache = False,
+    json: Json = False,
+) -> Any:
+    """List the names that a text gives to channels, and for which weights.
+
+    `bbi run` keeps names beside the text, in page.names.json, with a digest of the weights. With other weights they are
+    stale, and pages say so, until you have looked again: --keep keeps them for the weights in use.
+
+    $ bbi names page.bbi
+    $ bbi names page.bbi --keep
+    """
+    from bbilang.cli.errors import errors_as
+    from bbilang.cli.names import names as list_names
+    from bbilang.cli.request import command_line
+
+    with errors_as(json):
+        line = command_line(
+            file, None, settings=settings, data=data, root=root, some_picture=True, inputs=input, model=model,
+            weights=weights, device=device, cache=not no_cache, quiet=json,
+        )  # fmt: skip
+        return list_names(line, keep, json)
+
+
 def new(
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="to write; first.bbi by default")] = None,
     model: Model = None,

@@ -20,7 +20,7 @@ from bbilang.runtime.view.drawing import Drawing, Index
 from bbilang.runtime.view.model import Frame, Panel, Piece
 
 LEAST = 0.05  # of the largest number: a smaller one is not among the strongest
-NUMBERED = re.compile(r"(?:(?P<layer>.+), )?(?P<noun>[a-z]+) (?P<number>\d+)")
+NUMBERED = re.compile(r"(?:(?P<layer>.+), )?(?P<noun>[a-z]+) (?P<number>\d+(?: \"[^\"]+\"| \(stale \"[^\"]+\"\))?)")
 
 
 def leading(marks: Sequence[Mark]) -> list[Mark]:
