@@ -152,7 +152,7 @@ def names(
     $ bbi names page.bbi --keep
     """
     from bbilang.cli.errors import errors_as
-    from bbilang.cli.names import names as list_names
+    from bbilang.cli.check import names as list_names
     from bbilang.cli.request import command_line
 
     with errors_as(json):
