@@ -133,12 +133,10 @@ class _Completer:
             yield from self._channels()
 
     def _channels(self) -> Choices:
-        """The channels of every layer, for a `name` statement."""
         description = self.document.description_at(self.cursor.start)
         for layer in description.layers if description is not None else ():
             if "channel" in layer.axes:
-                path = f"{layer_text(layer.name)}.channel"
-                detail = f"{layer.sizes['channel']} channels"
+                path, detail = f"{layer_text(layer.name)}.channel", f"{layer.sizes['channel']} channels"
                 yield Choice(path, "layer", detail, insert=f"{path}[", topic=("layer", layer.name))
 
     def _models(self) -> Choices:

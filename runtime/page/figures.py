@@ -11,7 +11,7 @@ from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, preferred_width, readable
-from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.atom_words import refers
 from bbilang.runtime.view.implicit_selections import EVERY
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
 from bbilang.runtime.view.states import answer_of, layered

@@ -24,8 +24,9 @@ from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
+from bbilang.runtime.view.atom_words import atom_key, atom_words, columns_of, example_named, names_in, token_word
 from bbilang.runtime.view.budget.lines import Lines, with_budgets
-from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, example_named, names_in, token_word
+from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bbilang.compiler.check.captions import references
-from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.atom_words import refers
 from bbilang.runtime.view.model import LIKELIEST, Atom, Element, Frame, Kind, Selection, Target, View
 from bbilang.runtime.view.states import elements
 from bbilang.runtime.view.styles import Styles, selects_marks, selects_positions, style_of

@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from bbilang.runtime.fields.field import Field, Linked, Named, union_of
-from bbilang.runtime.view.drawing import atom_words
+from bbilang.runtime.view.atom_words import atom_words
 
 
 def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:

@@ -14,7 +14,7 @@ from bbilang.registry import registry
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.matrix import factorize
 from bbilang.runtime.page.html import render
-from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.atom_words import refers
 
 BARS = "| present(bars)"
 PHOTO = "photo = input | present(image)\n"

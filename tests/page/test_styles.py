@@ -22,7 +22,7 @@ from bbilang.runtime.vega.colours import colour_map_png
 from bbilang.runtime.vega.sankey_layout import GHOST, LABEL, LEAST, flow, scaled
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
-from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.atom_words import refers
 from bbilang.runtime.view.image_bytes import palette_of, palette_png
 from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Atom, Frame, Picture

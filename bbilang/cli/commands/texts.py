@@ -142,7 +142,7 @@ def names(
     device: Device = "auto",
     no_cache: NoCache = False,
     json: Json = False,
-) -> Any:
+) -> int:
     """List the names that a text gives to channels, and for which weights.
 
     `bbi run` keeps names beside the text, in page.names.json, with a digest of the weights. With other weights they are
@@ -151,8 +151,8 @@ def names(
     $ bbi names page.bbi
     $ bbi names page.bbi --keep
     """
-    from bbilang.cli.errors import errors_as
     from bbilang.cli.check import names as list_names
+    from bbilang.cli.errors import errors_as
     from bbilang.cli.request import command_line
 
     with errors_as(json):

@@ -1,0 +1,93 @@
+"""What the atoms of a page are called, and which of them the references in captions mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bbilang.compiler.check.captions import COORDINATES
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.factorization.layer import atom_noun
+from bbilang.runtime.ops.datasets.columns import source_of
+from bbilang.runtime.view.model import Atom
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.results import Results
+
+
+def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
+    """Return the key of an atom, `mixed4d channel=447`, which is the same wherever the atom is shown."""
+    return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
+
+
+def example_named(node: Node, example: int, name: str, file: str) -> Atom:
+    """Return an example of the dataset of a pipe as an atom, called by its label or, without one, by its file."""
+    source, label = source_of(node), name or file or f"example {example}"
+    key = atom_key("", f"dataset {source['path'] if source is not None else ''}", {"example": example})
+    return Atom(key, label, more=f"file {file}" if file and file != label else "")
+
+
+def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
+    """Return a token's word in the text, empty for padding; or the name of its patch of the picture."""
+    if row < len(results.pictures) and results.pictures[row].words:
+        return results.pictures[row].words[token]
+    known = results.layers.get(layer)
+    if known is None or not known.grid:
+        return f"token {token}"
+    if token < known.prefix:
+        return "class token" if known.prefix == 1 else f"token {token} before the patches"
+    y, x = divmod(token - known.prefix, known.grid[1])
+    return atom_words({"y": y, "x": x})
+
+
+def columns_of(results: Results) -> tuple[str, ...]:
+    """Return the names of the input's channels; empty if they have none."""
+    description = results.program.description
+    return description.columns if description is not None else ()
+
+
+def names_in(results: Results, components: Mapping[str, int], layers: Mapping[str, str]) -> dict[str, str]:
+    """Return what the text calls the channels among an atom's components. ``layers``: that of each component."""
+    if not results.program.names:
+        return {}
+    known = {c: results.named(layer, components[c]) for c, layer in layers.items() if c in components}
+    return {component: name for component, name in known.items() if name}
+
+
+def atom_words(
+    components: Mapping[str, int],
+    family: str = "",
+    columns: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> str:
+    """Describe an atom: `channel 447`, `channel 447 "stripes"`, `row 6, column 6`, `from channel 3, to channel 8`.
+
+    Groups of pca, svd and ica are called components (``family``: see types). ``columns``: names of the input's
+    channels. ``names``: of components, as the text gives them.
+    """
+    if columns and "channel" in components:
+        rest = {c: v for c, v in components.items() if c != "channel"}
+        return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
+    words = {"y": "row", "x": "column", "group": atom_noun(family.partition("-")[0])}
+    parts = [f"{words.get(c, c.replace('.', ' '))} {v}{' ' + names[c] if names and c in names else ''}"
+             for c, v in components.items() if c != "layer"]  # fmt: skip
+    return ", ".join(parts)
+
+
+def refers(reference: str, atom: Atom) -> bool:
+    """Return whether a reference means this atom: by its key, its label, or its kind and numbers, with or without
+    layer."""
+    if reference in (atom.key, atom.label):
+        return True
+    words = reference.split()
+    kind = next((i for i, word in enumerate(words) if not word.isdigit() and i + 1 < len(words)
+                 and all(w.isdigit() for w in words[i + 1 :])), None)  # fmt: skip
+    if kind is None:
+        return False
+    names, numbers = COORDINATES.get(words[kind], (words[kind],)), words[kind + 1 :]
+    if len(names) != len(numbers):
+        return False
+    layer, *parts = re.split(r"[ ,]", atom.key)
+    coordinates = {f"{name}={int(number)}" for name, number in zip(names, numbers, strict=True)}
+    return set(parts) == coordinates and (kind == 0 or " ".join(words[:kind]) in (layer, layer.split("/")[0]))
