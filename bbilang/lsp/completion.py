@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Layers
+from bbilang.compiler.check.selections import ENCLOSING, SELECTIONS, SLIDER
 from bbilang.compiler.check.selections import PARAMETERS as SELECTION
-from bbilang.compiler.check.selections import SELECTIONS, SLIDER
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.check.targets import SCORE
 from bbilang.compiler.contract import Parameter
@@ -62,7 +62,7 @@ def parameters_of(document: Document, cursor: Cursor, frame: Frame) -> tuple[Par
         style = next((s for s in registry.styles.values() if s.name == _first_word(cursor, frame)), None)
         return (*PRESENT, *(style.parameters if style else ()))
     if name in SELECTIONS:
-        return SLIDER if name == "slider" else SELECTION
+        return {"slider": SLIDER, "lasso": ENCLOSING}.get(name, SELECTION)
     if name in registry.methods and not frame.stage:
         return registry.methods[name].parameters
     if (operation := registry.operations.get(name)) is not None and not operation.head:

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from bbilang.compiler.check.datasets import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
+from bbilang.compiler.check.selections import ENCLOSING, SLIDER
 from bbilang.compiler.check.selections import PARAMETERS as SELECTION
-from bbilang.compiler.check.selections import SLIDER
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.contract import Method, Operation, Parameter, Style
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -65,6 +65,15 @@ SELECTIONS = {  # name -> (description, example, parameters)
         "The reader chooses a number; every step of the range is a state.",
         "groups = block5c.expand | factorize(nmf, slider(2, 10, 2, start=6))\ngroups | present(featvis)",
         SLIDER,
+    ),
+    "lasso": (
+        "The reader draws around points of a map, with the mouse, a finger or the keyboard. What lies inside is a part "
+        "of the dataset: `at(lasso(map))`, or one of several in `across([photos, lasso(map)])`. It adds no states: the "
+        "page itself computes reductions over `example`, rankings of them, histograms and rows of examples again.",
+        'dataset photos = "sample:shapes"\n'
+        "map = head.channel | across(photos) | project(pca, 2, along=channel) | present(scatter)\n"
+        "block5c.expand.channel | across(photos) | at(lasso(map)) | mean(example) | top(8) | present(bars)",
+        ENCLOSING,
     ),
 }
 

@@ -37,6 +37,15 @@ def known_columns(field: Node, scope: Scope) -> Mapping[str, KnownColumn]:
     return scope.columns.get(field["digest"], {})
 
 
+def drawn_dataset(element: Node) -> Node:
+    """Return the dataset whose examples an element draws."""
+    stage = element
+    while stage.type.content != "dataset" and not isinstance(stage.get("dataset"), Node):
+        (stage,) = stage.inputs
+    dataset: Node = stage if stage.type.content == "dataset" else stage["dataset"]
+    return dataset
+
+
 class DatasetReader:
     """Reads what stands after `dataset name =`."""
 

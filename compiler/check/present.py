@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bbilang.compiler.check import subsets
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.captions import reference_errors
@@ -65,6 +66,9 @@ class PresentReader:
         if over is not None and arguments["facet"] is None and over["facet"] and field.type.axis(over["facet"]):
             arguments["facet"] = over["facet"]  # what is drawn over an element matches its facets
         drawn = self._spend(field.type, presentation)
+        subsets.check_style(
+            field, style, arguments["facet"], arguments["size"], presentation.spans["style"], self.scope.registry
+        )
         type = _with_input_states(field.type, arguments["facet"], drawn)
         self._check_states(type, call.span)
         self._check_marks(field, presentation, drawn, type.state_count)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bbilang.compiler.check import subsets
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.arguments.methods import MethodReader
@@ -254,6 +255,7 @@ class Resolver(Scope):
         for parameter in operation.parameters:  # `set attribute(method=...)` applies where the text names none
             if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
                 arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
+        subsets.check_stage(operation, field, arguments, spans, call.span, self.registry)
         try:
             self.methods.with_layers(operation, arguments, field)
             self.methods.check_targets(operation, arguments)

@@ -13,10 +13,10 @@ from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.targets import TARGET
 from bbilang.compiler.contract import Fail, Parameter, suggest
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
+from bbilang.compiler.ir.types import ATOMS, LASSO, Axis, FieldType
 from bbilang.grammar import ast
 
-SELECTIONS = ("hover", "click", "pick", "slider")
+SELECTIONS = ("hover", "click", "pick", "slider", LASSO)
 TITLE = Parameter(
     "title",
     "text",
@@ -47,8 +47,14 @@ SLIDER = (
 )
 
 
+ENCLOSING = (
+    Parameter("of", "atoms", "a map: an element that draws the examples of a dataset as points"),
+    Parameter("title", "text", "what the part is called beside others; by default the name of the binding", ""),
+)
+
+
 class SelectionReader:
-    """Reads `hover(x)`, `click(x)`, `pick(x)` and `slider(...)`."""
+    """Reads `hover(x)`, `click(x)`, `pick(x)`, `slider(...)` and `lasso(x)`."""
 
     def __init__(self, scope: Scope, fields: FieldReader):
         self.scope, self.fields = scope, fields
@@ -68,6 +74,8 @@ class SelectionReader:
         name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
+        if call.name == LASSO:
+            return self._lasso(call, name)
         starts: list[ast.Expression] = []  # checked later: it depends on what the selection ranges over
 
         def read(value: ast.Expression, parameter: Parameter) -> Any:
@@ -131,6 +139,27 @@ class SelectionReader:
         parameters["id"] = identity
         type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))
         return self.scope.make("slider", (), parameters, type, call.span)
+
+    def _lasso(self, call: ast.Call, name: str | None) -> Node:
+        """Build the part of the examples that a reader encloses in a map: one state, with which the page computes."""
+
+        def read(value: ast.Expression, parameter: Parameter) -> object:
+            return self.fields.field(value) if parameter.kind == "atoms" else literal(value, parameter)
+
+        arguments, spans = bind(call.name, call.span, call.arguments, ENCLOSING, read)
+        over: Node = arguments["of"]
+        style = self.scope.registry.styles[over["style"]] if over.op == "present" else None
+        if style is None or not style.encloses(over):
+            help = "a map: `map = ... | across(photos) | project(pca, 2, along=channel) | present(scatter)`"
+            message = f"{describe(call.arguments[0].value)} has no points of examples to draw around"
+            raise at(spans["of"], "E306", message, help)
+        shown = self.scope.element_names.get(over) or "map"
+        preferred = name if name and name not in RESERVED else f"{call.name}-{shown.replace('.', '-')}"
+        parameters = {"over": over, "start": None, "components": (LASSO,), "title": arguments["title"]}
+        type = FieldType("selection", "example", over.type.layers, (), model=over.type.model, columns=over.type.columns)
+        identity = self._identity(preferred, call.name, parameters, type, name)
+        type = replace(type, axes=(Axis(identity, 1, (LASSO,)),))
+        return self.scope.make(call.name, (), {**parameters, "id": identity, "called": name or ""}, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
         """Return the axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError

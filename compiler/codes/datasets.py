@@ -48,4 +48,13 @@ DATASETS: Final[dict[str, Code]] = {
         f"{_PHOTOS}block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",
         needs="a dataset with one label",
     ),
+    "E270": Code(
+        "what a page cannot compute for a lasso",
+        "What a reader encloses is known only in the page, which has no network: from the numbers that it keeps of "
+        "each example it computes reductions, rankings of them, histograms and rows. All else stands before `at`.",
+        f"{_PHOTOS}map = block5c.expand.channel | across(photos) | project(pca, 2, along=channel) | present(scatter)\n"
+        "block5c.expand.channel | across(photos) | at(lasso(map)) | project(pca, 3) | present(matrix)",
+        f"{_PHOTOS}map = block5c.expand.channel | across(photos) | project(pca, 2, along=channel) | present(scatter)\n"
+        "block5c.expand.channel | across(photos) | at(lasso(map)) | mean(example) | top(8) | present(bars)",
+    ),
 }

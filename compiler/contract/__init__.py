@@ -19,7 +19,7 @@ from bbilang.compiler.contract.operation import Arguments, Make, Operation, Writ
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
 from bbilang.compiler.contract.run import Run, Scanned
-from bbilang.compiler.contract.style import ColourScale, Drawn, Style
+from bbilang.compiler.contract.style import ColourScale, Drawn, Redraw, Style
 
 __all__ = [
     "AXIOMS",
@@ -40,6 +40,7 @@ __all__ = [
     "Operation",
     "Parameter",
     "Parameters",
+    "Redraw",
     "Registry",
     "RerunWork",
     "Reruns",

@@ -67,6 +67,7 @@ class Operation:
     of_interventions: ClassVar[bool] = False  # gives numbers of atoms that an intervention changes
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
+    takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 
@@ -77,6 +78,21 @@ class Operation:
     def refined(self, type: FieldType, arguments: Arguments, registry: Registry) -> FieldType:
         """Refine the type by what names among the arguments stand for: the unit and sign of a method."""
         return type
+
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        """Return whether a page can apply the operation again to the examples that a lasso encloses: it reduces them to
+        one number each, or only passes numbers on."""
+        return False
+
+    def reduces_examples(self, node: Node) -> tuple[str, float] | None:
+        """Return how a node makes one number of those of all examples, and the number that this depends on; None where
+        it does not."""
+        return None
+
+    def ranks(self, node: Node) -> tuple[int, bool, bool] | None:
+        """Return (how many atoms a node keeps, whether the smallest, whether by magnitude) where it only keeps one end
+        of their order; else None."""
+        return None
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         """Add to the arguments the nodes of operations that this one is made of (``make``); what those demand is shared

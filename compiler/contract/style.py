@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
 ColourScale: TypeAlias = Literal["", "full", "map", "spotlight"]
+Redraw: TypeAlias = Literal["", "values", "counts", "rows"]
 
 
 @frozen
@@ -79,6 +80,16 @@ class Style:
             return 0, 0
         sizes = [axis.size for axis in (drawn.slots, drawn.series) if axis is not None]
         return math.prod(sizes), math.prod(sizes)
+
+    def encloses(self, node: Node) -> bool:
+        """Return whether an element of this style draws the examples of a dataset as points, around which a reader can
+        draw a lasso."""
+        return False
+
+    def redraws(self, field: FieldType) -> Redraw:
+        """Return how the page draws a field again for the examples that a lasso encloses: their numbers reduced anew,
+        counted in bins, or the examples themselves in a row; empty where it cannot."""
+        return ""
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
         """Return what drawing needs of the model besides the field's numbers."""

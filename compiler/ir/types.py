@@ -6,6 +6,7 @@ from dataclasses import field, replace
 
 from bbilang.grammar.frozen import frozen
 
+LASSO = "lasso"  # the component of a state that is a part of the examples: the page itself computes with it
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
 
@@ -106,6 +107,11 @@ class FieldType:
         for axis in self.states:
             count *= axis.size
         return count
+
+    @property
+    def lasso(self) -> Axis | None:
+        """The state that is a part of the examples, which a reader encloses."""
+        return next((axis for axis in self.states if axis.components == (LASSO,)), None)
 
     def without(self, *names: str) -> FieldType:
         """Return the type without some axes."""

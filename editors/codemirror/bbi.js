@@ -37,7 +37,7 @@ export const mode = {
     const word = stream.match(PATH)
     if (word) {
       if (piped) return "function"
-      if (stream.match(/^\(/, false)) return /^(hover|click|pick|slider)$/.test(word[0]) ? "special" : "function"
+      if (stream.match(/^\(/, false)) return /^(hover|click|lasso|pick|slider)$/.test(word[0]) ? "special" : "function"
       if (stream.match(/^\s*=(?!=)/, false)) return state.depth > 0 ? "propertyName" : "definition"
       return word[0].includes(".") ? "className" : "variableName"
     }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.following import Followed
     from bbilang.runtime.execution.results import Model
     from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Objective
@@ -121,7 +122,13 @@ def execute_kept(
     nodes = walk(*(element.node for element in plan.program.elements))
     selections = {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}
     numbers = Numbers(
-        execution.fields, selections, execution.sizes, {}, execution.layers(), thumbnails=execution.thumbnails
+        execution.fields,
+        selections,
+        execution.sizes,
+        {},
+        execution.layers(),
+        thumbnails=execution.thumbnails,
+        followed=execution.followed,
     )
     return Results.of(plan.program, numbers, model, (), recalled=shared.examples[1])
 
@@ -141,6 +148,7 @@ class _Execution:
     sizes: dict[str, Field] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
     thumbnails: dict[str, Thumbnails] = field(default_factory=dict)
+    followed: dict[str, Followed] = field(default_factory=dict)
     objectives: dict[str, tuple[Named, list[Objective]]] = field(default_factory=dict)  # by element
     icons: list[Icon] = field(default_factory=list)
     icon_sets: dict[str, IconSet] = field(default_factory=dict)
@@ -209,6 +217,10 @@ class _Execution:
         style = run.registry.styles[element.node["style"]]
         if style.shows_examples and "example" in field.coords:
             self._add_thumbnails(element, field)
+        if element.node.type.lasso is not None:
+            from bbilang.runtime.execution.following import followed_by
+
+            self.followed[element.id] = followed_by(element.node.inputs[0], run)
         if (budget := budget_of(element, run)) is not None:
             self.budgets[element.id] = budget
         if any(element.id in icons.elements for icons in run.program.icons):
@@ -245,7 +257,7 @@ class _Execution:
             self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
             self.icon_sets, self.layers(),
             run.probabilities if scored else None, run.kind if scored else "",
-            self.budgets, self.thumbnails,
+            self.budgets, self.thumbnails, self.followed,
         )  # fmt: skip
         count, (scanned, recalled) = max(len(inputs), 1), run.shared.examples
         return Results.of(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from bbilang.runtime.execution.following import Followed
     from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Recipe
     from bbilang.runtime.models.preprocess import Preprocess
@@ -76,6 +77,7 @@ class Numbers:
     kind: str = ""
     budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)
     thumbnails: Mapping[str, Thumbnails] = field(default_factory=dict)
+    followed: Mapping[str, Followed] = field(default_factory=dict)
 
 
 class Counts(TypedDict, total=False):
@@ -115,6 +117,7 @@ class Results:
     sizes: Mapping[str, Field] = field(default_factory=dict)  # element id -> what `size=norm` shows
     budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)  # element id -> see execution/budget.py
     thumbnails: Mapping[str, Thumbnails] = field(default_factory=dict)  # element id -> pictures of its examples
+    followed: Mapping[str, Followed] = field(default_factory=dict)  # element id -> numbers of the examples in a lasso
     probabilities: np.ndarray | None = None  # (input, class); values where scores are no probabilities
     kind: str = ""  # of the scores (compiler/ir/score_kinds.py)
     labels: Callable[[int], str] = str
@@ -146,7 +149,7 @@ class Results:
             program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
             labels=model.description.label, layers=numbers.layers, adapter=model,
-            budgets=numbers.budgets, thumbnails=numbers.thumbnails, **making,
+            budgets=numbers.budgets, thumbnails=numbers.thumbnails, followed=numbers.followed, **making,
         )  # fmt: skip
 
     def named(self, layer: str, channel: int) -> str:

@@ -29,6 +29,9 @@ class Elementwise(Operation):
     function: Callable[[np.ndarray], np.ndarray]
     words = ""
 
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        return field.axis(EXAMPLE) is not None  # each example by itself
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, signed=False, steps=(*field.steps, self.words))
 
@@ -97,6 +100,10 @@ class Reduction(Operation):
         spent = spend(field, axis, self.said(arguments), signed=field.signed and self.keeps_sign)
         return grouped(spent, field, arguments)
 
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        axis = arguments["axis"]
+        return field.axis(EXAMPLE) is not None and (axis != EXAMPLE or bool(self.of_examples))
+
     def said(self, arguments: Arguments) -> str:
         """Name the reduction in the legend."""
         return self.words
@@ -104,6 +111,9 @@ class Reduction(Operation):
     def number(self, node: Node) -> float:
         """Return the number that the reduction depends on, if it does."""
         return 0.0
+
+    def reduces_examples(self, node: Node) -> tuple[str, float] | None:
+        return (self.of_examples, self.number(node)) if node["axis"] == EXAMPLE and self.of_examples else None
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return demands(node)

@@ -6,33 +6,53 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import LASSO, Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
+from bbilang.runtime.ops.datasets.columns import source_of
+
+EXAMPLE = "example"
 
 
 class At(Operation):
     """Turns the axes that a selection ranges over into states: later operations work within each state, and the page
     shows one of them.
 
-    An atom that the reader can choose but that is not in the field gives an empty state.
+    An atom that the reader can choose but that is not in the field gives an empty state. The examples that a `lasso`
+    encloses are no states: the axis `example` stays, and the page itself computes again what follows.
     """
 
     name = "at"
     of_datasets = True
     adds_up = True
     parameters = (
-        Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),
+        Parameter(
+            "selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`, `lasso(...)`"
+        ),
     )
     example = (
         "photo = input | present(image)\n"
         "block6a.expand.neuron | activation | at(hover(block6a.expand.spatial)) | top(4) | present(featvis)"
     )
 
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        return True
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        selection: Node = arguments["selection"]
+        if EXAMPLE in field.type.names and selection.type.atom == EXAMPLE:
+            theirs, own = source_of(selection["over"]), source_of(field)
+            if theirs is not None and own is not None and _files(theirs) != _files(own):
+                help = "select among examples of the same `dataset`"
+                raise Fail("E309", "the selection ranges over examples of another dataset", help, argument="selection")
+        return arguments
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         selection: Node = arguments["selection"]
         state = selection.type.axes[0]
+        if state.components == (LASSO,):
+            return _enclosed(field, selection.type)
         touched = _touched(field, selection.type)
         other = any(c.startswith("to.") for axis in touched for c in axis.components)
         layers, family = (field.linked, field.linked_family) if other else (field.layers, field.family)
@@ -63,6 +83,8 @@ class At(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         selection = node["selection"]
+        if selection.type.axes[0].components == (LASSO,):  # all examples, of which the page chooses
+            return field.with_values(field.values, node.type)
         chosen = run.value(selection)
         for axis in _touched(field.type, selection.type):
             component = axis.components[0]
@@ -72,6 +94,25 @@ class At(Operation):
             else:
                 field = _take_fused(field, axis, chosen)
         return field.with_values(field.values, node.type)
+
+
+def _files(source: Node) -> tuple[str, str]:
+    return source["path"], source["digest"]
+
+
+def _enclosed(field: FieldType, selection: FieldType) -> FieldType:
+    """Return the type of a field for the examples in a lasso: the same axes, in a state of their own."""
+    if field.axis(EXAMPLE) is None:
+        has = ", ".join(axis.name for axis in field.axes if axis.name != "input") or "none"
+        message = "a lasso encloses examples of a dataset, and the field has no axis `example`"
+        raise Fail("E309", message, f"its axes are: {has}; as in `across(photos)`", argument="selection")
+    if selection.columns != field.columns:
+        help = "draw around examples of the same `dataset`"
+        raise Fail("E309", "the lasso encloses examples of another dataset", help, argument="selection")
+    (state,) = selection.axes
+    if field.lasso is not None and field.lasso != state:
+        raise Fail("E309", "the field follows another lasso already", "follow one of them", argument="selection")
+    return field.with_states(state)
 
 
 def _touched(field: FieldType, selection: FieldType) -> list[Axis]:

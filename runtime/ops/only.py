@@ -51,7 +51,12 @@ class Only(Operation):
                 new = replace(new, exact=False, whole=False)
             field = field.swap(new)
         # The picker of inputs that an element shows is an axis of this field: each input keeps its own atoms.
-        return field.with_states(*(state for state in other.states if field.axis(state.name) is None))
+        # A lasso changes numbers, and not which atoms there are.
+        states = (state for state in other.states if field.axis(state.name) is None and state != other.lasso)
+        return field.with_states(*states)
+
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        return True
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs

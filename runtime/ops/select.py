@@ -1,4 +1,4 @@
-"""`hover`, `click`, `pick`, `slider`: selections of the reader, as an axis of states."""
+"""`hover`, `click`, `pick`, `slider`, `lasso`: selections of the reader, as an axis of states."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import LASSO
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 
@@ -73,6 +74,17 @@ class Slider(Operation):
         return Field(node.type, values, {"value": values})
 
 
+class Lasso(Operation):
+    """The examples that a reader encloses in a map: all of them until then."""
+
+    name = LASSO
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        axis = (node.type.axes[0].name,)
+        return Field(node.type, Named(axis, np.zeros(1, np.float32)), {LASSO: Named(axis, np.zeros(1, np.int64))})
+
+
 def _gone(values: Named, dims: tuple[str, ...]) -> Named:
     """Return the mask of atoms without any value: filtered out, or outside a smaller layer."""
     missing = np.isnan(values.data)
@@ -81,4 +93,4 @@ def _gone(values: Named, dims: tuple[str, ...]) -> Named:
     return Named(remaining, missing.all(others) if others else missing)
 
 
-OPERATIONS = (Select("hover"), Select("click"), Select("pick"), Slider())
+OPERATIONS = (Select("hover"), Select("click"), Select("pick"), Slider(), Lasso())

@@ -37,6 +37,14 @@ class Keep(Operation):
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
 
+    def follows(self, field: FieldType, arguments: Arguments) -> bool:
+        others = [axis for axis in field.axes if axis.name != "input"]
+        plain = arguments["by"] in ("value", "magnitude") and arguments["per"] is arguments["joint"] is None
+        return self.one_end and plain and len(others) == 1 and field.axis("example") is None
+
+    def ranks(self, node: Node) -> tuple[int, bool, bool] | None:
+        return (node["k"], self.ascending, node["by"] == "magnitude") if self.one_end else None
+
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         arguments = dict(node.parameters)

@@ -19,7 +19,7 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.figures import ask, laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
-from bbilang.runtime.page.point_header import point_header
+from bbilang.runtime.page.point_header import following_header, point_header
 from bbilang.runtime.page.script import script
 from bbilang.runtime.page.size import check_size
 from bbilang.runtime.vega.drawable import beyond
@@ -40,7 +40,8 @@ def render(view: View, styles: Styles) -> str:
     BbiError E312 for a page too large to open."""
     data = _data(view, styles)
     vega = any(map(beyond, data["specs"].values()))
-    sets = {identifier(e.id): b64encode(e.points.payload).decode() for e in elements(view) if e.points}
+    sets = {identifier(e.id): b64encode(packed.payload).decode() for e in elements(view)
+            if (packed := e.points or e.follows) is not None}  # fmt: skip
     text, states = script(vega, bool(sets)), start_states(view)
     html = (
         _template()
@@ -176,6 +177,7 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         "answers": [lists.number([[p.words, p.atom] if p.atom >= 0 else p.words for p in a]) for a in e.answers],
         "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
         **({"points": point_header(e.points)} if e.points else {}),
+        **({"follows": following_header(e.follows)} if e.follows else {}),
     }
 
 

@@ -35,8 +35,9 @@ POINTS = (
     "points/chosen.js",  # what the chosen points have in common
     "points/address.js",
     "points/chart.js",
+    "points/following.js",  # elements that follow a lasso
 )
-POINT_NAMES = "PointChart, onPointKey, keepPoints, recallPoints, pointRows"
+POINT_NAMES = "PointChart, Follower, onPointKey, keepPoints, recallPoints, pointRows"
 VEGA = "charts/vega.js"
 # Constants at the top of a file are made in this order; functions may be called from anywhere.
 FILES = (

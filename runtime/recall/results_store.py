@@ -32,13 +32,14 @@ from bbilang.runtime.recall.identity import KnownModel
 
 log = logging.getLogger("bbilang.recall")
 
-FORMAT = 5
+FORMAT = 6
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = (
     "fields",
     "sizes",
     "budgets",
     "thumbnails",
+    "followed",
 )  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
              "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed", "stale")  # fmt: skip
@@ -298,7 +299,7 @@ def joined(
     probabilities, kind = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
     numbers = Numbers(
         tables["fields"], selections, tables["sizes"], icon_sets, layers, probabilities, kind, tables["budgets"],
-        tables["thumbnails"],
+        tables["thumbnails"], tables["followed"],
     )  # fmt: skip
     return numbers, icon_steps
 

@@ -99,6 +99,14 @@ def spectrum(
     )
 
 
+def edges_of(values: np.ndarray) -> np.ndarray:
+    """Return the edges of the bins of a histogram of ``values`` (any shape): over those that are finite and not
+    zero."""
+    exact = np.asarray(values, np.float64)
+    known = exact[np.isfinite(exact) & (exact != 0)]
+    return np.histogram_bin_edges(known if len(known) else np.zeros(1), BINS)
+
+
 def shared_ceiling(values: np.ndarray, digests: np.ndarray | None = None) -> float | None:
     """Find a value at which an atom saturates: its largest one over (example,), where at least three examples of
     different content share it to the last bit and it is not zero. A guess for layers whose bound is not known."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.present import one_atom_axis
-from bbilang.compiler.contract import Drawn, Style
+from bbilang.compiler.contract import Drawn, Redraw, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.error_bars import SPREAD
@@ -52,6 +52,9 @@ class Bars(Style):
 
     def spend(self, field: FieldType) -> Drawn:
         return row_of(field, self.name)
+
+    def redraws(self, field: FieldType) -> Redraw:
+        return "" if field.axis("example") is not None else "values"
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.statistics.spectrum import shared_ceiling
+from bbilang.runtime.statistics.spectrum import BINS, edges_of, shared_ceiling
 from bbilang.runtime.view.drawing import Drawing, Index
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
 
-BINS = 32
 EDGES = "edges"  # option of an element: the ends of the bins
 
 
@@ -43,8 +42,11 @@ class Histogram(Style):
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         return BINS + 2, BINS + 2
 
+    def redraws(self, field: FieldType) -> Redraw:
+        return "counts"
+
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        values, edges = drawing.grid(drawing.field.values, drawing.slots), edges_of(drawing)
+        values, edges = drawing.grid(drawing.field.values, drawing.slots), edges_of(drawing.field.values.data)
         words = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges.tolist())]
 
         def frame(index: Index) -> Frame:
@@ -56,7 +58,7 @@ class Histogram(Style):
         return drawing.panels(frame)
 
     def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
-        values, edges = drawing.grid(drawing.field.values, drawing.slots), edges_of(drawing)
+        values, edges = drawing.grid(drawing.field.values, drawing.slots), edges_of(drawing.field.values.data)
         most = 1.0
         for row in values.reshape(-1, values.shape[-1]):
             zeros, counts, full, _, _ = counted(row, edges)
@@ -67,7 +69,7 @@ class Histogram(Style):
         return "number of examples"
 
     def options(self, drawing: Drawing) -> dict[str, object]:
-        edges = edges_of(drawing)
+        edges = edges_of(drawing.field.values.data)
         return {EDGES: (float(edges[0]), float(edges[-1]))}
 
     def answer(self, shown: Shown) -> Answer | None:
@@ -77,13 +79,6 @@ class Histogram(Style):
         from bbilang.runtime.charts.histogram import chart
 
         return chart(element, theme)
-
-
-def edges_of(drawing: Drawing) -> np.ndarray:
-    """Return the edges of the bins of all states and facets: over every value that is finite and not zero."""
-    values = np.asarray(drawing.field.values.data, np.float64)
-    known = values[np.isfinite(values) & (values != 0)]
-    return np.histogram_bin_edges(known if len(known) else np.zeros(1), BINS)
 
 
 def counted(values: np.ndarray, edges: np.ndarray) -> tuple[float, np.ndarray, float, float, str]:

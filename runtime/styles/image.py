@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
+from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles import example_rows as examples
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel
+from bbilang.runtime.view.points.following import MOST_IN_ROW
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -41,6 +43,13 @@ class ImageStyle(Style):
         if y is None or x is None:
             raise Fail("E304", "`image` needs `y` and `x`, and one of them is spent")
         return Drawn(("y", "x"), cells=(y.size, x.size))
+
+    def redraws(self, field: FieldType) -> Redraw:
+        return "rows" if field.axis("example") is not None else ""
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        shown, carried = super().marks(field, drawn)
+        return (min(shown, MOST_IN_ROW), carried) if field.type.lasso is not None else (shown, carried)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if drawing.drawn.slots is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
+from bbilang.compiler.contract import ColourScale, Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.view.drawing import CLASSES, Drawing, Index, rounded
@@ -41,6 +41,9 @@ class Matrix(Style):
             return count * count, numbers * numbers
         own = drawn.series.size if drawn.joined else 1  # each input may have rows of its own
         return count * own, numbers * own
+
+    def redraws(self, field: FieldType) -> Redraw:
+        return "" if field.axis("example") is not None or field.axis("input") is not None else "values"
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if drawing.drawn.series is None:

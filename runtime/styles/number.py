@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
@@ -39,6 +39,9 @@ class Number(Style):
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         return 1, 1
+
+    def redraws(self, field: FieldType) -> Redraw:
+        return "" if field.axis("example") is not None else "values"
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         from bbilang.runtime.view.legend import quantity_of

@@ -58,6 +58,12 @@ class Scatter(Style):
         slots = one_atom_axis(own, self.name)
         return Drawn((slots.name, pair.name), slots, pair)
 
+    def encloses(self, node: Node) -> bool:
+        if node["icons"] or node["facet"] is not None or node.type.states:
+            return False
+        slots = self.spend(node.type).slots
+        return slots is not None and slots.components == ("example",)
+
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         points = drawn.slots.size if drawn.slots is not None else math.prod(drawn.cells or ())
         layered = points > MOST_MARKS or "example" in drawn.spent

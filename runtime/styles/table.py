@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.styles.bars import row_panels
@@ -37,6 +37,9 @@ class Table(Style):
         rows, columns = two_axes(field, self.name)
         assert columns is not None  # pairs have one axis
         return Drawn((rows.name, columns.name), rows, columns)
+
+    def redraws(self, field: FieldType) -> Redraw:
+        return "" if field.axis("example") is not None else "values"
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)

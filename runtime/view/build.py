@@ -15,12 +15,14 @@ from bbilang.compiler.ir import program as ir
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.compiler.ir.types import LASSO, FieldType
 from bbilang.grammar import verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.execution.results import Results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import titles
 from bbilang.runtime.inputs.network_input import NetworkInput
+from bbilang.runtime.statistics.spectrum import edges_of
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
@@ -32,6 +34,7 @@ from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.pipes import PipeWriter
+from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded
 from bbilang.runtime.view.repeated import repeated
 from bbilang.runtime.view.states import start_states
@@ -65,9 +68,11 @@ class _Builder:
         self.pictures: list[vm.Picture] = []
         self._known: dict[bytes, int] = {}
         nodes = walk(*(element.node for element in self.program.elements))
-        self.selections = {n["id"]: n for n in nodes if n.type.content == "selection"}
+        chosen = (n for n in nodes if n.type.content == "selection" and not n.type.axes[0].components == (LASSO,))
+        self.selections = {n["id"]: n for n in chosen}
         self.pipes = PipeWriter(registry, results.program.description, bool(results.program.inputs))
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
+        self.built: dict[str, vm.Element] = {}  # by id: a map is built before what follows its lasso
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 
     def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
@@ -79,9 +84,10 @@ class _Builder:
 
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
-        every = {e.id: self.element(e) for interface in self.program.interfaces for e in interface.elements}
-        pointed = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit,
-                        self.registry.styles)  # fmt: skip
+        for one in self.program.elements:
+            self.built[one.id] = self.element(one)
+        over = {one.id: one.over for one in self.program.elements}
+        pointed = pointing(self.built, over, self.explicit, self.registry.styles)
         for interface in self.program.interfaces:
             built = {element.id: pointed.elements[element.id] for element in interface.elements}
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
@@ -131,15 +137,11 @@ class _Builder:
         lines = Lines.of(drawing, self.registry)
         points = None if self.whole else style.points(drawing)  # a table has every number
         laid_out = style.panels(drawing) if points is None else NO_MARKS
+        follows, laid_out = self.following(drawing, style, inner, laid_out)
         panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
-        legend = legend_of(drawing, style) if style.has_legend(drawing) else None
+        legend = self._legend(drawing, style, missed) if style.has_legend(drawing) else None
         drawn = drawing.drawn
         options = _options(drawing) | style.options(drawing)
-        if legend is not None:
-            weak = insensitive(drawing.node, self.registry)
-            notes = (*legend.notes, *style.notes(drawing), *weak)
-            warned = failed(drawing) or missed or misleading(drawing)
-            legend = replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
         result = vm.Element(
@@ -162,17 +164,41 @@ class _Builder:
         answers = answers_of(drawing, style, panels, legend, self.words, lines) if points is None else ()
         self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
-        selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
         made = replace(
             result,
             atoms=tuple(drawing.atoms),
-            selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
+            selects=self._selects(drawing, targets),
             targets=targets,
             answers=answers,
             points=points,
+            follows=follows,
             alt=style.alternative(drawing) or _alternative(result),
         )
         return self.pipes.asking(made, node)
+
+    def following(
+        self, drawing: Drawing, style: Style, type: FieldType, panels: tuple[vm.Panel, ...]
+    ) -> tuple[vm.Following | None, tuple[vm.Panel, ...]]:
+        """Return how an element follows a lasso, if it does, and its panels until a reader draws one."""
+        redraw = style.redraws(type) if drawing.element.id in self.results.followed else ""
+        if not redraw:
+            return None, panels
+        over = map_of(drawing.node)
+        around, field = self.built[self.ids[over]], self.results.fields[self.ids[over]]
+        edges = edges_of(drawing.field.values.data).tolist() if redraw == "counts" else ()
+        follows = following_of(drawing, redraw, panels, around, field, edges)
+        return follows, before_any(panels, redraw, follows.count, around.title)
+
+    def _legend(self, drawing: Drawing, style: Style, missed: tuple[str, ...]) -> vm.Legend:
+        legend, weak = legend_of(drawing, style), insensitive(drawing.node, self.registry)
+        warned = failed(drawing) or missed or misleading(drawing)
+        notes = (*legend.notes, *style.notes(drawing), *weak)
+        return replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
+
+    def _selects(self, drawing: Drawing, targets: Iterable[vm.Target]) -> tuple[str, ...]:
+        """Return the ids of the selections that the element drives: by its own marks, then by positions."""
+        own = (identity for identity, node in self.selections.items() if self._drives(drawing, node))
+        return tuple(dict.fromkeys([*own, *(target.selection for target in targets)]))
 
     def _drives(self, drawing: Drawing, selection: Node) -> bool:
         """Return whether the element's own marks are atoms that the selection ranges over."""

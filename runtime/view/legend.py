@@ -17,6 +17,7 @@ from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.explained import explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
+from bbilang.runtime.view.points.following import reached
 from bbilang.runtime.view.scales import scale_ends
 
 
@@ -73,6 +74,9 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     if isinstance(drawing.field, Linked):
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
     values = with_error_bars(drawing.field, values)
+    if (followed := drawing.results.followed.get(drawing.element.id)) is not None:
+        values = np.concatenate([values.ravel(), reached(followed)])
+        scope = scope or "same scale whatever you select"
     ends = scale_ends(values, type.signed)
     if (
         type.signed

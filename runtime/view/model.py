@@ -192,6 +192,33 @@ class PointSet:
 
 
 @frozen
+class Following:
+    """How the page computes an element again for the points that a lasso encloses.
+
+    redraw: "values" are ``reduction`` of vectors, "counts" those of a vector in bins between ``edges``, "rows" the
+    examples themselves. payload: gzip of ``sections``: the vectors (vector, point), the group of each point, whether
+    the element has the point's example at all. cells: panel -> state -> number of vector + vectors x group, for each
+    slot and series; -1 for what does not follow. slots: the point of each slot of ``whole``, the row of all examples.
+    """
+
+    map: str  # id of the element around whose points the reader draws
+    redraw: Literal["", "values", "counts", "rows"]
+    reduction: str
+    level: float  # of a quantile, a threshold
+    vectors: int
+    wide: int  # numbers in a slot
+    cells: tuple[tuple[tuple[int, ...], ...], ...]
+    payload: bytes
+    sections: tuple[tuple[str, str, int], ...]
+    count: int  # examples of the element
+    edges: tuple[float, ...] = ()
+    slots: tuple[int, ...] = ()
+    whole: Frame | None = None
+    order: tuple[int, bool, bool] | tuple[()] = ()  # of a ranking: how many, whether the smallest, by magnitude
+    candidates: tuple[tuple[int, ...], ...] = ()  # state -> the atom of each cell of which the first are drawn
+
+
+@frozen
 class Element:
     """One figure of the page: atoms and panels, with everything that is written around them."""
 
@@ -219,6 +246,7 @@ class Element:
     layer_pipes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a flow: by the start of an atom's key
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
+    follows: Following | None = None  # the lasso of a map
     points: PointSet | None = None  # drawn by the page's points layer, in place of marks
 
 

@@ -18,14 +18,14 @@ from bbilang.compiler.check.arguments.binding import (
     numbers_of,
 )
 from bbilang.compiler.check.arguments.methods import MethodReader
-from bbilang.compiler.check.datasets import SCORED, known_columns
+from bbilang.compiler.check.datasets import SCORED, drawn_dataset, known_columns
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import LASSO, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 
@@ -342,8 +342,21 @@ class ArgumentReader:
     def _datasets(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node | tuple[Node, ...]:
         """Return a dataset, or a tuple of several."""
         if isinstance(value, ast.List):
-            return tuple(self._dataset(item, parameter, field) for item in value.items)
-        return self._dataset(value, parameter, field)
+            return tuple(self._part(item, parameter, field) for item in value.items)
+        return self._part(value, parameter, field)
+
+    def _part(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
+        """Return a dataset, or the part of one that a reader encloses: `lasso(map)`, or its name."""
+        made = isinstance(value, ast.Call) and value.name == LASSO
+        named = isinstance(value, ast.Path) and (binding := self.scope.find(value.name)) is not None and binding.value
+        chosen = self.scope.value(value) if made or (isinstance(named, Node) and named.op == LASSO) else None
+        if not isinstance(chosen, Node):
+            return self._dataset(value, parameter, field)
+        dataset = drawn_dataset(chosen["over"])
+        operation = self.scope.registry.operations["at"]
+        called = chosen["title"] or chosen["called"] or "in the lasso"
+        type = operation.type(dataset.type, {"selection": chosen})
+        return self.scope.make("at", (dataset,), {"selection": chosen, "called": called}, type, value.span)
 
     def _measures(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
         if isinstance(value, ast.List):

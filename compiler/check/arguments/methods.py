@@ -7,6 +7,7 @@ from typing import Any
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, bind, describe, literal
 from bbilang.compiler.check.scope import Layers, Scope
+from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.contract import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, walk
@@ -59,7 +60,7 @@ class MethodReader:
             message = f"{describe(value)} is not an attribution method"
             raise at(value.span, "E219", message, help or "`linear` is the default")
         name = value.name
-        if isinstance(value, ast.Call) and name in ("pick", "hover", "click", "slider"):
+        if isinstance(value, ast.Call) and name in SELECTIONS:
             help = "list them, `method=[gradient, grad_cam]`, and lay them out: `facet=method`"
             raise at(value.span, "E219", "a reader cannot choose the method", help)
         method = self.scope.registry.find("methods", name)

@@ -21,8 +21,13 @@ class Across(pipes.OfPipe):
     """
 
     name = "across"
+    takes_parts = True
     parameters = (
-        Parameter("dataset", "datasets", 'a dataset of the text (`dataset photos = "folder/"`), or a list of several'),
+        Parameter(
+            "dataset",
+            "datasets",
+            'a dataset of the text (`dataset photos = "folder/"`), what a reader encloses: `lasso(map)`, or a list',
+        ),
     )
     example = (
         'dataset photos = "sample:shapes"\n'
@@ -42,11 +47,15 @@ class Across(pipes.OfPipe):
         if isinstance(arguments["dataset"], tuple):
             axes = (Axis("subset", len(datasets)), replace(axes[0], exact=False, varies=("subset",)))
         rest = (axis for axis in field.axes if axis.name != "input")
-        return replace(field, axes=(*axes, *rest), columns=datasets[0].type.columns)
+        enclosed = tuple(dict.fromkeys(state for dataset in datasets for state in dataset.type.states))
+        if len(enclosed) > 1:
+            raise Fail("E260", "these parts are of several lassos", "draw around points of one map", argument="dataset")
+        made = replace(field, axes=(*axes, *rest), columns=datasets[0].type.columns)
+        return made.with_states(*enclosed)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
-        return tuple(ExamplesOf(dataset, (content,)) for dataset in _listed(node["dataset"]))
+        return tuple(ExamplesOf(whole(dataset), (content,)) for dataset in _listed(node["dataset"]))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, datasets = node["each"].node, _listed(node["dataset"])
@@ -62,6 +71,11 @@ class Across(pipes.OfPipe):
 
 def _listed(datasets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     return datasets if isinstance(datasets, tuple) else (datasets,)
+
+
+def whole(dataset: Node) -> Node:
+    """Return the dataset of which a lasso encloses a part; any other as it is."""
+    return dataset.inputs[0] if dataset.type.lasso is not None else dataset
 
 
 def _of(dataset: Node, each: Node, run: Run) -> Field:

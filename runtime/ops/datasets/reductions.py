@@ -53,7 +53,7 @@ def over_examples(node: Node, field: Field, run: Run, kind: str, number: float =
         reduced, groups = _reduced(data, None, 1, kind, number), None
         result = Named(rest, reduced.values[0].astype(np.float32))
     else:
-        column = _column(per, node, field, run)
+        column = column_of(per, node, field, run)
         numbers, groups = number_groups(column.data.ravel())
         numbers = numbers.reshape(column.data.shape)
         if not groups:
@@ -94,7 +94,8 @@ def _reduced(data: np.ndarray, numbers: np.ndarray | None, groups: int, kind: st
     return reduced
 
 
-def _column(name: str, node: Node, field: Field, run: Run) -> Named:
+def column_of(name: str, node: Node, field: Field, run: Run) -> Named:
+    """Return the column of a field's examples by which a reduction (``node``) groups them."""
     dataset = dataset_of(node.inputs[0])
     assert dataset is not None, "the type rule asks for the axis `example`"
     known = looked_up([name], field, dataset, run)

@@ -1,7 +1,7 @@
 // ---- answers: what an element shows, in one or two sentences that follow the state
 
 const NO_ANSWER = [];
-const answers = (element, now) => element.answers[stateOf(element, now)] ?? NO_ANSWER; // pieces: words, or [words, atom]
+const answers = (element, now) => element.said ?? element.answers[stateOf(element, now)] ?? NO_ANSWER; // pieces: words, or [words, atom]
 const sentenceOf = (pieces) => pieces.map((piece) => (typeof piece === "string" ? piece : piece[0])).join("");
 
 function answer(node, now) {

@@ -63,7 +63,7 @@ def pack(points: Points) -> PointSet:
         if len(values) != len(x):
             raise ValueError(f"`{name}` has {len(values)} values for {len(x)} points")
     kept = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    block = _Block()
+    block = Block()
     ends = [_place(block, name, values[kept]) for name, values in (("x", x), ("y", y))]
     columns = tuple(
         _column(block, i, name, np.asarray(points.columns[name])[kept]) for i, name in enumerate(points.columns)
@@ -82,8 +82,8 @@ def pack(points: Points) -> PointSet:
                     points.equal, points.colour if points.colour in coloured else "", tuple(notes))  # fmt: skip
 
 
-class _Block:
-    """Collects sections; numbers of several bytes are split into planes of their bytes."""
+class Block:
+    """Collects sections of a page's packed bytes; numbers of several bytes are split into planes of their bytes."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -99,14 +99,14 @@ class _Block:
         self.sections.append((name, "bytes", len(data)))
 
 
-def _place(block: _Block, name: str, values: np.ndarray) -> tuple[float, float]:
+def _place(block: Block, name: str, values: np.ndarray) -> tuple[float, float]:
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     high = high if high > low else low + 1.0
     block.numbers(name, "u2", np.rint((values - low) / (high - low) * 65535))
     return low, high
 
 
-def _column(block: _Block, i: int, name: str, values: np.ndarray) -> PointColumn:
+def _column(block: Block, i: int, name: str, values: np.ndarray) -> PointColumn:
     """Pack one column: categories where there are few labels, text where there are many."""
     section = f"column{i}"
     if values.dtype == bool:
@@ -130,7 +130,7 @@ def _word(value: object) -> str:
     return "" if missing else " ".join(str(value).split())
 
 
-def _numbers(block: _Block, section: str, name: str, values: NDArray[np.float64]) -> PointColumn:
+def _numbers(block: Block, section: str, name: str, values: NDArray[np.float64]) -> PointColumn:
     values = np.where(np.isfinite(values), values, np.nan)
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
@@ -153,7 +153,7 @@ def _numbers(block: _Block, section: str, name: str, values: NDArray[np.float64]
     return PointColumn(name, "quantity", (), low, high, step, ends, signed)
 
 
-def _titles(block: _Block, titles: Sequence[str], kept: NDArray[np.intp], notes: list[str]) -> bool:
+def _titles(block: Block, titles: Sequence[str], kept: NDArray[np.intp], notes: list[str]) -> bool:
     if not titles:
         return False
     text = "\n".join(_word(titles[i]) for i in kept.tolist()).encode()
@@ -164,7 +164,7 @@ def _titles(block: _Block, titles: Sequence[str], kept: NDArray[np.intp], notes:
     return True
 
 
-def _sprites(block: _Block, points: Points, kept: NDArray[np.intp], notes: list[str]) -> int:
+def _sprites(block: Block, points: Points, kept: NDArray[np.intp], notes: list[str]) -> int:
     """Pack thumbnails on WebP sheets, and each point's number among them. Returns the number of sheets."""
     if points.thumbnail is None or not len(kept):
         return 0

@@ -25,6 +25,8 @@ async function start() {
     }
     new ResizeObserver(() => fit(node, view)).observe(node);
   }
+  for (const element of data.elements)
+    if (element.follows) await Follower.made(element, views.get(element.follows.map));
   if (pointCharts.length) recall();
   draw();
   reserve();

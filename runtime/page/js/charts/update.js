@@ -25,6 +25,11 @@ function draw() {
   describe(now);
 }
 
+// What follows a lasso has other numbers, in the same states.
+function followed() {
+  if (data.elements.some((element) => element.follows)) draw();
+}
+
 // A list signal, only where it changes: what depends on it is drawn anew.
 function set(view, name, list) {
   if (String(view.signal(name)) === String(list)) return false;

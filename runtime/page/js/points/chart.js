@@ -144,7 +144,8 @@ class PointChart {
     this.draw();
     this.told();
     this.tell("choose", what ? set.mask() : null, set.chosen);
-    if (step) remember(true), say(this.words());
+    followed();
+    if (step) remember(true), say([this.words(), ...followedWords(this.element)].join(". "));
   }
 
   filter(what, step = true) {

@@ -1,0 +1,134 @@
+"""How an element follows the lasso of a map: the numbers of each point, from which the page computes it again.
+
+`runtime/page/js/points/following.js` does what `compute` of the reductions does, for the points that are enclosed.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.check.subsets import MOST_STORED, NUMBER, REMEDY, too_much
+from bbilang.compiler.contract import Redraw
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.runtime.errors import error
+from bbilang.runtime.execution.following import EXAMPLE, Followed
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.model import Element, Following, Frame, Panel
+from bbilang.runtime.view.points.pack import NO_SPRITE, Block
+
+MOST_IN_ROW = 24  # examples that a row shows at once
+NONE = NO_SPRITE  # the group of a point without one
+
+
+def map_of(node: Node) -> Node:
+    """Return the map whose lasso an element follows. ``node``: of the element."""
+    state = node.type.lasso
+    assert state is not None
+    drawn: Node = next(n for n in walk(node) if n.type.content == "selection" and n["id"] == state.name)["over"]
+    return drawn
+
+
+def following_of(
+    drawing: Drawing, redraw: Redraw, panels: Sequence[Panel], around: Element, drawn: Field, edges: Sequence[float]
+) -> Following:
+    """Pack what an element needs to follow a lasso. ``around``: the map, whose field is ``drawn``; ``edges``: of the
+    bins of a histogram."""
+    followed = drawing.results.followed[drawing.element.id]
+    points = around.points
+    assert points is not None, "a lasso is drawn around points"
+    examples = drawn.coords[EXAMPLE].data
+    examples = examples[list(points.rows)] if points.rows else examples
+    rows = followed["rows"]
+    place = np.minimum(np.searchsorted(rows, examples), max(len(rows) - 1, 0))
+    there = rows[place] == examples if len(rows) else np.zeros(len(examples), bool)
+    count = len(followed["vectors"]) if redraw != "rows" else 0
+    if count * len(examples) * NUMBER > MOST_STORED:
+        raise error("E312", too_much(count, len(examples)), REMEDY)
+    table = np.where(there, followed["vectors"][:count, place], np.nan).astype(np.float32)
+    groups = np.where(there & (followed["groups"][place] >= 0), followed["groups"][place], NONE)
+    block = Block()
+    block.numbers("vectors", "f4", table.ravel())
+    block.numbers("groups", "u2", groups)
+    block.numbers("there", "u1", there)
+    slots: tuple[int, ...] = ()
+    whole = None
+    if redraw == "rows":
+        own = drawing.grid(drawing.field.coords[EXAMPLE], drawing.slots).reshape(-1)
+        order = np.argsort(examples, kind="stable")
+        at = np.minimum(np.searchsorted(examples, own, sorter=order), len(examples) - 1)
+        slots = tuple(np.where(examples[order[at]] == own, order[at], -1).tolist())
+        whole = panels[0].frames[0]
+    wide = drawing.field.values.sizes[drawing.series_axis.name] if drawing.series_axis is not None else 1
+    ranked = _candidates(drawing, followed)
+    return Following(
+        around.id, redraw, followed["reduction"], followed["level"], count, wide,
+        () if redraw == "rows" else _cells(ranked or drawing, followed["cells"]),
+        gzip.compress(b"".join(block.parts), 6, mtime=0),
+        tuple(block.sections), len(rows), tuple(edges), slots, whole, followed.get("order", ()),
+        () if ranked is None else _atoms(ranked),
+    )  # fmt: skip
+
+
+def _candidates(drawing: Drawing, followed: Followed) -> Drawing | None:
+    """Return all atoms of a ranking, laid out like the element, which gets them among its own; None for no ranking."""
+    if "ranked" not in followed:
+        return None
+    every = Drawing(drawing.element, followed["ranked"], drawing.drawn, drawing.results, drawing.picture)
+    every.atoms, every._atom_numbers = drawing.atoms, drawing._atom_numbers
+    return every
+
+
+def _atoms(drawing: Drawing) -> tuple[tuple[int, ...], ...]:
+    """Return state -> the atom of each slot."""
+    atoms = drawing.slot_atoms(drawing.slots)
+    return tuple(tuple(atoms[drawing.index(state, 0)].tolist()) for state in drawing.each_state())
+
+
+def _cells(drawing: Drawing, cells: Named) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return panel -> state -> the cell of each number of a frame, slot by slot."""
+    for name in set(cells.dims) - set(drawing.field.values.dims):  # single atoms, which are not drawn
+        cells = cells.take(name, Named((), np.array(0)))
+    axes = [axis for axis in (drawing.drawn.slots, drawing.series_axis) if axis is not None and axis.name != EXAMPLE]
+    grid = drawing.grid(cells, *axes)
+    return tuple(
+        tuple(tuple(grid[drawing.index(state, facet)].ravel().tolist()) for state in drawing.each_state())
+        for facet in drawing.facets()
+    )
+
+
+def before_any(panels: Sequence[Panel], redraw: Redraw, count: int, title: str) -> tuple[Panel, ...]:
+    """Return the panels as they are until a reader draws a lasso: of all examples, and saying so."""
+    shown = f"the first {MOST_IN_ROW} of {count:,}" if redraw == "rows" and count > MOST_IN_ROW else f"all {count:,}"
+    words = f"{shown} examples: draw around points of “{title}” to choose some"
+
+    def remarked(frame: Frame) -> Frame:
+        if redraw == "rows":
+            frame = replace(
+                frame, atoms=frame.atoms[:MOST_IN_ROW], pictures=frame.pictures[:MOST_IN_ROW],
+                values=frame.values[:MOST_IN_ROW], notes=frame.notes[:MOST_IN_ROW],
+            )  # fmt: skip
+        return replace(frame, remark="; ".join(filter(None, (frame.remark, words))))
+
+    return tuple(replace(panel, frames=tuple(map(remarked, panel.frames))) for panel in panels)
+
+
+def reached(followed: Followed) -> np.ndarray:
+    """Return the extremes that the numbers of any choice of examples can have: what a scale must hold."""
+    table = followed["vectors"].astype(np.float64)
+    known = table[np.isfinite(table)]
+    if not len(known) or not followed["reduction"]:
+        return np.zeros(0)
+    kind = followed["reduction"]
+    if kind == "fraction":
+        return np.array([0.0, 1.0])
+    if kind == "std":
+        with np.errstate(all="ignore"):
+            return np.array([float(np.nanmax(np.nanmax(table, 1) - np.nanmin(table, 1))) / 2])
+    if kind == "sum":
+        return np.array([np.nansum(np.minimum(table, 0), 1).min(), np.nansum(np.maximum(table, 0), 1).max()])
+    return np.array([known.min(), known.max()])
