@@ -59,7 +59,7 @@ class FieldReader:
                 help = did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
                 raise at(Span(span.end - len(atom), span.end), "E208", f"`{atom}` is not an atom", help)
             return self.substrate(value, atom, span)
-        operation = self.scope.registry.operations.get(value.op) if isinstance(value, Node) else None
+        operation = self.scope.registry.operations.get(_maker(value).op) if isinstance(value, Node) else None
         if isinstance(value, Node) and operation is not None and atom in operation.factors:
             return self.factor(value, atom, span)
         if isinstance(value, Node) and value.op == "input":
@@ -71,10 +71,11 @@ class FieldReader:
         layer = self.scope.context(groups.type.model, span).known_layer(groups.type.layers[0])
         names = [name for name in layer.axes if (name == "channel") == (atom == "channel")]
         if not names:
-            raise at(span, "E209", f"`{layer.name}` has no positions, so its groups have no `.spatial`")
+            raise at(span, "E209", f"`{layer.name}` has no positions, so its {groups.type.atom}s have no `.spatial`")
         axes = tuple(Axis(name, layer.sizes[name]) for name in sorted(names, key=("y", "x", "token", "channel").index))
-        type = self.scope.registry.operations["factor"].type(groups.type, {"of": groups, "axes": axes, "which": atom})
-        return self.scope.make("factor", (groups,), {"which": atom}, type, span)
+        name = self.scope.registry.operations[_maker(groups).op].factor
+        type = self.scope.registry.operations[name].type(groups.type, {"of": groups, "axes": axes, "which": atom})
+        return self.scope.make(name, (groups,), {"which": atom}, type, span)
 
     def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
         """Return all atoms of one kind of some layers. Raises CheckError E209, E235."""
@@ -142,6 +143,11 @@ class FieldReader:
         type = FieldType("weight", "channel", ends, axes, model=model, unit="sum over the kernel")
         self.scope.unavailable(call.name_span, "`weights`", "it draws the kernel between two layers")
         return self.scope.make("weights", (), {"from": ends[0], "to": ends[1]}, type, call.span)
+
+
+def _maker(node: Node) -> Node:
+    """Return what made an atom that was picked by its number: `concepts[0]`."""
+    return node.inputs[0] if node.op == "pick_atom" else node
 
 
 def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> LayerDescription:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -194,7 +194,7 @@ class Resolver(Scope):
             raise at(
                 expression.span, "E236", "the files of `input` are written without brackets", f"write `input {files}`"
             )
-        if node.op != "substrate":
+        if node.op != "substrate" and not self.registry.operations[node.op].directs:
             raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
         axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
         if not axes:
@@ -204,22 +204,18 @@ class Resolver(Scope):
         if len(numbers) != len(axes):
             message = f"{node.type.atom} atoms have {len(axes)} indices ({', '.join(axis.name for axis in axes)})"
             raise at(expression.span, "E236", f"{message}, and {len(numbers)} are given")
+        if not all(axis.exact for axis in axes):
+            raise at(expression.span, "E236", f"how many {node.type.atom}s there are is the reader's choice")
         for number, axis, argument in zip(numbers, axes, expression.arguments, strict=True):
             if not 0 <= number < axis.size:
                 help = "indices count from zero"
                 help += f", and none counts from the end: the last is {axis.size - 1}" if number < 0 else ""
                 raise at(argument.span, "E236", f"{axis.name} {number} is outside 0..{axis.size - 1}", help)
         name = axes[0].name if len(axes) == 1 else node.type.atom
-        fused = Axis(name, 1, tuple(axis.name for axis in axes), whole=False)
+        varies = tuple(sorted({other for axis in axes for other in axis.varies}))
+        fused = Axis(name, 1, tuple(axis.name for axis in axes), varies=varies, whole=False)
         remaining = tuple(axis for axis in node.type.axes if axis not in axes)
-        type = FieldType(
-            node.type.content,
-            node.type.atom,
-            node.type.layers,
-            (*remaining, fused),
-            model=node.type.model,
-            signed=node.type.signed,
-        )
+        type = replace(node.type, axes=(*remaining, fused))
         return self.make("pick_atom", (node,), {"index": tuple(numbers)}, type, expression.span)
 
     def stage(self, field: Node, call: ast.Call, span: Span) -> Node:
@@ -243,7 +239,9 @@ class Resolver(Scope):
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":
             field = self.fields.substrate(Layers(field.type.model, (INPUT_LAYER,)), "whole", call.span)
-        if not operation.content:
+        if operation.of_channels and field.op == "substrate" and field.type.atom == "whole":
+            field = self.fields.substrate(Layers(field.type.model, field.type.layers), "channel", call.span)
+        if not operation.content and not operation.of_channels:
             field = self.fields.with_content(field, call.span)
         arguments, spans = bind(
             call.name,

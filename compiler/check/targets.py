@@ -7,13 +7,14 @@ from typing import Any
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, describe, literal
 from bbilang.compiler.check.class_names import check_index, class_index
+from bbilang.compiler.check.directions import DirectionReader
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.output_shapes import no_score_vector
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE, unit_of
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import MADE, Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -34,7 +35,7 @@ class TargetReader:
     """Reads expressions for scores of the output."""
 
     def __init__(self, scope: Scope, fields: FieldReader):
-        self.scope, self.fields = scope, fields
+        self.scope, self.fields, self.directions = scope, fields, DirectionReader(scope, fields)
 
     def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
         """Resolve an argument that names an attribution target: scores, or the atoms of a layer after the field's."""
@@ -66,8 +67,10 @@ class TargetReader:
         help = f"as in `{SOME_LAYER}.channel[7] -> output`"
         if atoms.type.atom in ("class", "list"):
             raise at(expression.left.span, "E232", "`->` needs the atoms of a layer before it", help)
-        if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
-            what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
+        if atoms.type.atom in MADE or len(atoms.type.layers) > 1:
+            what = (
+                f"atoms of one layer, not its {atoms.type.atom}s" if atoms.type.atom in MADE else "atoms of one layer"
+            )
             raise at(expression.left.span, "E232", f"`->` needs {what} before it", help)
         if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
             raise at(expression.right.span, "E232", "`->` needs the score of one class after it", help)
@@ -223,6 +226,8 @@ class TargetReader:
         values = [scope.value(operand) for operand in operands]
         if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             return _arithmetic(expression, values)
+        if any(isinstance(v, Node) and self.directions.is_one(v) for v in values):
+            return self.directions.sum(expression, values)
         if isinstance(expression, ast.Unary) or expression.operator not in "+-":
             help = 'as in `output["tabby"] - output["tiger cat"]`'
             raise at(expression.span, "E232", "scores add and subtract, and know no other arithmetic", help)

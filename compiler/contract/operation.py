@@ -59,6 +59,9 @@ class Operation:
     adds_up: ClassVar[bool] = False  # its numbers add up to what those that it is given do, or to a share of it
     decomposable: ClassVar[bool] = True  # of a content: a factorization can be of it
     factors: ClassVar[tuple[str, ...]] = ()  # the atoms that groups are made of, as in `groups.spatial`
+    factor: ClassVar[str] = "factor"  # the operation that gives them
+    of_channels: ClassVar[bool] = False  # makes atoms of all channels of a layer, before any content
+    directs: ClassVar[bool] = False  # its atoms have directions, which add and subtract: `a - b + c`
     available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there
     plan: ClassVar[str] = ""  # what it will do, for that message
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
@@ -109,6 +112,10 @@ class Operation:
         and for a content that a text has no words for, as that of several methods; no words at all for the default
         content. For a ``head``, the start of the pipe."""
         return None
+
+    def linear(self, arguments: Arguments) -> bool:
+        """Return whether a content's number of a direction is the sum of those of channels, weighted by its entries."""
+        return False
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         """Return what the kernel needs of the model. ``registry`` has the methods that the node names."""

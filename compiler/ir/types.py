@@ -9,6 +9,7 @@ from bbilang.grammar.frozen import frozen
 LASSO = "lasso"  # the component of a state that is a part of the examples: the page itself computes with it
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
+MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
 
 # The axes that a full substrate of each atom has, before any operation.
 ATOM_AXES = {
@@ -93,6 +94,7 @@ class FieldType:
             "from.channel",
             "to.channel",
             *(("class", "target") if self.atom == "class" else ()),
+            *(("concept",) if self.atom == "direction" else ()),
         }
         return tuple(axis for axis in self.axes if own & set(axis.components))
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, DerivativeRequest, Node, walk
-from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.ir.types import MADE, Axis
 from bbilang.compiler.optimize.cost import layer_of
 
 CHAIN = "chain "  # begins the name of the target layer where a chain's score is
@@ -65,13 +65,13 @@ def target_keys(target: Node, target_layer: str, description: ModelDescription) 
     if target_layer == OUTPUT or target_layer.startswith(CHAIN):
         return target_classes(target, description.classes)
     count, atom = atom_count(target, target_layer, description), target.type.atom
-    if atom == "group" and target.type.layers == (target_layer,) and all(axis.exact for axis in target.type.axes):
-        return {("group", target.digest, i) for i in range(count)}
+    if atom in MADE and target.type.layers == (target_layer,) and all(axis.exact for axis in target.type.axes):
+        return {(atom, target.digest, i) for i in range(count)}
     number = _number(target, target_layer, description) if target.op == "pick_atom" else None
     if number is not None:
         return {("atom", atom, number)}
     among = any("layer" in axis.components for axis in _own_axes(target))  # how many are of this layer is not known
-    whole = count == atoms_of(target, target_layer, description) and atom != "group" and not among
+    whole = count == atoms_of(target, target_layer, description) and atom not in MADE and not among
     return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
 
 
@@ -153,14 +153,14 @@ def atom_count(node: Node, layer: str, description: ModelDescription, likely: bo
 
 
 def _own_axes(node: Node) -> list[Axis]:
-    own = {"y", "x", "token", "channel", "group"}
+    own = {"y", "x", "token", "channel", "group", "concept"}
     return [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
 
 
 def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
     """Return the number of atoms of this kind in a layer."""
-    if node.type.atom == "group":
-        axis = node.type.axis("group")
+    if node.type.atom in MADE:
+        axis = node.type.axis("group") or node.type.axis("concept")
         return axis.size if axis is not None else 1
     count = 1
     described = layer_of(description, layer)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 from bbilang.compiler.contract import Gradients, Method, MethodCall, Parameters, Reruns, RerunWork
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node, Rerun
+from bbilang.compiler.ir.types import MADE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,7 @@ class DerivativeMethod(Method):
         return not self.layered
 
     def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Gradients:
-        known_parts = self.linear and not self.rule and node.type.atom != "group"
+        known_parts = self.linear and not self.rule and node.type.atom not in MADE
         parts = f"{node.type.atom} x activation" if known_parts else ""
         return Gradients(node["to"], layers, parts, call if self.rule else (), not self.additive(parameters))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.ir.program import OUTPUT
+from bbilang.compiler.ir.types import MADE
 from bbilang.runtime.attribution.slots import Keys
 from bbilang.runtime.attribution.target_slots import Kind
 from bbilang.runtime.fields.atoms import reduce_part
@@ -68,21 +69,22 @@ def _scores_of_kind(
         table = value
     else:
         layer, atom = run.layer(target_layer), kind[1]
-        if atom == "group":
-            return _group_scores(run, kind[2], layer, value, numbers, rows)
+        if atom in MADE:
+            return _made_scores(run, kind[2], layer, value, numbers, rows)
         table = reduce_part(value, layer, atom, "sum" if atom in ("channel", "neuron") else "norm")
         table = table.reshape(len(value), -1)
     return torch.gather(table.T, 0, numbers.clamp_min(0))
 
 
-def _group_scores(
+def _made_scores(
     run: Run, digest: str, layer: LayerDescription, value: Tensor, numbers: Tensor, rows: Sequence[int]
 ) -> Tensor:
-    """Return the inner products of the activation with part / |part| (`target_slots.atom_cotangent`), (slot, row)."""
+    """Return the inner products of the activation with what groups and directions are (`target_slots.atom_cotangent`),
+    (slot, row)."""
     import torch
 
-    parts = run.group_parts(digest, layer)[:, rows].to(value).flatten(2)  # (group, row, entry)
-    table = (parts * value.flatten(1)).sum(2) / parts.norm(dim=2).clamp_min(1e-20)
+    parts = run.made_parts(digest, layer)[:, rows].to(value).flatten(2)  # (atom, row, entry)
+    table = (parts * value.flatten(1)).sum(2)
     return torch.gather(table, 0, numbers.clamp_min(0))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from bbilang.compiler.ir.program import OUTPUT, Node
+from bbilang.compiler.ir.types import MADE
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.runtime.fields.atoms import axes_of_atoms, parts_of
 from bbilang.runtime.fields.field import TERM, Field, Named
@@ -77,8 +78,8 @@ def keys_of(run: Run, target: Node, target_layer: str, combined: bool = False) -
     full = ("input", *dims)
     shape = [len(run.images), *(numbers.sizes[d] for d in dims)]
     data = np.broadcast_to(numbers.spread(full), shape)[..., None]
-    if target.type.atom == "group":
-        run.shared.group_targets[target.digest] = target
+    if target.type.atom in MADE:
+        run.shared.made_targets[target.digest] = target
     return TargetKeys(atom_kind(target), Named((*full, TERM), data))
 
 
@@ -118,13 +119,13 @@ def _combined_keys(run: Run, target: Node, keys: TargetKeys) -> TargetKeys | Non
 
 def atom_kind(node: Node) -> tuple[str, ...]:
     """Return the kind of an atom: equal for atoms whose scores are the same function of the layer's activation."""
-    return ("atom", node.type.atom, *((node.digest,) if node.type.atom == "group" else ()))
+    return ("atom", node.type.atom, *((node.digest,) if node.type.atom in MADE else ()))
 
 
 def atom_numbers(field: Field, layer: LayerDescription, name: str) -> Named:
     """Return the number of each atom of a field among those of one layer, counted over the atom axes in order; -1 for
     atoms of other layers and for missing atoms."""
-    keep = ("group",) if field.type.atom == "group" else axes_of_atoms(field.type.atom, layer)
+    keep = axes_of_atoms(field.type.atom, layer)
     arrays = [field.coords[axis] for axis in keep]
     owner = field.coords.get("layer")
     dims = tuple(dict.fromkeys(d for a in [*arrays, *([owner] if owner is not None else [])] for d in a.dims))
@@ -132,7 +133,7 @@ def atom_numbers(field: Field, layer: LayerDescription, name: str) -> Named:
     shape = [sizes[d] for d in dims]
     number, absent = np.zeros(shape, np.int64), np.zeros(shape, bool)
     for axis, array in zip(keep, arrays, strict=True):
-        size = int(array.data.max(initial=0)) + 1 if axis == "group" else layer.every_size[axis]
+        size = int(array.data.max(initial=0)) + 1 if field.type.atom in MADE else layer.every_size[axis]
         position = np.broadcast_to(array.spread(dims), shape)
         absent |= (position < 0) | (position >= size)
         number = number * size + position
@@ -202,12 +203,12 @@ def atom_cotangent(
 
     A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer
     is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is the inner
-    product of part / |part| with the activation, which is the part's norm where groups do not overlap.
+    product of part / |part| with the activation, which is the part's norm where groups do not overlap; that of a
+    direction the inner product with it, summed over positions.
     """
     layer, atom = run.layer(target_layer), kind[1]
-    if atom == "group":
-        part = run.group_parts(kind[2], layer)[number, owner : owner + 1]
-        return part / part.norm().clamp_min(1e-20)
+    if atom in MADE:
+        return run.made_parts(kind[2], layer)[number, owner : owner + 1]
     if atom in ("channel", "neuron"):
         return parts_of(value.new_ones(()).expand_as(value), layer, atom, [number])[0]
     part = parts_of(value, layer, atom, [number])[0]

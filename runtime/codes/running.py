@@ -196,6 +196,14 @@ RUNNING: Final[dict[str, Code]] = {
         "$ bbi run -e 'head.channel | top(8) | ablate(zero) | effect(output) | present(bars)'",
         needs="a run",
     ),
+    "E534": Code(
+        "directions that cancel out",
+        "The vectors of a sum are added as they are, and nothing is left of these but what rounding leaves: no icon "
+        "and no number of it would mean anything.",
+        "$ bbi run -e 'block5c.expand.channel[7] - block5c.expand.channel[7] | present(featvis)'",
+        "$ bbi run -e 'block5c.expand.channel[7] - block5c.expand.channel[9] | present(featvis)'",
+        needs="a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a bug in bbilang. With `BBI_DEBUG=1` the command prints a traceback; please include it in your "

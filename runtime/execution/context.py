@@ -15,6 +15,7 @@ from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
+from bbilang.compiler.ir.types import MADE
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.compiler.plan.plan import Free
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -22,7 +23,7 @@ from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.execution.engines import Derivative, engine_of
 from bbilang.runtime.execution.shared import Files, ScanStore, Shared
-from bbilang.runtime.fields.atoms import axes_of_atoms, numpy_of, reduce_part
+from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
 
@@ -81,7 +82,7 @@ class Run:
                     steps.append(step)
                 if request.combined:
                     self._combined.setdefault(request.node, set()).add(step.target_layer)
-        self._group_parts: dict[str, Tensor] = {}
+        self._made_parts: dict[str, Tensor] = {}
         self._scores: np.ndarray | None = None
         self.removed: dict[str, np.ndarray | None] = {}  # layer -> scores (input, class) without it; None: it fails
 
@@ -291,17 +292,13 @@ class Run:
         classes."""
         return self.table(node, target, target_layer).keyed.combined
 
-    def group_parts(self, digest: str, layer: LayerDescription) -> Tensor:
-        """Return W_g outer H_g of every group of a target, (group, input, *layer axes); ``digest``: of its node."""
-        if digest not in self._group_parts:
-            from bbilang.runtime.fields.groups import group_parts
+    def made_parts(self, digest: str, layer: LayerDescription) -> Tensor:
+        """Return `directions.made_parts` of a target, (atom, input, *layer axes); ``digest``: of its node."""
+        if digest not in self._made_parts:
+            from bbilang.runtime.fields.directions import made_parts
 
-            node = self.shared.group_targets[digest]
-            axis = self.value(node).type.axis("group")
-            assert axis is not None
-            count = axis.size
-            self._group_parts[digest] = group_parts(node, layer, range(count), self)
-        return self._group_parts[digest]
+            self._made_parts[digest] = made_parts(self.shared.made_targets[digest], layer, self)
+        return self._made_parts[digest]
 
     def target_value(self, captured: Captured, target_layer: str, targets: Sequence[Node]) -> Tensor:
         """Return the tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
@@ -317,6 +314,8 @@ class Run:
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """Return the sizes of the axes that distinguish a node's atoms at one layer."""
+        if node.type.atom in MADE:
+            return [axis.size for axis in node.type.axes if set(MADE_AXES[node.type.atom]) & set(axis.components)]
         description = self.layer(layer)
         return [description.every_size[axis] for axis in axes_of_atoms(node.type.atom, description)]
 

@@ -83,7 +83,7 @@ class Shared:
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
         self.progress = Progress(listener)
         self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
-        self.group_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+        self.made_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups or directions
 
     @cached_property
     def scan_passes(self) -> Passes:

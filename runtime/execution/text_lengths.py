@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbilang.compiler.ir.types import MADE
 from bbilang.runtime.fields.atoms import axes_of_atoms
 from bbilang.runtime.fields.field import Named
 
@@ -78,8 +79,8 @@ def merged_maps(run: Run, node: Node, target_layer: str, step: Derivative) -> No
             ]
             here, there, rows = np.array(both, np.int64).reshape(-1, 3).T
             for name, values in own.maps.items():
-                axes = ("group",) if node.type.atom == "group" else axes_of_atoms(node.type.atom, run.layer(name))
-                shape = values.shape[2:] if node.type.atom == "group" else _shape(run.layer(name), axes)
+                axes = axes_of_atoms(node.type.atom, run.layer(name))
+                shape = values.shape[2:] if node.type.atom in MADE else _shape(run.layer(name), axes)
                 whole = table.maps.setdefault(name, np.full((table.count, len(run.images), *shape), np.nan, np.float32))
                 whole[(here, part.rows[rows], *(slice(size) for size in values.shape[2:]))] = values[there, rows]
             for name, check in own.checks.items():

@@ -137,8 +137,9 @@ def norm_of(channel: Named) -> Named:
 
 
 def atom_noun(method: str) -> str:
-    """Return the noun for an atom of a factorization: "component" or "group"."""
-    return "component" if method in SIGNED else "group"
+    """Return the noun for an atom that an operation makes: "component" or "group" of a factorization, "concept", or
+    "direction" of a sum of directions."""
+    return method if method in ("concept", "direction") else "component" if method in SIGNED else "group"
 
 
 def atoms_and_mean(method: str) -> str:

@@ -12,6 +12,7 @@ from bbilang.compiler.optimize.cost import icon_option, octaves_of, tries_and_pi
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.dream_options import as_dream, require_dream, start_of
 from bbilang.runtime.featvis.regularization import NAMES, Regularization
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _require_plain(others: Mapping[str, bool]) -> None:
 
 def _components(field: Field) -> tuple[str, ...]:
     """Return the components that identify an atom of a field."""
-    for known in (("group",), ("channel",), ("y", "x"), ("token",), ("class",)):
+    for known in (("group",), ("channel",), ("concept",), ("y", "x"), ("token",), ("class",)):
         if set(known) <= field.coords.keys():
             return known
     text = "a sum or difference of scores has no picture of its own"
@@ -183,26 +184,31 @@ def _separate_axes(node: Node, components: tuple[str, ...], run: Run) -> dict[st
     if components in ((), ("channel",), ("class",)):
         return {}
     if components == ("group",):
-        from bbilang.runtime.fields.groups import directions
+        from bbilang.runtime.fields.groups import channel_factors
 
-        return {d: s for d, s in directions(node, run).sizes.items() if d not in ("group", "channel")}
+        return {d: s for d, s in channel_factors(node, run).sizes.items() if d not in ("group", "channel")}
+    if components == ("concept",):
+        return {d: s for d, s in directions.vectors(node, run).sizes.items() if d == "input"}
     return {"input": len(run.images)}
 
 
 def _direction(
     node: Node, atom: dict[str, int], layer: str, position: dict[str, int], run: Run
 ) -> int | tuple[float, ...]:
-    """Return the direction that an atom's icon maximizes: a channel's index, a group's channel factor, or the vector at
-    a position."""
+    """Return the direction that an atom's icon maximizes: a channel's index, a group's channel factor, a direction
+    itself, or the vector at a position."""
     if "channel" in atom or "class" in atom:
         return atom.get("channel", atom.get("class", 0))
     if "group" in atom:
-        from bbilang.runtime.fields.groups import directions
+        from bbilang.runtime.fields.groups import channel_factors
 
-        factors = directions(node, run)
+        factors = channel_factors(node, run)
         selected = {**position, "group": atom["group"]}
         vector = factors.data[tuple(slice(None) if d == "channel" else selected[d] for d in factors.dims)]
         return tuple(vector.tolist())
+    if "concept" in atom:
+        known = directions.vectors(node, run)
+        return tuple(known.data[tuple({**position, **atom}.get(d, slice(None)) for d in known.dims)].tolist())
     cube = run.activation(node, layer)[position["input"]]
     activation = cube[tuple(atom.get(axis, slice(None)) for axis in run.layer(layer).axes)]
     return tuple(activation.float().cpu().tolist())

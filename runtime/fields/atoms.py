@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
+MADE_AXES = {"group": ("group",), "direction": ("concept",)}  # of atoms that an operation makes
 ORDER = ("y", "x", "token", "channel")
 
 
 def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     """Return the axes of a layer that index its atoms: (y, x) for positions, (channel,) for channels."""
     layer = layer.as_map if atom == "spatial" else layer
-    if atom == "group":
-        return ("group",)
+    if atom in MADE_AXES:
+        return MADE_AXES[atom]
     own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",)}
     return tuple(axis for axis in ORDER if axis in layer.axes and axis in own.get(atom, ()))
 

@@ -106,6 +106,13 @@ def group_parts(node: Node, layer: LayerDescription, atoms: Sequence[int], run: 
     return parts.expand(-1, inputs, *parts.shape[2:]).movedim(-1, 2 + layer.axes.index("channel"))
 
 
+def unit_parts(node: Node, layer: LayerDescription, atoms: Sequence[int], run: Run) -> Tensor:
+    """Return the parts at length 1, (atom, input, *layer axes)."""
+    parts = group_parts(node, layer, atoms, run)
+    norms = parts.flatten(2).norm(dim=2).clamp_min(1e-20)
+    return parts / norms.reshape(*norms.shape, *(1 for _ in layer.axes))
+
+
 def needs_gradients(node: Node, run: Run) -> bool:
     """Return whether the factorization is of gradients, which may be computed together with those of the node
     itself."""
@@ -163,6 +170,6 @@ def sizes_of_groups(frame: Field, node: Node, run: Run) -> Named:
 # --- directions -------------------------------------------------------------------------------------------------------
 
 
-def directions(node: Node, run: Run) -> Named:
+def channel_factors(node: Node, run: Run) -> Named:
     """Return H of a field's groups, over (*batch, group, channel): the direction that a group's icon maximizes."""
     return groups_of(node, run).channel

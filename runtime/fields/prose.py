@@ -14,6 +14,7 @@ PLURALS = {
     "token": "tokens",
     "whole": "the layer",
     "group": "groups",
+    "direction": "directions",
 }  # of atoms; the layer is one
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

@@ -21,19 +21,22 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import gather
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.groups import sizes_of_groups
 
 REPLACED = ("class", "method")  # axes that belong to a content
 CLASSES = ("class", "target")  # components that belong to a content
+SIGNED = ("neuron", "channel", directions.ATOM)  # atoms whose activation can be negative
 
 
 class Activation(Operation):
     """The activation of each atom.
 
     For a neuron, a[y, x, channel]; for a position, pixel or token, the L2 norm of its vector; for a channel, the sum
-    over positions, or their mean, maximum or L2 norm; for a whole layer, the L2 norm.
+    over positions, or their mean, maximum or L2 norm; for a direction, the same of the inner products with it; for a
+    whole layer, the L2 norm.
     """
 
     name = "activation"
@@ -51,8 +54,11 @@ class Activation(Operation):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
-        signed = field.signed if field.atom in ("neuron", "channel") and arguments["reduce"] != "norm" else False
+        signed = field.signed if field.atom in SIGNED and arguments["reduce"] != "norm" else False
         return content_type(field, "activation", signed, unit=activation_unit(field.atom, arguments["reduce"]))
+
+    def linear(self, arguments: Arguments) -> bool:
+        return arguments["reduce"] in ("sum", "mean")
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         return (f"activation(reduce={node['reduce']})",) if node["reduce"] != "sum" else ()
@@ -65,6 +71,8 @@ class Activation(Operation):
         type = node.type
         if type.atom == "group":
             return rebuilt(frame, type, sizes_of_groups(frame, node, run))
+        if type.atom == directions.ATOM:
+            return rebuilt(frame, type, directions.activations(frame, node, node["reduce"], run))
         how = node["reduce"] if type.atom in ("channel", "neuron") else "norm"
         layers = {name: run.layer(name) for name in type.layers}
         maps = {name: run.reduced(node, name, type.atom, how) for name in layers}
@@ -114,7 +122,7 @@ def require_layer(field: FieldType, name: str) -> None:
 def activation_unit(atom: str, reduce: str) -> str:
     """Return the unit of an activation, for the legend."""
     own = "the layer's own units"
-    if atom == "channel":
+    if atom in ("channel", directions.ATOM):
         words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
         return f"{own}, {words[reduce]} over positions"
     if atom == "group":
@@ -133,7 +141,9 @@ def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named
     """Make a field of the frame's atoms with new values."""
     coords = {c: array for c, array in frame.coords.items() if c not in CLASSES and not c.startswith("to.")}
     data = np.asarray(values.data, np.float32)
-    return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes, shares=frame.shares)
+    own = {n: array for n, array in frame.names.items() if n not in REPLACED} if type.atom == directions.ATOM else {}
+    own |= names or {}
+    return Field(type, Named(values.dims, data), coords, own, notes=frame.notes, shares=frame.shares)
 
 
 OPERATIONS = (Activation(),)

@@ -28,6 +28,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
 from bbilang.runtime.fields.field import TERM, Field, Named, coalesce, combine
 from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
@@ -99,6 +100,9 @@ class Attribute(Operation):
         if node.type.atom == "group":
             slopes = gradient if method.linear else slopes_of(contribution, activation)
             return reduce_groups(node, layer, slopes, run)
+        if node.type.atom == directions.ATOM:
+            slopes = gradient if method.linear else slopes_of(contribution, activation)
+            return directions.contributions(node, layer, activation, slopes, run)
         return reduce_part(contribution, layer, node.type.atom, "sum")
 
     def parts(self, node: Node, layer: LayerDescription, activation: Tensor, atoms: np.ndarray, run: Run) -> Tensor:
@@ -109,6 +113,9 @@ class Attribute(Operation):
             return as_maps(cube, layer).sum(-3)
         if node.type.atom == "group":
             return reduce_groups(node, layer, slopes_of(cube, run.activation(node, layer.name)), run)
+        if node.type.atom == directions.ATOM:
+            activation = run.activation(node, layer.name)
+            return directions.contributions(node, layer, activation, slopes_of(cube, activation), run)
         return reduce_part(cube, layer, node.type.atom, "sum")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

@@ -55,6 +55,7 @@ class Factorize(Operation):
     content = True
     decomposable = False
     factors = ("spatial", "channel")
+    directs = True
     example = (
         "groups = block6a.expand | factorize(nmf, 6)\n"
         "groups | present(featvis)\n"

@@ -21,7 +21,8 @@ from bbilang.compiler.contract import (
 from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import MADE, FieldType
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import parts_of, reduce_part
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.fields.groups import reduce_groups
@@ -35,8 +36,8 @@ NORMED = ("spatial", "pixel", "token", "whole")
 
 
 class Gradient(Operation):
-    """d target / d atom: for a neuron, its own derivative; for a channel, the sum over positions; for a vector, the L2
-    norm.
+    """d target / d atom: for a neuron, its own derivative; for a channel, the sum over positions; for a direction, the
+    directional derivative with its sign, summed over positions; for a vector, the L2 norm.
 
     The norm of a difference of targets is not the difference of their norms, so vectors take one class at a time.
     """
@@ -60,6 +61,9 @@ class Gradient(Operation):
         unit = f"{score} per activation"
         return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
 
+    def linear(self, arguments: Arguments) -> bool:
+        return True
+
     def written(self, node: Node, writer: Writer) -> Written | None:
         target = target_text(node["of"], writer)
         return None if target is None else ("gradient(", *target, ")")
@@ -67,13 +71,15 @@ class Gradient(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (
             Gradients(
-                node["of"], node.type.layers, "" if node.type.atom in (*NORMED, "group") else f"{node.type.atom} x 1"
+                node["of"], node.type.layers, "" if node.type.atom in (*NORMED, *MADE) else f"{node.type.atom} x 1"
             ),
         )
 
     def reduce(self, node: Node, layer: LayerDescription, activation: Tensor, gradient: Tensor, run: Run) -> Tensor:
         if node.type.atom == "group":
             return reduce_groups(node, layer, gradient, run)
+        if node.type.atom == directions.ATOM:
+            return directions.derivatives(node, layer, gradient, run)
         how = "norm" if node.type.atom in NORMED else "sum"
         return reduce_part(gradient, layer, node.type.atom, how)
 

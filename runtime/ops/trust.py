@@ -21,7 +21,7 @@ from bbilang.compiler.contract import (
     named_method,
 )
 from bbilang.compiler.ir.program import OUTPUT, Node
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import MADE, Axis, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.compiler.optimize.trust_cost import tested
 from bbilang.runtime.fields.field import Field, Named
@@ -164,9 +164,9 @@ def _suited(field: Node) -> Node:
         raise Fail("E238", "`trust` measures attributions to classes, and this one is to other atoms", help)
     if isinstance(attribution["method"], tuple) and attribution["method"][0] == "list":
         raise Fail("E238", "`trust` measures one method", "give each method an element of its own")
-    if attribution.type.atom == "group":
+    if attribution.type.atom in MADE:
         help = "measure the layer's channels: `... .channel | attribute(output) | trust(...)`"
-        raise Fail("E238", "`trust` measures atoms of a layer, and these are groups", help)
+        raise Fail("E238", f"`trust` measures atoms of a layer, and these are {attribution.type.atom}s", help)
     if attribution.type.atom == "whole":
         raise Fail("E238", "`trust` compares atoms, and a whole layer is one", "name them: `... .channel | ...`")
     if len(attribution.type.layers) > 1:

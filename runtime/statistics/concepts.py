@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from bbilang.runtime.statistics.intervals import FEW, wilson
 HELD_OUT = 1 / 3  # of each set
 RANDOM_SETS = 20
 LEAST = 3  # examples of each set
+LOGISTIC, MEAN_DIFFERENCE = "logistic", "mean_difference"
+METHODS = (LOGISTIC, MEAN_DIFFERENCE)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,11 @@ class Concept:
         return self.held_out < FEW
 
 
-def concept(examples: np.ndarray, others: np.ndarray, seed: int = 0, random_sets: int = RANDOM_SETS) -> Concept:
-    """Find the direction that separates examples of a concept from others, by logistic regression.
+def concept(
+    examples: np.ndarray, others: np.ndarray, seed: int = 0, random_sets: int = RANDOM_SETS, method: str = LOGISTIC
+) -> Concept:
+    """Find the direction that separates examples of a concept from others, by logistic regression or the difference of
+    their means.
 
     examples (example, channel), others (example, channel): activations, as their means over positions. As many of each
     are used, the larger set drawn from; a third of each is held out, and the direction is that of the other two
@@ -43,10 +49,11 @@ def concept(examples: np.ndarray, others: np.ndarray, seed: int = 0, random_sets
     """
     source = np.random.default_rng(seed)
     size = _size(examples, others)
-    direction, right, held_out = _told(draw(examples, size, source), draw(others, size, source))
+    direction, right, held_out = _told(draw(examples, size, source), draw(others, size, source), method)
     low, high = wilson(right, held_out)
     random_size = min(size, len(others) // 2)
-    random = [_random_accuracy(others, random_size, source) for _ in range(random_sets if random_size >= LEAST else 0)]
+    sets = range(random_sets if random_size >= LEAST else 0)
+    random = [_random_accuracy(others, random_size, source, method) for _ in sets]
     return Concept(direction, right / held_out, (float(low), float(high)), 2 * size - held_out, held_out,
                    np.array(random), random_size)  # fmt: skip
 
@@ -69,10 +76,11 @@ def permuted_directions(examples: np.ndarray, others: np.ndarray, n: int, seed: 
     return np.stack([fit_direction(both[order[:size]], both[order[size:]]) for order in orders])
 
 
-def fit_direction(examples: np.ndarray, others: np.ndarray) -> np.ndarray:
+def fit_direction(examples: np.ndarray, others: np.ndarray, method: str = LOGISTIC) -> np.ndarray:
     """Fit logistic regression (L2, C = 1) to two sets (example, channel), scaled by one number so that the root mean
-    square deviation of a channel is 1. Returns the unit normal (channel,), zero where the sets do not differ."""
-    normal, _ = _fit(examples, others)
+    square deviation of a channel is 1; or take the difference of their means. Returns the unit normal (channel,), zero
+    where the sets do not differ."""
+    normal, _ = FITS[method](examples, others)
     length = np.linalg.norm(normal)
     return normal / length if length > 0 else normal
 
@@ -105,17 +113,30 @@ def _fit(examples: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float]:
     return normal, float(model.intercept_[0] - centre @ normal)
 
 
-def _told(examples: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, int, int]:
+def _mean_difference(examples: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the difference of the means, and the offset for which their middle is on neither side."""
+    first, second = (np.asarray(rows, np.float64).mean(0) for rows in (examples, others))
+    normal = first - second
+    return normal, float(-normal @ (first + second) / 2)
+
+
+FITS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]] = {
+    LOGISTIC: _fit,
+    MEAN_DIFFERENCE: _mean_difference,
+}
+
+
+def _told(examples: np.ndarray, others: np.ndarray, method: str) -> tuple[np.ndarray, int, int]:
     """Hold out the first third of each. Returns (direction, how many held-out examples it classifies correctly, how
     many there are)."""
     out = max(1, round(len(examples) * HELD_OUT))
-    normal, offset = _fit(examples[out:], others[out:])
+    normal, offset = FITS[method](examples[out:], others[out:])
     right = int((examples[:out] @ normal + offset > 0).sum() + (others[:out] @ normal + offset <= 0).sum())
     length = np.linalg.norm(normal)
     return normal / length if length > 0 else normal, right, 2 * out
 
 
-def _random_accuracy(others: np.ndarray, size: int, source: np.random.Generator) -> float:
+def _random_accuracy(others: np.ndarray, size: int, source: np.random.Generator, method: str) -> float:
     both = draw(others, 2 * size, source)
-    _, right, held_out = _told(both[:size], both[size:])
+    _, right, held_out = _told(both[:size], both[size:], method)
     return right / held_out

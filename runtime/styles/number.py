@@ -94,7 +94,7 @@ def _atoms_and_values(drawing: Drawing) -> tuple[Callable[[Index], tuple[int, st
     known -= {"layer", "input", "value", "method"}
     known = known or ({"class"} if drawing.field.type.atom == "class" else known)
     coords = {c: lone(array) for c, array in drawing.field.coords.items() if c in known}
-    own = drawing.field.names.get("class") if set(coords) <= {"class"} else None
+    own = drawing.field.names.get(next(iter(coords), "class")) if len(coords) < 2 else None
     names = lone(own) if own is not None else None
     layers = drawing.layer_grid()
 

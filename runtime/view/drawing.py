@@ -119,9 +119,8 @@ class Drawing:
     @property
     def slot_word(self) -> str:
         """Return the name of a slot for tables and hints: that of the axis, or "component" for pca, svd and ica."""
-        slots = self.drawn.slots
-        name = slots.name if slots else ""
-        return atom_noun(self.field.type.family.partition("-")[0]) if name == "group" else name
+        name, family = self.drawn.slots.name if self.drawn.slots else "", self.field.type.family
+        return atom_noun(family.partition("-")[0]) if family and name in grouping.MADE else name
 
     # --- atoms and words -------------------------------------------------------------------------------------------
 

@@ -7,16 +7,21 @@ import numpy as np
 from bbilang.compiler.ir.program import Node, Program, walk
 from bbilang.runtime.view import hues
 
+MADE = {"group": "group", "concept": "direction"}  # component -> kind of atoms that an operation makes
+
 
 def factorization(node: Node) -> Node | None:
-    """Return the factorization whose groups are a node's atoms; for a selection, of the atoms that it ranges over.
+    """Return the factorization whose groups are a node's atoms; for a selection, of the atoms that it ranges over. None
+    where there is none."""
+    return _maker(node, "group")
 
-    It is the first node of the pipe whose atoms are groups. None where there is none.
-    """
+
+def _maker(node: Node, atom: str) -> Node | None:
+    """Return the first node of a pipe, also of one that is computed for each example, with atoms of this kind."""
     first, before = None, node
     while isinstance(before, Node):
-        first = before if before.type.atom == "group" else first
-        before = before.inputs[0] if before.inputs else before.get("over")
+        first = before if before.type.atom == atom else first
+        before = before.get("directions") or (before.inputs[0] if before.inputs else before.get("over"))
     return first
 
 
@@ -38,10 +43,10 @@ def later(node: Node) -> Node:
 
 
 def key_prefix(node: Node, layer: str, components: dict[str, int]) -> str:
-    """Return the first word of an atom's key: the layer; for a group the factorization too, since a layer may have
-    several."""
-    source = factorization(node) if "group" in components else None
-    return layer if source is None else f"{layer}/{source['method']}-{source.digest[:4]}"
+    """Return the first word of an atom's key: the layer; for a group or direction what made it too, since a layer may
+    have several."""
+    source = next((_maker(node, atom) for name, atom in MADE.items() if name in components), None)
+    return layer if source is None else f"{layer}/{source.get('method', source.op)}-{source.digest[:4]}"
 
 
 def first_colours(program: Program) -> dict[str, int]:

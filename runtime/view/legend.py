@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import DIFFERENCE
+from bbilang.compiler.ir.types import DIFFERENCE, MADE
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
@@ -141,7 +141,10 @@ def quantity_of(drawing: Drawing) -> str:
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
     if words == "loading":  # what the components are of is in the notes
-        return f"strength of each {singular_of(drawing)}"
+        noun, whole = singular_of(drawing), type.atom == "spatial"
+        if noun in ("concept", "direction"):
+            return f"inner product with each {noun}" if whole else f"part of each {noun}'s vector"
+        return f"strength of each {noun}"
     cause = explained(drawing.node)
     if type.unit == BETWEEN or (cause is not None and cause["to"].type.content != "score"):
         starts = cause is not None and isinstance(cause.get("start"), Node)
@@ -183,7 +186,7 @@ def title_of(drawing: Drawing) -> str:
         return f"Layers {type.layers[0]} to {type.layers[-1]}"
     layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
-    if type.family and type.atom == "group":
+    if type.family and type.atom in MADE:
         return f"{atom_noun(type.family.partition('-')[0]).capitalize()}s of {layers}"
     if type.atom == "neuron" and kinds == {"channel"}:
         return f"Neurons of {layers}"

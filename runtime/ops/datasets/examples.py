@@ -20,6 +20,7 @@ from bbilang.compiler.contract import (
 from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import pipes
 from bbilang.runtime.ops.datasets.duplicates import DUPLICATES, candidates, without_duplicates
@@ -86,7 +87,7 @@ class Examples(pipes.OfPipe):
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
-        if summarized(content):
+        if summarized(node["each"].node, registry):
             return (ExamplesOf(node["dataset"], summaries=(content,)),)
         return (ExamplesOf(node["dataset"], (content,)),)
 
@@ -114,7 +115,7 @@ class Examples(pipes.OfPipe):
         notes = tuple(dict.fromkeys((*values.notes, *dataset.notes, *scanned.notes, *own)))
         field = Field(node.type, found, {**coords, "example": rows}, values.names, notes=notes, columns=columns)
         field = of_rows(field, rows, scanned)
-        if summarized(pipes.content_of(each, run.registry)):
+        if summarized(each, run.registry):
             field.coords |= extreme_at(node, field, run, scanned)
         return cut_to_field(field, each.type.layers[0], run) if node["crop"] == "field" else field
 
@@ -163,8 +164,11 @@ def examples_type(
     return replace(field, axes=(*axes, example), columns=dataset.type.columns, unit=unit)
 
 
-def summarized(content: Node) -> bool:
-    """Return whether a content is of channels with positions, of which a scan keeps the extremes."""
+def summarized(each: Node, registry: Registry) -> bool:
+    """Return whether a pipe is of channels with positions, of which a scan keeps the extremes."""
+    content = pipes.content_of(each, registry)
+    if directions.of(each):
+        return False
     return content.type.atom == "channel" and content.op != "output" and not content.type.axis("class")
 
 
@@ -172,7 +176,7 @@ def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
     """Return the numbers that examples are ranked by, over `example` and the axes of the atoms."""
     each = node["each"].node
     content = pipes.content_of(each, run.registry)
-    if not summarized(content):
+    if not summarized(each, run.registry):
         return pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
     by = node["by"] or ("max" if content.type.content == "activation" else "sum")
     if by == "sum":
@@ -202,7 +206,7 @@ def second_numbers(node: Node, run: Run, scanned: Scanned) -> Field | None:
     """Return what orders examples of equal numbers: the largest value before the layer's nonlinearity. None where that
     is not known, or the ranking is of something else."""
     content = pipes.content_of(node["each"].node, run.registry)
-    if not summarized(content) or content.type.content != "activation":
+    if not summarized(node["each"].node, run.registry) or content.type.content != "activation":
         return None
     if node["by"] == "sum" or node.get("sign", "positive") != "positive":
         return None

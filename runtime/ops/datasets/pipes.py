@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Registry, Run, Scanned
+from bbilang.compiler.contract import Arguments, ExamplesOf, Fail, Make, Operation, Registry, Run, Scanned
 from bbilang.compiler.ir.program import Node, PerExample, walk
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import ABSENT, Field, Named
 
 
@@ -21,7 +22,8 @@ class OfPipe(Operation):
     pipe is computed on the page's own input only where it chooses atoms."""
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        return {**arguments, "each": PerExample(field)}
+        own = {"directions": directions.origin(field)} if directions.of(field) else {}
+        return {**arguments, "each": PerExample(field), **own}
 
     def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
         check(field, self.name, registry)
@@ -42,15 +44,22 @@ def is_content(node: Node, registry: Registry) -> bool:
     return operation.content or (operation.head and node.type.content == "score")
 
 
+def head_of(content: Node, registry: Registry) -> Node:
+    """Return all atoms of the kind that a content is of; of directions, the layer's channels, which they combine."""
+    if directions.of(content):
+        (channels,) = directions.origin(content).inputs
+        return channels
+    head = next(node for node in chain(content) if registry.operations[node.op].head)
+    return head.inputs[0] if head.inputs and head.type.atom == "channel" else head
+
+
 def content_of(field: Node, registry: Registry) -> Node:
     """Return the last content of a pipe, of all atoms of its head: what a scan keeps. Of a single channel it keeps all
-    of the layer's, so that another one needs no other scan."""
+    of the layer's, and of directions those of the channels, so that others need no other scan."""
     content = next(node for node in chain(field) if is_content(node, registry))
     if not content.inputs:
         return content
-    head = next(node for node in chain(content) if registry.operations[node.op].head)
-    if head.inputs and head.type.atom == "channel":
-        (head,) = head.inputs
+    head = head_of(content, registry)
     if content.inputs == (head,):
         return content
     operation, arguments = registry.operations[content.op], dict(content.parameters)
@@ -80,17 +89,30 @@ def check(field: Node, name: str, registry: Registry) -> None:
         if node.type.atom == "group":
             message = f"each example has groups of its own, so those of `{node.op}` cannot stand before `{name}`"
             raise Fail("E261", message, "take the channels that the groups are made of")
-        if not (is_content(node, registry) or operation.selects or operation.pure or operation.head):
+        atoms = node.type.content == "substrate"
+        if not (is_content(node, registry) or operation.selects or operation.pure or operation.head or atoms):
             message = f"`{node.op}` cannot stand before `{name}`: it is not computed for each example apart"
             raise Fail("E261", message, f"put it after `{name}`, or leave it out")
+        if directions.of(node) and is_content(node, registry) and not operation.linear(dict(node.parameters)):
+            message = f"`{node.op}` of a direction is not the sum of those of its channels, which `{name}` computes"
+            raise Fail("E261", message, "take `gradient(...)`, or `activation` as a sum or mean over positions")
     if not any(is_content(node, registry) for node in nodes):
         raise Fail("E261", f"`{name}` is of numbers, and this pipe has none", "as in `block5c.expand.channel`")
     own = next((a for node in nodes if registry.operations[node.op].selects for a in node.type.axes
                 if "input" in a.varies), None)  # fmt: skip
     inputs = next((axis.size for axis in field.type.axes if axis.name == "input"), 1)
+    if inputs > 1 and directions.of(field) and _of_the_page(directions.origin(field), registry):
+        message = f"each of the {inputs} inputs has directions of its own, so no dataset has them"
+        raise Fail("E262", message, "give the page one input, or take directions of `concept(...)`")
     if own is not None and inputs > 1:
         message = f"the atoms along `{own.name}` differ between the {inputs} inputs, so no dataset has them"
         raise Fail("E262", message, "choose them for all inputs together: `top(..., joint=input)`")
+
+
+def _of_the_page(made: Node, registry: Registry) -> bool:
+    """Return whether something is computed from the inputs of the page."""
+    demands = (d for node in walk(made) for d in registry.operations[node.op].demands(node, registry))
+    return any(not isinstance(demand, ExamplesOf) for demand in demands)
 
 
 def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
@@ -99,6 +121,8 @@ def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
     if is_content(field, run.registry):
         content = content_of(field, run.registry)
         values = scanned.field(content)
+        if directions.of(field):
+            values = directions.combined(values, field, run)
         if content.inputs and content.inputs != field.inputs:
             values = restricted(values, run.value(field.inputs[0]))
     elif operation.selects:

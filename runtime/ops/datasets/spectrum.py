@@ -45,7 +45,7 @@ class SpectrumOf(pipes.OfPipe):
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
-        if summarized(content):
+        if summarized(node["each"].node, registry):
             return (ExamplesOf(node["dataset"], summaries=(content,)),)
         return (ExamplesOf(node["dataset"], (content,)),)
 
@@ -70,7 +70,7 @@ class SpectrumOf(pipes.OfPipe):
         field = Field(node.type, Named(found.dims, data.reshape(found.data.shape)), {**coords, "example": found},
                       values.names, notes=notes, columns=columns)  # fmt: skip
         field = of_rows(field, found, scanned)
-        if summarized(pipes.content_of(node["each"].node, run.registry)) and node["by"] != "sum":
+        if summarized(node["each"].node, run.registry) and node["by"] != "sum":
             field.coords |= extreme_at(node, field, run, scanned)
         return replace(field, type=node.type)
 

@@ -19,12 +19,12 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.ops.datasets.concept import means_of, require_examples, sets_of, told_apart
 from bbilang.runtime.ops.datasets.pipes import chain
-from bbilang.runtime.statistics.concepts import LEAST, Concept, concept
+from bbilang.runtime.statistics.concepts import Concept, concept
 from bbilang.runtime.statistics.intervals import holm
 from bbilang.runtime.statistics.tcav import PERMUTATIONS, RESAMPLES, Tcav, tcav
 
@@ -75,7 +75,7 @@ class TestConcepts(Operation):
         if set(field.names) != {"example", "channel"} or field.states or len(field.layers) != 1:
             raise Fail("E238", "`tcav` takes the gradients of one score, of each example of one dataset",
                        'name the class: `gradient(output["zebra"]) | across(photos)`')  # fmt: skip
-        sets = len(_sets(arguments))
+        sets = len(sets_of(arguments["concepts"]))
         axes = (Axis("concept", sets), Axis("measure", len(MEASURES)))
         return replace(field, content="statistic", atom="class", axes=axes, signed=False, columns=(), unit="", steps=())
 
@@ -85,38 +85,23 @@ class TestConcepts(Operation):
         return {**arguments, "activation": PerExample(make("activation", head))}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        datasets = dict.fromkeys((*_sets(dict(node.parameters)), node["against"]))
+        datasets = dict.fromkeys((*sets_of(node["concepts"]), node["against"]))
         return tuple(ExamplesOf(dataset, summaries=(node["activation"].node,)) for dataset in datasets)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         gradients = field.values.ordered(("example", "channel")).data.astype(np.float64)
         gradients = gradients[np.isfinite(gradients).all(1)]
-        others = _means(node["against"], node, run)
+        others = means_of(node["against"], node["activation"].node, run)
         seed = int(run.program.setting("seed", 0))
         found: list[tuple[str, Concept, Tcav]] = []
-        for number, dataset in enumerate(_sets(dict(node.parameters))):
-            examples = _means(dataset, node, run)
+        for number, dataset in enumerate(sets_of(node["concepts"])):
+            examples = means_of(dataset, node["activation"].node, run)
             name = str(dataset.get("called") or f"concept {number + 1}")
-            if min(len(examples), len(others)) < LEAST:
-                few = min((len(examples), name), (len(others), str(node["against"].get("called") or "against")))
-                raise error("E466", f"{few[1]} has {few[0]} examples", f"a concept needs {LEAST}, better 45 or more")
+            require_examples(examples, name, others, node["against"])
             told = concept(examples, others, seed)
             found.append((name, told, tcav(gradients, examples, others, seed=seed)))
         return _table(node, field, found, len(gradients))
-
-
-def _sets(arguments: Arguments) -> tuple[Node, ...]:
-    sets = arguments["concepts"]
-    return sets if isinstance(sets, tuple) else (sets,)
-
-
-def _means(dataset: Node, node: Node, run: Run) -> np.ndarray:
-    """Return the activations of a dataset, averaged over positions (example, channel)."""
-    scanned = run.scanned(dataset)
-    inside = np.isin(np.asarray(scanned.rows), run.value(dataset).coords["example"].data)
-    means = np.asarray(scanned.summary(node["activation"].node, "mean"))[inside]
-    return means[np.isfinite(means).all(1)]
 
 
 def _table(node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], examples: int) -> Findings:
@@ -129,7 +114,7 @@ def _table(node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], exa
     values = Named(("concept", "measure"), np.array(rows, np.float32))
     names = {"concept": [name for name, _, _ in found], "measure": list(MEASURES)}
     notes = [*field.notes, f"{RESAMPLES} bootstrap samples, {PERMUTATIONS} permutations, {examples:,} examples"]
-    notes += [_told_apart(name, told) for name, told, _ in found]
+    notes += [told_apart(name, told) for name, told, _ in found]
     return Findings(
         node.type,
         values,
@@ -140,15 +125,6 @@ def _table(node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], exa
         finding=_sentence(found, p, examples),
         formats=tuple(MEASURES.values()),
     )
-
-
-def _told_apart(name: str, told: Concept) -> str:
-    if told.too_few:
-        return f"{name}: {told.held_out} held-out examples are too few to tell how well it can be told apart"
-    low, high = told.interval
-    random = f"; random sets {percent(told.random_accuracies.mean())}" if len(told.random_accuracies) else ""
-    share = f"{percent(told.accuracy)} of {told.held_out} held-out examples ({percent(low)} to {percent(high)})"
-    return f"{name}: {share}{random}"
 
 
 def _sentence(found: list[tuple[str, Concept, Tcav]], p: np.ndarray, examples: int) -> str:

@@ -43,6 +43,9 @@ def target_words(to: Node, label: Callable[[int], str]) -> str:
 def sole_atom(drawing: Drawing) -> str:
     """Return the words of the only atom of a field, "channel 451"; empty where there are several."""
     own = {c: drawing.field.coords[c] for c in ATOMS if c in drawing.field.coords}
+    names = drawing.field.names.get("concept")
+    if names is not None and names.data.size == 1:
+        return str(names.data.ravel()[0])
     if not own or any(array.dims for array in own.values()) or len(drawing.field.type.layers) != 1:
         return ""
     return drawing.words({c: int(array.data) for c, array in own.items()})

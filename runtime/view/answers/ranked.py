@@ -82,7 +82,7 @@ def by_panel(shown: Shown, target: str) -> Answer:
 
 def together(shown: Shown, series: int = 0) -> Answer:
     """Give the sum of all marks, and of what that is a part: all atoms, the score, the effect of removing the layer."""
-    if not shown.measured or len(shown.marks) < 2 or shown.in_line:
+    if not shown.measured or len(shown.marks) < 2 or shown.in_line or shown.overlapping:
         return ()
     rows = [shown.frames[mark.panel].values[mark.slot][series] for mark in shown.marks]
     count, own = len(shown.marks), shown.number(sum(value for value in rows if value is not None))
@@ -161,6 +161,8 @@ def contrast(shown: Shown) -> Answer:
 def _balance(shown: Shown, total: float, count: int) -> Answer:
     """Give the sum of the marks beside the difference of the scores."""
     first, second = shown.frame.series
+    if shown.overlapping:
+        return ()
     words = f"together the {things(shown, count)} shown{_of_all(shown)} favour {first if total > 0 else second} by "
     words += shown.number(abs(total), False)
     sums, lead, ends = (shown.sums(0), shown.sums(1)), shown.lead_in_logits(first, second), ""

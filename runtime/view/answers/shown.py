@@ -139,6 +139,12 @@ class Shown:
         return not (beside and description.place(*layers) == "cut")
 
     @property
+    def overlapping(self) -> bool:
+        """Return whether the atoms share parts of the activation, as directions that are not orthogonal do: their
+        numbers do not add up."""
+        return self.type.atom == "direction"
+
+    @property
     def measured(self) -> bool:
         """Return whether the numbers are absolute, and not relative to a maximum."""
         return not self.type.scope
@@ -169,7 +175,9 @@ class Shown:
     @property
     def subject(self) -> str:
         """The channel, group or class that the reader selected."""
-        return self._chosen({"channel"}) or self._chosen({"group"}) or self._chosen({"token"})
+        return (
+            self._chosen({"channel"}) or self._chosen({"group"}) or self._chosen({"concept"}) or self._chosen({"token"})
+        )
 
     def _chosen(self, components: set[str]) -> str:
         for axis in self.drawing.states:

@@ -1,0 +1,123 @@
+"""`concept(sets, against=)`: directions of a layer that sets of examples define, as atoms."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.contract import (
+    Arguments,
+    Demand,
+    ExamplesOf,
+    Fail,
+    Make,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+)
+from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.errors import error
+from bbilang.runtime.fields.directions import ATOM, AXIS, directions
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.statistics.concepts import LEAST, LOGISTIC, METHODS, Concept, concept, fit_direction
+
+
+class Concepts(Operation):
+    """New atoms on the axis `concept`: for each set of examples a direction of the layer, of length 1, that tells them
+    from those of `against` by their activations, averaged over positions (concept activation vectors, Kim et al. 2018,
+    which flattens the positions).
+
+    A direction is an atom like a channel: its activation is the inner product with it, summed over positions; its
+    gradient the directional derivative, with its sign, summed over positions; its attribution that of its part of the
+    activation, the projection on it. `.spatial` is the inner product at each position of the page's input, `.channel`
+    the direction. The legend gives how many held-out examples each tells right, with Wilson's interval (95 %), and the
+    same of random sets. Directions add and subtract: `a - b + c`.
+    """
+
+    name = "concept"
+    of_channels = True
+    directs = True
+    factors = ("spatial", "channel")
+    factor = "of_direction"
+    parameters = (
+        Parameter("concepts", "datasets", "a dataset of examples of a concept, or a list of several"),
+        Parameter("against", "dataset", "a dataset of examples of other things, from which concepts are told"),
+        Parameter("method", "word", "logistic regression, or the difference of the means", LOGISTIC, choices=METHODS),
+    )
+    example = (
+        'dataset shapes = "sample:shapes"\n'
+        'dataset striped = shapes | filter(texture == "striped")\n'
+        'dataset plain = shapes | filter(texture == "plain")\n'
+        "block6a.expand | concept(striped, against=plain) | across(shapes) | mean(example) | present(featvis)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        channel = field.axis("channel")
+        if field.content != "substrate" or field.atom != "channel" or channel is None or not channel.whole:
+            raise Fail("E238", "`concept` takes all channels of a layer", "as in `block6a.expand | concept(...)`")
+        if len(field.layers) != 1 or field.axis("layer") is not None:
+            raise Fail("E238", "`concept` takes one layer, and these are several", "name one of them")
+        sets = sets_of(arguments["concepts"])
+        known = Node("family", (), tuple(sorted(arguments.items())), FieldType("", "", (), ())).digest
+        inputs = tuple(axis for axis in field.axes if axis.name == "input")
+        family = f"concept-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
+        return replace(field, atom=ATOM, axes=(*inputs, Axis(AXIS, len(sets))), signed=True, family=family)
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return {**arguments, "activation": PerExample(make("activation", field))}
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        datasets = dict.fromkeys((*sets_of(node["concepts"]), node["against"]))
+        return tuple(ExamplesOf(dataset, summaries=(node["activation"].node,)) for dataset in datasets)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        seed, method = int(run.program.setting("seed", 0)), node["method"]
+        others = means_of(node["against"], node["activation"].node, run)
+        found, notes, names = [], [], []
+        for number, dataset in enumerate(sets_of(node["concepts"])):
+            examples = means_of(dataset, node["activation"].node, run)
+            name = str(dataset.get("called") or f"concept {number + 1}")
+            require_examples(examples, name, others, node["against"])
+            found.append(fit_direction(examples, others, method))
+            notes.append(told_apart(name, concept(examples, others, seed, method=method)))
+            names.append(name)
+        vectors = Named((AXIS, "channel"), np.array(found, np.float32))
+        return directions(node, vectors, names, tuple(dict.fromkeys(notes)))
+
+
+def sets_of(sets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the datasets of a parameter that takes one or several."""
+    return sets if isinstance(sets, tuple) else (sets,)
+
+
+def means_of(dataset: Node, activation: Node, run: Run) -> np.ndarray:
+    """Return the activations of a dataset's examples, averaged over positions (example, channel)."""
+    scanned = run.scanned(dataset)
+    inside = np.isin(np.asarray(scanned.rows), run.value(dataset).coords["example"].data)
+    means = np.asarray(scanned.summary(activation, "mean"))[inside]
+    return means[np.isfinite(means).all(1)]
+
+
+def require_examples(examples: np.ndarray, name: str, others: np.ndarray, against: Node) -> None:
+    """Check that there are enough examples of both. Raises BbiError E466."""
+    if min(len(examples), len(others)) < LEAST:
+        few = min((len(examples), name), (len(others), str(against.get("called") or "against")))
+        raise error("E466", f"{few[1]} has {few[0]} examples", f"a concept needs {LEAST}, better 45 or more")
+
+
+def told_apart(name: str, told: Concept) -> str:
+    """Say how well held-out examples are told apart, and random sets."""
+    if told.too_few:
+        return f"{name}: {told.held_out} held-out examples are too few to tell how well it can be told apart"
+    low, high = told.interval
+    random = f"; random sets {percent(told.random_accuracies.mean())}" if len(told.random_accuracies) else ""
+    share = f"{percent(told.accuracy)} of {told.held_out} held-out examples ({percent(low)} to {percent(high)})"
+    return f"{name}: {share}{random}"
+
+
+OPERATIONS = (Concepts(),)
