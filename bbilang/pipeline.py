@@ -207,6 +207,12 @@ class Pipeline:
             store = ScanStore(cache, model.code) if model is not None else None
         return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers, job.files)
 
+    def overlaps(self) -> tuple[str, ...]:
+        """Describe which pictures the datasets of the text share, and the splits of each, as far as scans know them."""
+        from bbilang.runtime.execution.overlaps import overlaps
+
+        return tuple(overlaps(self.plan.program, self._files))
+
     @cached_property
     def fingerprint(self) -> str:
         """Return the digest of the model's definition and weights, from the cache or by loading it."""
@@ -226,10 +232,11 @@ class Pipeline:
     def results(self) -> Results:
         """Compute numbers and icons, then calibrate the device if the plan depends on its speeds."""
         from bbilang.runtime.device.mode_choice import calibrate_for
+        from bbilang.runtime.execution.overlaps import with_overlaps
         from bbilang.runtime.recall.atom_names import with_names
         from bbilang.runtime.recall.incremental import execute
 
-        results = with_names(execute(self.job, self.recalls))
+        results = with_overlaps(with_names(execute(self.job, self.recalls)), self._files)
         if self.recalls and self.request.optimized and results.adapter is not None:
             calibrate_for(self.plan, self.request.cache, results.adapter.device)
         return results

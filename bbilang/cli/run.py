@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bbilang.cli.console import duration, plural, printed, report, result, size
+from bbilang.cli.console import duration, plural, printed, report, result, size, tell
 from bbilang.cli.errors import FINE, WRONG, explained, misuse
 from bbilang.cli.fetch import prepare
 from bbilang.cli.files import is_folder, writable, write
@@ -273,6 +273,8 @@ def scan(line: CommandLine) -> int:
         ) from interrupt
     for one in scanned:
         result(one.dataset.name if line.quiet else _scan_words(one))
+    for words in pipeline.overlaps():
+        tell(f"warning: {words}")
     if not line.quiet:
         result(duration(time.monotonic() - start))
     return FINE

@@ -121,6 +121,7 @@ class Dataset:
         picture, digest = self._shared.source.load(row)
         self._shared.facts.note_digest(row, digest)
         self._shared.facts.note_size(row, picture.size)
+        self._shared.facts.note_fingerprint(row, picture)  # an eighth of the time of decoding, and no decoding later
         return picture
 
     def digest(self, i: int) -> str:
@@ -130,6 +131,10 @@ class Dataset:
     def fingerprint(self, i: int) -> Fingerprint:
         """Return what near-duplicates have in common (`fingerprints`), computed once. Raises Unreadable."""
         return self._shared.facts.fingerprint(int(self.rows[i]))
+
+    def known(self, i: int) -> tuple[str | None, Fingerprint | None]:
+        """Return the digest and the fingerprint of an example that were computed before: nothing is read."""
+        return self._shared.facts.known(int(self.rows[i]))
 
     @property
     def segment_names(self) -> tuple[str, ...]:

@@ -33,26 +33,28 @@ class Overlap:
     near: np.ndarray
 
 
-def overlap(test: Dataset, train: Dataset, threshold: int = THRESHOLD) -> Overlap:
-    """Return which examples of ``test`` are in ``train``, as the same content or nearly so."""
+def overlap(test: Dataset, train: Dataset, threshold: int = THRESHOLD, read: bool = True) -> Overlap:
+    """Return which examples of ``test`` are in ``train``, as the same content or nearly so. ``read``: what is not known
+    of an example is read from its file; else the example is compared by what is known."""
     contents: dict[str, int] = {}
     index = NearIndex(threshold)
-    for number, (digest, mark) in enumerate(zip(digests(train), marks(train), strict=True)):
-        contents.setdefault(digest, number)
+    for number, (digest, mark) in enumerate(_facts(train, read)):
+        if digest is not None:
+            contents.setdefault(digest, number)
         if mark is not None:
             index.add(number, mark)
     exact, near = [], []
-    for number, (digest, mark) in enumerate(zip(digests(test), marks(test), strict=True)):
-        if digest in contents:
+    for number, (digest, mark) in enumerate(_facts(test, read)):
+        if digest is not None and digest in contents:
             exact.append((number, contents[digest]))
         elif mark is not None and (found := index.find(mark)) is not None:
             near.append((number, found))
     return Overlap(*(np.array(pairs, np.int64).reshape(-1, 2) for pairs in (exact, near)))
 
 
-def split_overlaps(dataset: Dataset, threshold: int = THRESHOLD) -> dict[tuple[str, str], Overlap]:
+def split_overlaps(dataset: Dataset, threshold: int = THRESHOLD, read: bool = True) -> dict[tuple[str, str], Overlap]:
     """Return (split, other split) -> which examples of the first are in the other too, numbered as in the dataset; for
-    every two splits that share some. Each picture is decoded once."""
+    every two splits that share some. Each picture is decoded once, and none without ``read`` (see `overlap`)."""
     split = dataset.split
     if split is None:
         return {}
@@ -61,7 +63,7 @@ def split_overlaps(dataset: Dataset, threshold: int = THRESHOLD) -> dict[tuple[s
     found = {}
     for number, name in enumerate(names):
         for other in names[:number]:
-            part = overlap(dataset.subset(rows[name]), dataset.subset(rows[other]), threshold)
+            part = overlap(dataset.subset(rows[name]), dataset.subset(rows[other]), threshold, read)
             exact, near = (_numbered(pairs, rows[name], rows[other]) for pairs in (part.exact, part.near))
             if len(exact) or len(near):
                 found[name, other] = Overlap(exact, near)
@@ -70,6 +72,13 @@ def split_overlaps(dataset: Dataset, threshold: int = THRESHOLD) -> dict[tuple[s
 
 def _numbered(pairs: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([first[pairs[:, 0]], second[pairs[:, 1]]], 1)
+
+
+def _facts(dataset: Dataset, read: bool) -> Iterator[tuple[str | None, Fingerprint | None]]:
+    """Yield the content's hash and the fingerprint of every example, None where they are not known."""
+    if not read:
+        return (dataset.known(number) for number in range(len(dataset)))
+    return zip(digests(dataset), marks(dataset), strict=True)
 
 
 def digests(dataset: Dataset) -> Iterator[str]:

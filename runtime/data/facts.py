@@ -11,6 +11,7 @@ import os
 import time
 
 import numpy as np
+from PIL.Image import Image
 
 from bbilang.runtime.cache.record import key_of
 from bbilang.runtime.data.fingerprints import Fingerprint, fingerprint
@@ -91,9 +92,19 @@ class Facts:
         if not self._knows(row, FINGERPRINT):
             picture, digest = self.source.load(row)
             self.note_digest(row, digest)
+            self.note_fingerprint(row, picture)
+        return int(self._facts["bits"][row]), self._facts["colours"][row].copy()
+
+    def note_fingerprint(self, row: int, picture: Image) -> None:
+        """Store the fingerprint of a picture that was decoded for another purpose, unless it is known."""
+        if not self._knows(row, FINGERPRINT):
             self._facts["bits"][row], self._facts["colours"][row] = fingerprint(picture)
             self._now_known(row, FINGERPRINT)
-        return int(self._facts["bits"][row]), self._facts["colours"][row].copy()
+
+    def known(self, row: int) -> tuple[str | None, Fingerprint | None]:
+        """Return the digest and the fingerprint as far as they are known: nothing is read."""
+        digest = self.digest(row) if self._knows(row, DIGEST) else None
+        return digest, self.fingerprint(row) if self._knows(row, FINGERPRINT) else None
 
     def _knows(self, row: int, fact: int) -> bool:
         if not self._facts["known"][row] & fact and self._store is not None and row // CHUNK not in self._loaded:

@@ -362,6 +362,8 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
             pool=workers.pool if workers is not None else None,
             recipe=workers.recipe if workers is not None else None,
         )  # fmt: skip
+        if kept.fresh:
+            dataset.keep()  # the fingerprints of what was read
     else:
         assert scans is not None, "without a network there must be something kept"
         identity = ScanIdentity(run.program, scan, run.registry, run.adapter, scans.code)

@@ -53,14 +53,17 @@ class Files:
     root: Path | None = None
     data: Mapping[str, Given] = field(default_factory=dict)
     store: Cache | None = None
+    opened: dict[str, Dataset] = field(default_factory=dict)  # by the digests of their nodes
 
     def dataset(self, node: Node, folder: Path) -> Dataset:
-        """Open the dataset of a node. ``folder``: of the text. Raises BbiError."""
+        """Open the dataset of a node, once. ``folder``: of the text. Raises BbiError."""
         from bbilang.runtime.data.dataset import open_dataset
 
         name = node.get("given")
         if name is None:
-            return open_dataset(node["path"], folder, self.root, store=self.store)
+            if node.digest not in self.opened:
+                self.opened[node.digest] = open_dataset(node["path"], folder, self.root, store=self.store)
+            return self.opened[node.digest]
         if name not in self.data:
             help = f'as in `data={{"{name}": dataset}}`'
             raise error("E423", f"the program was checked with a dataset `{name}`, which `data` lacks now", help)
