@@ -82,6 +82,7 @@ class PresentReader:
         node = self.scope.make("present", (field,), arguments, type, span)
         if any(isinstance(demand, IconsOf) for demand in style.demands(node)):
             self._check_icons(self.scope.context(type.model, span).description, style, presentation.spans["style"])
+            self._check_icon_count(node, presentation)
         return node
 
     def _bind(self, field: Node, call: ast.Call) -> Presentation:
@@ -161,6 +162,20 @@ class PresentReader:
         if description.channels not in (1, 3):
             what = f"`{style.name}` draws icons in colours, and the model takes {description.channels} channels"
             raise at(span, "E304", what, "draw numbers: `bars`, or positions: `heatmap`")
+
+    def _check_icon_count(self, node: Node, presentation: Presentation) -> None:
+        """Raise CheckError E316 for a style that would need more icons than an element may have."""
+        limit = self.scope.settings.get("icons", default("icons"))
+        try:
+            count = presentation.style.icon_bound(node)
+        except Fail as fail:
+            raise CheckError(fail, presentation.span_of(fail.argument or "style")) from fail
+        if any(axis.size == MOST_EXAMPLES and not axis.exact for axis in node.inputs[0].type.axes):
+            return  # as in `_check_marks`
+        if count is not None and count > limit:
+            message = f"this element may need {count:,} icons, and {limit:,} is the limit"
+            help = f"draw fewer: `bins=`, `least=`; or allow more: `set icons {count}`"
+            raise at(presentation.span_of("bins"), "E316", message, help)
 
     def _norms(self, field: Node, span: Span) -> Node:
         """Return the L2 norm of each atom's part, which `size=norm` shows."""

@@ -186,6 +186,16 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             maximum=10**7,
         ),
     ),
+    "icons": (
+        Parameter(
+            "value",
+            "integer",
+            "largest number of icons that an atlas may need",
+            1000,
+            minimum=1,
+            maximum=10**6,
+        ),
+    ),
     "thumbnails": (
         Parameter(
             "size",

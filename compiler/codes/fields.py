@@ -139,6 +139,15 @@ FIELDS: Final[dict[str, Code]] = {
         BARS,
         needs="definitions that nest deeply in each other",
     ),
+    "E316": Code(
+        "too many icons",
+        "An icon takes about a second on two cores. An atlas has one for each bin of three grids, unless a bin has too "
+        "few vectors: fewer `bins=`, or more vectors to a bin, `least=`. `set icons` lifts the bound.",
+        'dataset photos = "sample:shapes"\nblock6a.expand.spatial | across(photos) | project(pca, 2) | '
+        "present(atlas, bins=100)",
+        'dataset photos = "sample:shapes"\nblock6a.expand.spatial | across(photos) | project(pca, 2) | '
+        "present(atlas, bins=12)",
+    ),
     "E901": Code(
         "not available yet",
         "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",

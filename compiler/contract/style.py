@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
     from bbilang.runtime.view.drawing import Drawing
-    from bbilang.runtime.view.model import Answer, Element, Panel, PointSet
+    from bbilang.runtime.view.model import Answer, Detail, Element, Panel, PointSet, Selection
 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
@@ -95,6 +95,22 @@ class Style:
         """Return what drawing needs of the model besides the field's numbers."""
         return ()
 
+    def icon_bound(self, node: Node) -> int | None:
+        """Bound how many icons an element needs, where that is not the number of its atoms. Raises `Fail` where its
+        arguments do not go together."""
+        return None
+
+    # ---- execution: what is kept of an element ----------------------------------------------------------------------
+
+    def prepared(self, node: Node, field: Field, run: Run) -> Field:
+        """Return what is kept of the field to draw it: the field itself, or what is computed from it once."""
+        return field
+
+    def examples_of(self, field: Field) -> Field | None:
+        """Return the field whose coordinates are those of the examples that are shown as small pictures; None for
+        none."""
+        return field if self.shows_examples and "example" in field.coords else None
+
     # ---- view: from numbers ----------------------------------------------------------------------------------------
 
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Any]]:
@@ -108,6 +124,16 @@ class Style:
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         """Return the panels of the view, from a field's numbers."""
         raise NotImplementedError
+
+    def selections(self, drawing: Drawing) -> tuple[Selection, ...]:
+        """Return what a reader chooses in this element alone: states of its field that are no selections of the
+        text."""
+        return ()
+
+    def details(self, drawing: Drawing) -> tuple[Detail, ...]:
+        """Return what a page says below the picture of the mark that is pointed at, for each of the element's atoms in
+        their order; () for nothing. Asked after the panels, which number the atoms."""
+        return ()
 
     def points(self, drawing: Drawing) -> PointSet | None:
         """Return what the page's points layer draws in place of marks; None for marks. The panels are empty then."""

@@ -79,7 +79,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
         for demand in registry.styles[element.node["style"]].demands(element.node):
             match demand:
                 case IconsOf():
-                    lowering.icons.append(Icons((element.id,), icon_bound(element, program)))
+                    lowering.icons.append(Icons((element.id,), icon_bound(element, program, registry)))
                 case Activations(layers):
                     lowering.forwards.append(Forward(layers, False, False, (element.node,)))
         lowering.add_removals(element)
@@ -228,9 +228,10 @@ def as_one_score(
     return results
 
 
-def icon_bound(element: Element, program: Program) -> int:
+def icon_bound(element: Element, program: Program, registry: Registry) -> int:
     """Return an upper bound on the icons of an element: slots x facets x states x inputs x pictures of each atom."""
-    return shown_bound(element.node) * tries_and_pictures(element.node, program)[1]
+    own = registry.styles[element.node["style"]].icon_bound(element.node)
+    return (shown_bound(element.node) if own is None else own) * tries_and_pictures(element.node, program)[1]
 
 
 def shown_bound(node: Node) -> int:

@@ -359,6 +359,8 @@ def _plural(count: int, noun: str) -> str:
 def _sure_icons(node: Node) -> int:
     """Count the icons that an element certainly needs in every state: neurons of one channel share theirs."""
     type, count = node.type, 1
+    if type.axis("example") is not None:  # of what is found among examples
+        return 0
     for axis in type.axes:
         if not axis.exact:
             return 0

@@ -155,6 +155,16 @@ RUNNING: Final[dict[str, Code]] = {
         '$ bbi run -e \'input.pixel | attribute(output["tabby"]) | trust(pointing_game, boxes="cats.json") | ...\'',
         needs="a file of boxes and a run",
     ),
+    "E519": Code(
+        "an atlas without bins",
+        "A bin is drawn if it has as many vectors as `least=` says. With few pictures, or few positions of each, the "
+        "bins of a fine grid have one or two.",
+        'dataset photos = "sample:shapes" | sample(4)\nblock6a.expand.spatial | across(photos) '
+        "| project(pca, 2, positions=1) | present(atlas, least=5)",
+        'dataset photos = "sample:shapes" | sample(96)\nblock6a.expand.spatial | across(photos) '
+        "| project(pca, 2) | present(atlas)",
+        needs="a run",
+    ),
     "E530": Code(
         "texts of several lengths at once",
         "Texts of one length run together and those of other lengths apart, so that nothing fills up a shorter one. "

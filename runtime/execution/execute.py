@@ -210,13 +210,15 @@ class _Execution:
     def _draw(self, element: Element) -> None:
         """Compute the element's numbers and the objectives of its icons."""
         run = self.run
-        field = self.fields[element.id] = run.value(element.node)
+        style = run.registry.styles[element.node["style"]]
+        made = run.value(element.node)
+        field = run.located(element.node, lambda: style.prepared(element.node, made, run))
+        self.fields[element.id] = field
         size = element.node.get("size_of")
         if size is not None:
             self.sizes[element.id] = run.value(size)
-        style = run.registry.styles[element.node["style"]]
-        if style.shows_examples and "example" in field.coords:
-            self._add_thumbnails(element, field)
+        if (examples := style.examples_of(field)) is not None:
+            self._add_thumbnails(element, examples)
         if element.node.type.lasso is not None:
             from bbilang.runtime.execution.following import followed_by
 

@@ -22,6 +22,8 @@ POINT_HINT = (
     "from point to point, + and − zoom, 0 shows all, R draws a rectangle that chooses points, Escape lets go."
 )
 
+ZOOM_HINT = " The buttons, + and − or Ctrl with the wheel zoom."
+
 Variables: TypeAlias = dict[str, Any]  # of the templates
 
 
@@ -53,7 +55,7 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
         "lead": next((_answer(by_id[name], states, leads=True) for name in (interface.lead,) if name), None),
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
         "controls": [
-            *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
+            *(_control(s) for s in view.selections if s.id in used and not s.zooms and s.kind in ("pick", "slider")),
             *_flows(interface, view.selections, styles),
         ],
     }
@@ -94,6 +96,8 @@ def _figure(
     slot = element.slot_axis.replace(".", " ") or "part of it"
     thing = "a position" if element.targets or cells(element) else f"{'an' if slot[0] in 'aeiou' else 'a'} {slot}"
     hint = POINT_HINT if element.points else _hint([kinds[name] for name in pointed if name in kinds], thing)
+    zooms = next((selection for selection in related if selection.zooms == element.id), None)
+    hint += ZOOM_HINT if zooms is not None and hint else ""
     read = readable(element)
     if read and not hint:
         hint = "Point at or tap a position to read its value, or use the arrow keys."
@@ -110,6 +114,7 @@ def _figure(
         "docked": docked(element, interface, styles),
         "photo": style_of(element, styles).shows_input,
         "hint": hint,
+        "zooms": [atom.label for atom in zooms.atoms] if zooms is not None else [],
         "pointed": bool(pointed) or element.points is not None,
         "read": read,
         "copied": any(has_pipe(part) and (drives(part) or not cells(part)) for part in parts),

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -42,7 +43,8 @@ def render(view: View, styles: Styles) -> str:
     vega = any(map(beyond, data["specs"].values()))
     sets = {identifier(e.id): b64encode(packed.payload).decode() for e in elements(view)
             if (packed := e.points or e.follows) is not None}  # fmt: skip
-    text, states = script(vega, bool(sets)), start_states(view)
+    detailed = any(e.details for e in elements(view))
+    text, states = script(vega, bool(sets), detailed), start_states(view)
     html = (
         _template()
         .render(
@@ -139,6 +141,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
                 "startNumber": s.start_number,
                 "resets": s.resets,
                 "leaves": s.leaves,
+                **({"zooms": s.zooms} if s.zooms else {}),
             }
             for s in view.selections
         ],
@@ -148,6 +151,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
         "lists": lists.values,
         "pictures": pictures,
         "sheets": sheets,
+        **({"alts": [p.alt for p in view.pictures]} if any(e.details for e in elements(view)) else {}),
     }
 
 
@@ -178,6 +182,8 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
         **({"points": point_header(e.points)} if e.points else {}),
         **({"follows": following_header(e.follows)} if e.follows else {}),
+        **({"details": list(map(astuple, e.details))} if e.details else {}),
+        **{name: e.options[name] for name in ("sides", "bins") if name in e.options},
     }
 
 

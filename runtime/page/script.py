@@ -37,6 +37,8 @@ POINTS = (
     "points/chart.js",
     "points/following.js",  # elements that follow a lasso
 )
+# Of elements with zooms and details: only on pages that have some, after what they follow.
+DETAILS = ("zoom.js", "details.js")
 POINT_NAMES = "PointChart, Follower, onPointKey, keepPoints, recallPoints, pointRows"
 VEGA = "charts/vega.js"
 # Constants at the top of a file are made in this order; functions may be called from anywhere.
@@ -70,13 +72,15 @@ FILES = (
 
 
 @lru_cache(maxsize=4)
-def script(vega: bool, points: bool = False) -> str:
+def script(vega: bool, points: bool = False, details: bool = False) -> str:
     """Return the page's script. vega: Vega draws the charts, else the page's own renderer does; points: there are point
-    sets."""
+    sets; details: there are elements that say more of the mark that is pointed at."""
     scopes = [] if vega else [f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n"]
     if points:
         scopes.append(f"const {{ {POINT_NAMES} }} = (() => {{\n{joined(POINTS)}return {{ {POINT_NAMES} }};\n}})();\n")
-    return "".join(scopes) + joined([VEGA if vega and name == "charts/drawn.js" else name for name in FILES])
+    names = [VEGA if vega and name == "charts/drawn.js" else name for name in FILES]
+    at = names.index("copying.js")
+    return "".join(scopes) + joined([*names[:at], *(DETAILS if details else ()), *names[at:]])
 
 
 def joined(names: Iterable[str]) -> str:

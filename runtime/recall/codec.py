@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.binned import Binned
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.json_types import JsonObject
 
-FIELDS = {"field": Field, "linked": Linked, "findings": Findings}
+FIELDS = {"field": Field, "linked": Linked, "findings": Findings, "binned": Binned}
 KINDS = {"f": "<f", "i": "<i", "u": "<u", "b": "|b"}
 DAMAGED = (
     ValueError,
@@ -137,6 +138,7 @@ def _field(kind: type[Field], type: JsonObject, parts: JsonObject) -> Field:
     axes = {name: tuple(Axis(**_tuples(axis)) for axis in type[name]) for name in ("axes", "states")}
     field = kind(FieldType(**{**_tuples(type), **axes}), **parts)
     named = [field.values, *field.coords.values(), *field.names.values(), *field.columns.values()]
+    named += field.tables.values() if isinstance(field, Binned) else ()
     named += [part for part in (field.index, field.weight) if part is not None]
     if not all(isinstance(part, Named) for part in named):
         raise ValueError("a field is made of named arrays")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVELS = 3
+TRIM = 0.01  # of the places on each side, in each direction, which do not say how far the map reaches
+MARGIN = 0.1  # of the distance between those two quantiles, which the map reaches beyond them
 
 
 @dataclass(frozen=True)
@@ -40,31 +42,50 @@ class Level:
 @dataclass(frozen=True)
 class Atlas:
     """levels: from the coarsest, each with twice the bins of the one before. low, high (2,): the corners of the square
-    that the grids divide, in the map's y and x. undefined: vectors without a finite place or value."""
+    that the grids divide, in the map's y and x. undefined: vectors without a finite place or value. outliers: those
+    that lie too far from the others to be on the map."""
 
     levels: tuple[Level, ...]
     low: np.ndarray
     high: np.ndarray
     undefined: int
+    outliers: int = 0
 
 
-def atlas(points: np.ndarray, vectors: np.ndarray, bins: int = 20, levels: int = LEVELS, least: int = 1) -> Atlas:
+def atlas(
+    points: np.ndarray, vectors: np.ndarray, bins: int = 20, levels: int = LEVELS, least: int = 1, trim: float = TRIM
+) -> Atlas:
     """Average vectors over the cells of grids on a map.
 
     points (vector, 2): places on the map, x and y. vectors (vector, channel). bins: along each side, at the coarsest
     level. least: members that a cell has at least. Cells are squares; a point on a border belongs to the cell above it,
     one on the upper edge of the map to the last.
+
+    trim: the map reaches from this quantile of the places to the one at the other end, and a tenth of that beyond on
+    each side. Carter et al. move what lies farther out to the border, where it would be averaged with others; here it
+    is left out, and counted.
     """
     points, vectors = np.asarray(points, np.float64), np.asarray(vectors)
     defined = np.flatnonzero(np.isfinite(points).all(1) & np.isfinite(vectors).all(1))
     if not len(defined):
         raise ValueError("no vector has a place on the map")
     places = points[defined][:, ::-1]
+    inside = _inside(places, trim)
+    places, own = places[inside], defined[inside]
     middle = (places.max(0) + places.min(0)) / 2
     half = float((places.max(0) - places.min(0)).max()) / 2 or 0.5  # one point: any square around it
     low, high = middle - half, middle + half
-    made = [_level(places, vectors, defined, low, 2 * half, bins * 2**level, least) for level in range(levels)]
-    return Atlas(tuple(made), low, high, len(points) - len(defined))
+    made = [_level(places, vectors, own, low, 2 * half, bins * 2**level, least) for level in range(levels)]
+    return Atlas(tuple(made), low, high, len(points) - len(defined), len(defined) - len(own))
+
+
+def _inside(places: np.ndarray, trim: float) -> np.ndarray:
+    """Return whether each place (vector, 2) lies where most others do."""
+    if not trim:
+        return np.ones(len(places), bool)
+    low, high = np.quantile(places, (trim, 1 - trim), axis=0)
+    margin = MARGIN * (high - low)
+    return ((places >= low - margin) & (places <= high + margin)).all(1)
 
 
 def _level(

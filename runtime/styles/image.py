@@ -96,9 +96,9 @@ class ImageStyle(Style):
             from bbilang.runtime.charts.featvis import chart as row
 
             return row(element, theme)
-        from bbilang.runtime.charts.image import chart
+        from bbilang.runtime.charts.pictures import photographs
 
-        return chart(element, theme)
+        return photographs(element, theme)
 
 
 STYLES = (ImageStyle(),)

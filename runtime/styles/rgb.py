@@ -81,9 +81,9 @@ class Rgb(Style):
         return components(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        from bbilang.runtime.charts.rgb import chart
+        from bbilang.runtime.charts.pictures import colours
 
-        return chart(element, theme)
+        return colours(element, theme)
 
 
 def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:

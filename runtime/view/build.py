@@ -73,6 +73,7 @@ class _Builder:
         self.pipes = PipeWriter(registry, results.program.description, bool(results.program.inputs))
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
         self.built: dict[str, vm.Element] = {}  # by id: a map is built before what follows its lasso
+        self.own: dict[str, vm.Selection] = {}  # selections that styles add
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 
     def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
@@ -87,7 +88,8 @@ class _Builder:
         for one in self.program.elements:
             self.built[one.id] = self.element(one)
         over = {one.id: one.over for one in self.program.elements}
-        pointed = pointing(self.built, over, self.explicit, self.registry.styles)
+        chosen = (*self.explicit, *self.own.values())
+        pointed = pointing(self.built, over, chosen, self.registry.styles)
         for interface in self.program.interfaces:
             built = {element.id: pointed.elements[element.id] for element in interface.elements}
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
@@ -99,12 +101,12 @@ class _Builder:
             interfaces.append(vm.Interface(interface.title, interface.layout, shown))
         predictions = self.predictions()  # before the pictures are counted: they may bring thumbnails
         named = [i.title for i in interfaces if i.title]
-        lost = unmentioned(pointed.elements.values(), (*self.explicit, *pointed.selections))
+        lost = unmentioned(pointed.elements.values(), (*chosen, *pointed.selections))
         source = self.program.source
         made = vm.View(
             title or self.program.setting("page.title") or (named or [f"A look inside {provenance.model}"])[0],
             tuple(interfaces),
-            (*self.explicit, *pointed.selections),
+            (*chosen, *pointed.selections),
             tuple(self.pictures),
             predictions,
             provenance,
@@ -112,7 +114,9 @@ class _Builder:
             source.name if source and not source.name.startswith("<") else "page.bbi",
             (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
         )
-        made = replace(made, provenance=replace(provenance, pictures=tuple(embedded(self.results, self.pictures))))
+        made = replace(
+            made, provenance=replace(provenance, pictures=tuple(embedded(self.results, self.registry, self.pictures)))
+        )
         starts = start_states(made)
         leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
         return replace(made, interfaces=tuple(leading))
@@ -139,6 +143,7 @@ class _Builder:
         laid_out = style.panels(drawing) if points is None else NO_MARKS
         follows, laid_out = self.following(drawing, style, inner, laid_out)
         panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
+        self.own |= {selection.id: selection for selection in style.selections(drawing)}
         legend = self._legend(drawing, style, missed) if style.has_legend(drawing) else None
         drawn = drawing.drawn
         options = _options(drawing) | style.options(drawing)
@@ -172,6 +177,7 @@ class _Builder:
             answers=answers,
             points=points,
             follows=follows,
+            details=() if self.whole else style.details(drawing),
             alt=style.alternative(drawing) or _alternative(result),
         )
         return self.pipes.asking(made, node)

@@ -24,7 +24,8 @@ class Data:
     coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands
     at each index. labels: axis -> (names of axes, words), for classes. budget: of an attribution to scores, name ->
     (names of axes, numbers): ``score``; ``removed``, what the score changes by without the layer; ``total``, the sum
-    over all atoms; ``baseline``, the score that a complete method starts from.
+    over all atoms; ``baseline``, the score that a complete method starts from. tables: of an atlas, name -> (names of
+    axes, numbers): see `runtime.fields.binned.Binned`.
     """
 
     content: str
@@ -34,12 +35,14 @@ class Data:
     coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
     budget: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    tables: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
 
 
 def data_of(results: Results, name: str, registry: Registry) -> Data:
     """Return the numbers of the element ``name``, without the axis of a single input. Raises KeyError."""
     import numpy as np
 
+    from bbilang.runtime.fields.binned import Binned
     from bbilang.runtime.fields.field import Linked, Named
     from bbilang.runtime.view.linked_table import matrix_of
 
@@ -58,4 +61,5 @@ def data_of(results: Results, name: str, registry: Registry) -> Data:
             for axis in ("input", "layer"):  # no axis where there is one
                 part = part.take(axis, Named((), np.array(0))) if part.sizes.get(axis) == 1 else part
             budget[key] = (part.dims, part.data)
-    return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels, budget)
+    tables = {n: (a.dims, a.data) for n, a in drawn.tables.items()} if isinstance(drawn, Binned) else {}
+    return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels, budget, tables)

@@ -43,6 +43,7 @@ class Selection:
     resets: bool = False  # a click on the chosen atom goes back to the start
     leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
     spoken: bool = False  # a screen reader hears the title before the atom
+    zooms: str = ""  # id of an element whose zooms these are, from the coarsest: buttons, the wheel and keys choose one
     address: str = ""  # what the page's address calls it, where the text gives it a title; else its id
 
 
@@ -219,6 +220,23 @@ class Following:
 
 
 @frozen
+class Detail:
+    """What a page says of one atom of an element, below its picture, while the atom is pointed at.
+
+    ``facts``: sentences. ``bars``: (label, number, remark), drawn from zero, with ``bars_title`` above them.
+    ``picture``: index in ``View.pictures``, or -1. ``pictures``: (index, words) of smaller ones.
+    """
+
+    title: str
+    facts: tuple[str, ...] = ()
+    bars_title: str = ""
+    bars: tuple[tuple[str, float, str], ...] = ()
+    picture: int = -1
+    pictures_title: str = ""
+    pictures: tuple[tuple[int, str], ...] = ()
+
+
+@frozen
 class Element:
     """One figure of the page: atoms and panels, with everything that is written around them."""
 
@@ -248,6 +266,7 @@ class Element:
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
     follows: Following | None = None  # the lasso of a map
     points: PointSet | None = None  # drawn by the page's points layer, in place of marks
+    details: tuple[Detail, ...] = ()  # of each atom, shown below the picture; () for none
 
 
 @frozen

@@ -35,7 +35,7 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
     )  # fmt: skip
 
 
-def embedded(results: Results, pictures: Sequence[Picture]) -> Iterator[str]:
+def embedded(results: Results, registry: Registry, pictures: Sequence[Picture]) -> Iterator[str]:
     """Describe the pictures of files that a page contains: its inputs, and examples of datasets. ``pictures``: all of
     the page's."""
     words = {picture.alt for picture in pictures}
@@ -45,9 +45,9 @@ def embedded(results: Results, pictures: Sequence[Picture]) -> Iterator[str]:
     rows: dict[str, set[int]] = {}
     sides: dict[str, int] = {}
     for element in results.program.elements:
-        made, field = results.thumbnails.get(element.id), results.fields[element.id]
-        source = source_of(element.node)
-        if made is None or source is None or "example" not in field.coords:
+        made, style = results.thumbnails.get(element.id), registry.styles[element.node["style"]]
+        source, field = source_of(element.node), style.examples_of(results.fields[element.id])
+        if made is None or source is None or field is None:
             continue
         path = str(source["path"])
         numbers = field.coords["example"].data

@@ -34,6 +34,10 @@ def _verify_element(element: Element, states: dict[str, int], pictures: int) -> 
         require(len(panel.labels) in (0, count), f"{name} has labels for other states")
         for frame in panel.frames:
             _verify_frame(name, frame, atoms, pictures)
+    require(len(element.details) in (0, atoms), f"{name} has details for other atoms")
+    for detail in element.details:
+        shown = [detail.picture, *(picture for picture, _ in detail.pictures)]
+        require(all(-1 <= picture < pictures for picture in shown), f"{name} tells of a picture that is not there")
     for target in element.targets:
         require(target.selection in states, f"{name} drives an unknown selection")
         require(all(-1 <= atom < atoms for atom in target.atoms), f"{name} points at an atom that is not there")

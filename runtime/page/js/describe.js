@@ -1,3 +1,5 @@
+const follows = []; // what else follows the state
+
 // Keeps the words beside titles, menus and references in step with the pictures.
 function describe(now) {
   showTabs(now);
@@ -36,6 +38,7 @@ function describe(now) {
   document.querySelectorAll("[data-chips]").forEach((node) => chips(node, elements.get(node.dataset.chips), now));
   for (const ref of document.querySelectorAll("[data-ref]"))
     ref.setAttribute("aria-pressed", String(JSON.parse(ref.dataset.ref).some(([id, index]) => now.get(id) === index)));
+  for (const follow of follows) follow(now);
 }
 
 // Which colour is which group or component; a group's chip points at the group.

@@ -12,8 +12,18 @@ function keyboardAtoms(element, view) {
   return { atoms: element.frames.flatMap((panel) => panel[state].atoms.filter((atom) => atom >= 0)), wide, ids: element.selects };
 }
 
+// The keyboard's cursor goes to an atom, which is pointed at.
+function goTo(element, view, number, ids) {
+  view.signal(`cursor_${element.name}`, number).run();
+  const atom = element.atoms[number];
+  say(atom ? [atom[1], atom[3]].filter(Boolean).join(", ") + spoken(atom[0], choices()) : "");
+  act(element, [[ids, number]], false);
+  readAtom(element, number);
+}
+
 function onKey(event, element, view) {
   if (!drives(element).length) return readByKey(event, element);
+  if (element.sides && onCellKey(event, element, view)) return event.preventDefault();
   const { atoms, wide, ids } = keyboardAtoms(element, view);
   const cursor = `cursor_${element.name}`;
   // The atom under the cursor, else the selected one, if it is among these.
@@ -31,11 +41,7 @@ function onKey(event, element, view) {
     const at = atoms.indexOf(current(atoms));
     const next = at < 0 ? 0 : at + right + down * wide;
     if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
-    view.signal(cursor, atoms[next]).run();
-    const atom = element.atoms[atoms[next]];
-    say(atom ? [atom[1], atom[3]].filter(Boolean).join(", ") + spoken(atom[0], choices()) : "");
-    act(element, [[ids, atoms[next]]], false);
-    readAtom(element, atoms[next]);
+    goTo(element, view, atoms[next], ids);
   } else return;
   event.preventDefault();
 }
