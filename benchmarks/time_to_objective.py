@@ -61,8 +61,8 @@ def lucent(unit: Unit, seed: int) -> Line:
     return {"step_s": round(step, 5), "steps": list(thresholds), "objectives": found}
 
 
-def ours(layer: str, channels: Sequence[int], seed: int) -> list[Line]:
-    """Return a line for each channel; all are in one batch."""
+def ours(layer: str, channels: Sequence[int], seed: int, measured: Sequence[int]) -> list[Line]:
+    """Return a line for each channel of ``measured``; all channels are in one batch."""
     from bbilang.runtime.featvis.ascent import Ascent
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
     from bbilang.runtime.featvis.pixels import bytes_of
@@ -91,7 +91,8 @@ def ours(layer: str, channels: Sequence[int], seed: int) -> list[Line]:
         ascent.run(objectives, take, step)
     each = statistics.median(taken) / len(channels)
     lines = []
-    for slot, channel in enumerate(channels):
+    for channel in measured:
+        slot = channels.index(channel)
         rows = [(at, pictures[slot]) for at, pictures in kept if at < ends[channel]]
         rows.append((ends[channel], finished[channel]))
         found = objectives_of(layer, [picture for _, picture in rows], [channel] * len(rows))
@@ -118,9 +119,10 @@ def measure(folder: Path, seeds: int, count: int) -> None:
     units = by_turns()
     for seed in range(seeds):
         for layer in LAYERS:
-            channels = [c for name, c in units if name == layer and ("bbilang", name, c, seed) not in there]
-            if channels:
-                for channel, line in zip(channels, ours(layer, channels, seed), strict=True):
+            every = [c for name, c in units if name == layer]
+            left = [c for name, c in units[:count] if name == layer and ("bbilang", name, c, seed) not in there]
+            if left:
+                for channel, line in zip(left, ours(layer, every, seed, left), strict=True):
                     keep("bbilang", (layer, channel), seed, line)
         for unit in units[:count]:
             if ("torch-lucent", *unit, seed) not in there:
@@ -223,7 +225,7 @@ if __name__ == "__main__":
     parser.add_argument("way", choices=("measure", "join"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--count", type=int, default=32, help="of torch-lucent's units")
+    parser.add_argument("--count", type=int, default=32, help="units to measure")
     given = parser.parse_args()
     if given.way == "measure":
         measure(given.folder, given.seeds, given.count)
