@@ -1,17 +1,19 @@
 """Time to torch-lucent's held-out objective, for each of the 32 units of `beside_lucent.py` and each of three seeds.
 
     python -m benchmarks.time_to_objective measure FOLDER [--seeds 3] [--count 32]
+    python -m benchmarks.time_to_objective time FOLDER
     python -m benchmarks.time_to_objective join FOLDER
 
 `measure` runs, in the environment of the peers, torch-lucent's `STEPS` steps (its default is 512) one unit after
 another, then ours as `docs/beside_lucent.bbi` has them, the units of a layer in one batch. Along the way pictures are
 kept, and afterwards their held-out objective is measured (`heldout.py`, mean of 128 and 224 px), so nothing stops or
-is chosen by it. Each icon is a line in FOLDER; those that are there are not measured again. `join` adds one line to
+is chosen by it. Each icon is a line in FOLDER; those that are there are not measured again. `time` measures what a
+step of each costs, in alternating short runs of one process, and `join` adds one line to
 benchmarks/results/time_to_objective.jsonl.
 
-Time is processor time of one thread, a step times the number of steps: repeated starts of shut units count. The time to
-an objective is that of the first kept picture that has it. torch-lucent's own is to its last objective, which it may
-have had earlier. Times exclude loading, folding and the measurement of the objective.
+Time is processor time of one thread, a step times the number of steps: repeated starts of shut units count; loading,
+folding and the measurement of the objective do not. The time to an objective is that of the first kept picture that has
+it; torch-lucent's own, too, may be earlier than its last.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from benchmarks.beside_lucent import LAYERS, Unit, by_turns
 from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
+TIMED, ROUNDS = 12, 5  # steps of a short run, and alternating runs of each
 STEPS, EVERY = 256, 32  # torch-lucent's, and those between two kept pictures
 OWN_EVERY = 8
 SHARES = (1.0, 0.98)  # of torch-lucent's objective
@@ -102,10 +105,7 @@ def ours(layer: str, channels: Sequence[int], seed: int, measured: Sequence[int]
 
 def measure(folder: Path, seeds: int, count: int) -> None:
     """Measure what is missing, a seed after the other."""
-    from benchmarks import peers
-
-    if reason := peers.reason_missing("lucent"):
-        raise SystemExit(f"torch-lucent is not here: {reason}")
+    available_peers()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lines.jsonl"
     there = {(line["way"], line["layer"], line["channel"], line["seed"]) for line in lines_in(folder)}
@@ -132,6 +132,52 @@ def measure(folder: Path, seeds: int, count: int) -> None:
 def lines_in(folder: Path) -> list[Line]:
     path = folder / "lines.jsonl"
     return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def measure_steps(folder: Path) -> None:
+    """Write what a step of one icon costs in each layer."""
+    available_peers()
+    found = {}
+    for layer in LAYERS:
+        found[layer] = step_seconds(layer)
+        print(layer, found[layer], file=sys.stderr, flush=True)
+    (folder / "steps.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def step_seconds(layer: str) -> dict[str, float]:
+    """Return the median processor time of a step of one icon: ours in batches of eight, torch-lucent's one by one, as
+    the difference of runs of two lengths."""
+    from bbilang.runtime.featvis.ascent import Ascent
+    from bbilang.runtime.featvis.icon import Objective, Recipe
+    from bbilang.runtime.passes import Passes
+
+    peers, recipe = available_peers(), Recipe(steps=TIMED, redirect=0)
+    objectives = [Objective(layer, channel) for channel in range(recipe.batch)]
+    channel = next(c for name, c in by_turns() if name == layer)
+    own: list[float] = []
+    other: list[float] = []
+
+    def lucent_seconds(steps: int) -> float:
+        began = time.process_time()
+        peers.lucent_pictures(layer, channel, (steps,))
+        return time.process_time() - began
+
+    with Ascent(work.adapter(), objectives[0], recipe, recipe.batch, Passes()) as ascent:
+        for _ in range(ROUNDS + 1):
+            began = time.process_time()
+            ascent.run(objectives, lambda objective, icon: None)
+            own.append((time.process_time() - began) / ascent.schedule.steps / recipe.batch)
+            short, long = lucent_seconds(2), lucent_seconds(TIMED + 2)
+            other.append((long - short) / TIMED)
+    return {"bbilang": statistics.median(own[1:]), "torch-lucent": statistics.median(other[1:])}
+
+
+def available_peers() -> Any:
+    from benchmarks import peers
+
+    if reason := peers.reason_missing("lucent"):
+        raise SystemExit(f"torch-lucent is not here: {reason}")
+    return peers
 
 
 def seconds_to(line: Line, objective: float) -> float | None:
@@ -171,7 +217,9 @@ def join(folder: Path) -> None:
     from benchmarks.alive import photographs
     from benchmarks.naturalness import percentiles
 
-    by = {(line["way"], line["layer"], line["channel"], line["seed"]): line for line in lines_in(folder)}
+    steps = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
+    lines = [{**line, "step_s": steps[line["layer"]][line["way"]]} for line in lines_in(folder)]
+    by = {(line["way"], line["layer"], line["channel"], line["seed"]): line for line in lines}
     keys = [key[1:] for key in by if key[0] == "bbilang" and ("torch-lucent", *key[1:]) in by]
     rows = []
     for file in photographs(100):
@@ -189,6 +237,9 @@ def join(folder: Path) -> None:
         **surroundings(),
         "time": "processor time of one thread, on a machine with other load",
         "lucent_steps": STEPS,
+        "step_ms_of_an_icon": {
+            layer: {way: round(value * 1000, 1) for way, value in each.items()} for layer, each in steps.items()
+        },
         "units_without_response_to_photographs": sorted({f"{a}-{b}" for a, b, _ in keys if usual[a, b] <= 0}),
         "lucent_does_not_exceed_the_99th_percentile": sorted(
             f"{a}-{b}, seed {s}" for a, b, s in set(alive) - set(excited)
@@ -222,12 +273,14 @@ def join(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("way", choices=("measure", "join"))
+    parser.add_argument("way", choices=("measure", "time", "join"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--count", type=int, default=32, help="units to measure")
     given = parser.parse_args()
     if given.way == "measure":
         measure(given.folder, given.seeds, given.count)
+    elif given.way == "time":
+        measure_steps(given.folder)
     else:
         join(given.folder)

@@ -108,6 +108,7 @@ class Ascent:
         self.total = torch.zeros(self.batch, device=self.device)
         self.finite = torch.ones(self.batch, dtype=torch.bool, device=self.device)
         self.alive = torch.zeros_like(self.finite)
+        self.moved = torch.zeros_like(self.finite)  # by a gradient, in redirected steps too
         self.shut = torch.zeros(self.batch, device=self.device)  # steps in a row in which the unit was
         self.highest = torch.full_like(self.shut, -torch.inf)  # value before the nonlinearity
 
@@ -196,7 +197,7 @@ class Ascent:
         for state in (self.mean, self.square, self.total, self.shut):
             state[slot] = 0.0
         self.highest[slot] = -torch.inf
-        self.finite[slot], self.alive[slot] = True, False
+        self.finite[slot], self.alive[slot], self.moved[slot] = True, False, False
         self.coefficients[slot] = first.to(self.device)
         target = None
         if objective.kind == "caricature" and start is not None:
@@ -232,6 +233,7 @@ class Ascent:
         values, gradient = self.ascend(self.coefficients, maps, backgrounds)
         self.finite &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
         reached = (gradient != 0).flatten(1).any(1)
+        self.moved |= reached
         self.alive |= counted & reached
         self._note_shut(reached)
         self.total += values
@@ -264,7 +266,7 @@ class Ascent:
     def _replay(self, arguments: list[Tensor]) -> None:
         if self._graph is None:
             moving = (self.coefficients, self.mean, self.square, self.total, self.shut, self.highest)
-            state = (*moving, self.finite, self.alive)
+            state = (*moving, self.finite, self.alive, self.moved)
             before = [tensor.clone() for tensor in state]
             self._graph = as_cuda_graph(self._step, self.device, *arguments)
             for tensor, value in zip(state, before, strict=True):
@@ -317,7 +319,7 @@ class Ascent:
         if not bool(self.finite[slot]):
             return False
         highest = float(self.highest[slot])
-        if bool(self.alive[slot]) and worth_repeating(icon.repeats, highest, icon.highest):
+        if bool(self.moved[slot]) and worth_repeating(icon.repeats, highest, icon.highest):
             icon.repeats, icon.highest, icon.step = icon.repeats + 1, highest, 0
             icon.end = self.schedule.steps
             icon.windows.clear()
@@ -338,7 +340,8 @@ class Ascent:
                 shown = shown * alpha + 0.5 * (1 - alpha)
             measured = self.response.measured(self.excite_unresized(shown))[slots].tolist()
         rows = bytes_of(pictures)
-        finite, alive, highest = self.finite.tolist(), self.alive.tolist(), self.highest.tolist()
+        finite, alive, moved = self.finite.tolist(), self.alive.tolist(), self.moved.tolist()
+        highest = self.highest.tolist()
         shut = [not self.recipe.plain and steps >= SHUT for steps in self.shut.tolist()]
         made = [running for slot in slots if (running := self._running[slot]) is not None]
         for slot, running, objective in zip(slots, made, measured, strict=True):
@@ -346,7 +349,7 @@ class Ascent:
                 yield Icon.grey(rows[slot], NOT_FINITE)
             elif not alive[slot] or shut[slot]:
                 nearest = max(highest[slot], running.before)
-                yield Icon.grey(rows[slot], reason(alive[slot], nearest, starts_of(running.objective)), objective)
+                yield Icon.grey(rows[slot], reason(moved[slot], nearest, starts_of(running.objective)), objective)
             else:
                 yield Icon(rows[slot].copy(), objective)
 

@@ -103,6 +103,16 @@ def test_a_unit_that_hardly_depends_on_the_picture_is_given_up_soon(make_stub):
     assert counter.backwards > STARTS * (RECIPE.redirect + PATIENCE)
 
 
+def test_a_pooled_unit_is_opened_and_one_that_cannot_be_says_so(make_stub):
+    """Pooling has no nonlinearity of its own: that in front of it is shut."""
+    adapter = planted(make_stub, nn.ReLU(), (-2.0, -50.0, 0.0))
+    pooled = make_stub(nn.Sequential(*adapter.module, nn.AdaptiveMaxPool2d(1)))
+    opened, shut, blind = visualize(pooled, [Objective("2", c) for c in (1, 2, 4)], RECIPE)
+    assert not opened.dead and opened.objective > 1
+    assert shut.dead and "opened it" in shut.reason and "stayed shut" in shut.reason
+    assert blind.dead and "no gradient" in blind.reason
+
+
 def test_a_saturated_unit_is_no_dead_one(make_stub):
     """ReLU6 at its ceiling everywhere has no gradient either: the value before it goes on."""
     adapter = planted(make_stub, nn.ReLU6(), 20.0)
