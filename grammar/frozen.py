@@ -41,7 +41,7 @@ def _first_init(kind: Any) -> Callable[..., None]:
 
 def _compiled_init(kind: Any) -> Callable[..., None]:
     """Compile an `__init__` with a parameter per field, which writes the object's dictionary."""
-    positional, named, body = ["self"], ["*"], ["own = self.__dict__"]
+    positional, named, body = ["self"], ["*"], ["__own = self.__dict__"]
     values: dict[str, Any] = {"MISSING": MISSING}
     for f in fields(kind):
         default, made = f"default_{f.name}", f"made_{f.name}"
@@ -59,7 +59,7 @@ def _compiled_init(kind: Any) -> Callable[..., None]:
             value = f"{made}()"
         else:
             continue  # an attribute of the class, or set by `__post_init__`
-        body.append(f"own[{f.name!r}] = {value}")
+        body.append(f"__own[{f.name!r}] = {value}")
     if hasattr(kind, "__post_init__"):
         body.append("self.__post_init__()")
     parameters = ", ".join([*positional, *(named if len(named) > 1 else [])])

@@ -24,7 +24,7 @@ from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import NOWHERE, Source, Span
 
-__all__ = ["DEFAULT_MODEL", "Options", "check", "check_recovering"]
+__all__ = ["DEFAULT_MODEL", "Options", "check", "check_names", "check_recovering"]
 
 NO_OPTIONS = Options()
 
@@ -59,6 +59,16 @@ def check_recovering(
 
         verify_program(program, registry)
     return program, diagnostics
+
+
+def check_names(file: ast.File, registry: Registry, options: Options = NO_OPTIONS) -> dict[str, Node]:
+    """Check a file that shows nothing. Returns the fields that it names. Raises `BbiError` with all errors."""
+    checker = Checker(file, registry, options)
+    contents = checker.read()
+    errors = tuple(d for d in checker.diagnostics if d.severity == "error")
+    if contents is None or errors:
+        raise BbiError(errors, file.source)
+    return dict(checker.bindings)
 
 
 class Checker(Preamble):

@@ -1,5 +1,6 @@
 """What operations, styles and methods declare about themselves. Imports grammar and compiler/ir."""
 
+from bbilang.compiler.contract.batch import Batch, TensorField
 from bbilang.compiler.contract.demands import (
     Activations,
     Changes,
@@ -26,6 +27,7 @@ __all__ = [
     "REQUIRED",
     "Activations",
     "Arguments",
+    "Batch",
     "Changes",
     "ColourScale",
     "Demand",
@@ -49,6 +51,7 @@ __all__ = [
     "Scanned",
     "Scores",
     "Style",
+    "TensorField",
     "Trials",
     "Writer",
     "Written",

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bbilang.compiler.contract.demands import Demand, MethodCall, RerunWork
-from bbilang.compiler.contract.parameters import Parameter
+from bbilang.compiler.contract.parameters import Fail, Parameter
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node, Rerun
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.compiler.contract.batch import Batch
     from bbilang.compiler.contract.registry import Registry
     from bbilang.runtime.execution.context import Run
 
@@ -120,6 +123,12 @@ class Method:
     def execute(self, run: Run, step: Rerun) -> None:
         """Run the network for a step that `Reruns` became, and fill the tables of its requests."""
         raise NotImplementedError
+
+    def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
+        """Return the contributions of every entry of a layer, (example, *layer axes), with their graph, for a penalty
+        (`bbilang.penalty`). Raises `Fail` E480 for a method without a second derivative."""
+        raise Fail("E480", f"`{self.name}` has no second derivative, so no network can be trained by it",
+                   "`linear`, `input_x_gradient`, `gradient` and `integrated_gradients` have one")  # fmt: skip
 
 
 def bound(registry: Registry, method: str | MethodCall, **more: Any) -> tuple[Method, dict[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from bbilang.compiler.contract.demands import Demand
-from bbilang.compiler.contract.parameters import Parameter
+from bbilang.compiler.contract.parameters import Fail, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what checks a text must not load torch and numpy
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from bbilang.compiler.contract.batch import Batch, TensorField
     from bbilang.compiler.contract.registry import Registry
     from bbilang.compiler.contract.run import Run
     from bbilang.compiler.ir.model_description import LayerDescription
@@ -148,3 +149,10 @@ class Operation:
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         """Compute the result from the input fields and what the run has (values of other nodes, tensors)."""
         raise NotImplementedError
+
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        """Compute the result for each example of a batch, with its graph, for a penalty (`bbilang.penalty`). ``value``:
+        of the input field; None for a substrate, which has no numbers. Raises `Fail` E480 where there is no such
+        form."""
+        raise Fail("E480", f"`{self.name}` has no derivative that a penalty could use",
+                   "`abs`, `relu`, `sum`, `mean`, `norm`, `std`, `min` and `max` have one")  # fmt: skip

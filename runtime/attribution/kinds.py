@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from bbilang.compiler.contract import Gradients, Method, MethodCall, Parameters, Reruns, RerunWork
+from bbilang.compiler.contract import Batch, Gradients, Method, MethodCall, Parameters, Reruns, RerunWork
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node, Rerun
 from bbilang.compiler.ir.types import MADE
@@ -33,6 +33,7 @@ class DerivativeMethod(Method):
 
     linear: ClassVar[bool] = False  # the contribution is activation x gradient
     rule: ClassVar[bool] = False  # the network runs in `around`
+    twice: ClassVar[bool] = False  # `contribution` has a derivative, so that a penalty can be made of it
 
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         """Return the contribution of every entry of a layer to some targets, before the sum over an atom's part.
@@ -66,6 +67,11 @@ class DerivativeMethod(Method):
         known_parts = self.linear and not self.rule and node.type.atom not in MADE
         parts = f"{node.type.atom} x activation" if known_parts else ""
         return Gradients(node["to"], layers, parts, call if self.rule else (), not self.additive(parameters))
+
+    def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
+        if not self.twice:
+            return super().differentiable(parameters, target, layer, batch)
+        return self.contribution(batch.activation(layer), batch.gradient(target, layer)[None])[0]
 
     def as_path(self) -> PathMethod:
         """Return the method as a path of one visit, for methods that are composed of others."""

@@ -8,9 +8,10 @@ from bbilang.grammar.codes import Code
 from bbilang.runtime.codes.datasets import DATASETS
 from bbilang.runtime.codes.files import FILES
 from bbilang.runtime.codes.inputs import PICTURES
+from bbilang.runtime.codes.losses import LOSSES
 from bbilang.runtime.codes.models import MODELS
 from bbilang.runtime.codes.running import RUNNING
 
-__all__ = ["CODES", "DATASETS", "FILES", "MODELS", "PICTURES", "RUNNING"]
+__all__ = ["CODES", "DATASETS", "FILES", "LOSSES", "MODELS", "PICTURES", "RUNNING"]
 
-CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | DATASETS | FILES | RUNNING).items()))
+CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | RUNNING).items()))

@@ -20,6 +20,7 @@ class GradientMethod(DerivativeMethod):
 
     name = "gradient"
     known_as = ("saliency", "vanilla_gradient", "sensitivity_map", "backprop")
+    twice = True
     unit = "score per unit of activation"
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Simonyan, Vedaldi, Zisserman 2014; Baehrens et al. 2010"

@@ -22,6 +22,7 @@ class InputXGradient(DerivativeMethod):
     known_as = ("gradient_x_input", "grad_x_input", "input_times_gradient")
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     linear = True
+    twice = True
     source = "Shrikumar et al. 2016"
 
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.compiler.contract import Batch, Fail, Parameter, Parameters
+from bbilang.compiler.ir.program import Node
 from bbilang.runtime.attribution.kinds import PathMethod
 from bbilang.runtime.inputs.baselines import WORDS
 
@@ -77,6 +78,18 @@ class IntegratedGradients(PathMethod):
         weights = quadrature(int(parameters["n_steps"]), parameters["quadrature"])[1]
         difference = activation - baseline
         return WeightedSum(weights, lambda total: total * difference)
+
+    def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
+        if parameters["n_steps"] == "auto" or parameters["baselines"] != "zero":
+            raise Fail("E480", "a penalty integrates from zero, in a fixed number of steps",
+                       "as in `method=integrated_gradients(n_steps=8)`")  # fmt: skip
+        nodes, weights = quadrature(int(parameters["n_steps"]), parameters["quadrature"])
+        activation, baseline = batch.activation(layer), batch.activation_of_zeros(layer)
+        shape = (-1, *[1] * activation.dim())
+        difference = activation - baseline
+        visits = baseline + activation.new_tensor(nodes).view(shape) * difference
+        gradients = batch.gradients_at(target, layer, visits)
+        return (activation.new_tensor(weights).view(shape) * gradients).sum(0) * difference
 
 
 def quadrature(count: int, rule: str = RULES[0]) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ class Linear(DerivativeMethod):
     name = "linear"
     known_as = ("activation_x_gradient", "taylor", "layer_gradient_x_activation")
     linear = True
+    twice = True
     formula = "activation x gradient"
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Olah et al., The Building Blocks of Interpretability, Distill 2018; Shrikumar et al. 2016 at the input"

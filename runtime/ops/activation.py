@@ -10,19 +10,21 @@ from bbilang.compiler.check.arguments.binding import SOME_LAYER
 from bbilang.compiler.contract import (
     Activations,
     Arguments,
+    Batch,
     Demand,
     Fail,
     Operation,
     Parameter,
     Registry,
     Run,
+    TensorField,
     Writer,
     Written,
 )
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.atoms import gather
+from bbilang.runtime.fields.atoms import axes_of_atoms, gather, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.groups import sizes_of_groups
 
@@ -77,6 +79,14 @@ class Activation(Operation):
         layers = {name: run.layer(name) for name in type.layers}
         maps = {name: run.reduced(node, name, type.atom, how) for name in layers}
         return rebuilt(frame, type, gather(frame, maps, layers, ("input",)))
+
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        (layer, *more), atom = node.type.layers, node.type.atom
+        if more or atom == "group":
+            raise Fail("E480", "a penalty is of one layer's atoms", "as in `block5c.expand.channel | norm`")
+        how = node["reduce"] if atom in ("channel", "neuron") else "norm"
+        own = batch.layer(layer)
+        return TensorField(axes_of_atoms(atom, own), reduce_part(batch.activation(layer), own, atom, how))
 
 
 def require_layer(field: FieldType, name: str) -> None:

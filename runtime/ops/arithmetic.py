@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, Fail, Operation, Parameter, Registry, Run, Writer, Written
+from bbilang.compiler.contract import (
+    Arguments,
+    Batch,
+    Demand,
+    Fail,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    TensorField,
+    Writer,
+    Written,
+)
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 from bbilang.runtime.ops.datasets.reductions import EXAMPLE, demands, grouped, over_examples
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONTENT_AXES = ("class", "method")  # which every atom has
 AXIS = Parameter("axis", "axis", "the axis that is reduced")
@@ -27,6 +42,7 @@ class Elementwise(Operation):
 
     pure = True
     function: Callable[[np.ndarray], np.ndarray]
+    of_tensor: Callable[[Tensor], Tensor]  # the same with a derivative
     words = ""
 
     def follows(self, field: FieldType, arguments: Arguments) -> bool:
@@ -42,6 +58,10 @@ class Elementwise(Operation):
         (field,) = inputs
         return field.with_values(Named(field.values.dims, type(self).function(field.values.data)), node.type)
 
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        assert value is not None
+        return TensorField(value.dims, type(self).of_tensor(value.data))
+
 
 class Abs(Elementwise):
     """The magnitude, without its sign."""
@@ -49,6 +69,7 @@ class Abs(Elementwise):
     name = "abs"
     words = "magnitude"
     function = staticmethod(lambda data: np.abs(data))
+    of_tensor = staticmethod(lambda data: data.abs())
     example = "block6a.expand.spatial | attribute(output) | abs | present(heatmap)"
 
 
@@ -58,6 +79,7 @@ class Relu(Elementwise):
     name = "relu"
     words = "positive part"
     function = staticmethod(lambda data: np.asarray(np.where(np.isnan(data), data, np.maximum(data, 0))))
+    of_tensor = staticmethod(lambda data: data.relu())
     example = "block6a.expand.spatial | attribute(output) | relu | present(heatmap)"
 
 
@@ -87,6 +109,7 @@ class Reduction(Operation):
     pure = True
     parameters: ClassVar[tuple[Parameter, ...]] = (AXIS,)
     function: Callable[..., Any]
+    of_tensor: Callable[[Tensor, int], Tensor] | None = None  # the same with a derivative
     words = ""
     keeps_sign = True
     of_examples = ""  # which reduction of `ops.datasets.reductions` it is over `example`; empty for one like any other
@@ -140,6 +163,14 @@ class Reduction(Operation):
         result.type = node.type
         return result
 
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        assert value is not None
+        axis, reduce = node["axis"], type(self).of_tensor
+        if reduce is None or axis not in value.dims:
+            return super().differentiable(node, value, batch, registry)
+        dims = tuple(name for name in value.dims if name != axis)
+        return TensorField(dims, reduce(value.data, value.dims.index(axis) + 1))
+
 
 class Sum(Reduction):
     """The sum along an axis."""
@@ -149,6 +180,7 @@ class Sum(Reduction):
     parameters = (AXIS, PER)
     words = of_examples = "sum"
     function = staticmethod(lambda data, axis: np.nansum(data, axis))
+    of_tensor = staticmethod(lambda data, axis: data.sum(axis))
     example = "block6a.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
 
 
@@ -159,6 +191,7 @@ class Mean(Reduction):
     parameters = (AXIS, PER)
     words = of_examples = "mean"
     function = staticmethod(lambda data, axis: np.nansum(data, axis) / np.maximum((~np.isnan(data)).sum(axis), 1))
+    of_tensor = staticmethod(lambda data, axis: data.mean(axis))
     example = "block6a.expand.neuron | activation | mean(channel) | present(heatmap)"
 
 
@@ -169,6 +202,7 @@ class Norm(Reduction):
     words = "L2 norm"
     keeps_sign = False
     function = staticmethod(lambda data, axis: np.sqrt(np.nansum(np.square(data), axis)))
+    of_tensor = staticmethod(lambda data, axis: data.norm(dim=axis))
     example = "block6a.expand.neuron | attribute(output) | norm(channel) | present(heatmap)"
 
 
@@ -179,6 +213,7 @@ class Max(Reduction):
     parameters = (AXIS, PER)
     words, of_examples = "maximum", "max"
     function = staticmethod(lambda data, axis: np.fmax.reduce(data, axis))
+    of_tensor = staticmethod(lambda data, axis: data.amax(axis))
     example = "block6a.expand.neuron | activation | max(channel) | present(heatmap)"
 
 
@@ -189,6 +224,7 @@ class Min(Reduction):
     parameters = (AXIS, PER)
     words, of_examples = "minimum", "min"
     function = staticmethod(lambda data, axis: np.fmin.reduce(data, axis))
+    of_tensor = staticmethod(lambda data, axis: data.amin(axis))
     example = "block6a.expand.neuron | attribute(output) | min(channel) | present(heatmap)"
 
 
@@ -200,6 +236,7 @@ class Std(Reduction):
     words, of_examples = "standard deviation", "std"
     keeps_sign = False
     function = staticmethod(lambda data, axis: np.nanstd(data, axis))
+    of_tensor = staticmethod(lambda data, axis: data.std(axis, correction=0))
     example = "block6a.expand.neuron | activation | std(channel) | present(heatmap)"
 
 

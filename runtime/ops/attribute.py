@@ -10,6 +10,7 @@ import numpy as np
 
 from bbilang.compiler.contract import (
     Arguments,
+    Batch,
     Demand,
     Fail,
     Make,
@@ -17,6 +18,7 @@ from bbilang.compiler.contract import (
     Parameter,
     Registry,
     Run,
+    TensorField,
     Writer,
     Written,
     bound,
@@ -29,7 +31,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
+from bbilang.runtime.fields.atoms import as_maps, axes_of_atoms, gather, parts_of, reduce_part
 from bbilang.runtime.fields.field import TERM, Field, Named, coalesce, combine
 from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.fields.method_axis import expanded, listed, stacked
@@ -127,6 +129,20 @@ class Attribute(Operation):
         note = kind.note(parameters)
         result.notes += (*completeness(run.checks(node)), *([note] if note else []))
         return result
+
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        (layer, *more), target = node.type.layers, node["to"]
+        if more or listed(node["method"]) or target.type.content != "score" or node.type.atom == "group":
+            raise Fail("E480", "a penalty is of one layer's atoms, one method and one score",
+                       "as in `input.pixel | attribute(output) | norm`")  # fmt: skip
+        method, parameters = bound(registry, node["method"])
+        contributions = method.differentiable(parameters, target, layer, batch)
+        return atoms_of(contributions, batch.layer(layer), node.type.atom, "sum")
+
+
+def atoms_of(values: Tensor, layer: LayerDescription, atom: str, how: str) -> TensorField:
+    """Reduce the values of a layer (example, *layer axes) to its atoms."""
+    return TensorField(axes_of_atoms(atom, layer), reduce_part(values, layer, atom, how))
 
 
 def at_layers(maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Mapping[str, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import (
     Arguments,
+    Batch,
     Demand,
     Fail,
     Gradients,
@@ -15,6 +16,7 @@ from bbilang.compiler.contract import (
     Parameter,
     Registry,
     Run,
+    TensorField,
     Writer,
     Written,
 )
@@ -27,7 +29,7 @@ from bbilang.runtime.fields.atoms import parts_of, reduce_part
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.fields.groups import reduce_groups
 from bbilang.runtime.ops.activation import require_layer
-from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
+from bbilang.runtime.ops.attribute import atoms_of, derivative_type, of_atoms, of_targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +91,15 @@ class Gradient(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         of = of_targets if node["of"].type.content == "score" else of_atoms
         return of(node, node["of"], inputs[0], run)
+
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        (layer, *more), target = node.type.layers, node["of"]
+        if more or target.type.content != "score" or node.type.atom == "group":
+            raise Fail(
+                "E480", "a penalty is of one layer's atoms and one score", "as in `input.pixel | gradient(output)`"
+            )
+        how = "norm" if node.type.atom in NORMED else "sum"
+        return atoms_of(batch.gradient(target, layer), batch.layer(layer), node.type.atom, how)
 
 
 def _has_sums(target: Node) -> bool:

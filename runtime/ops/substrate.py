@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Run, Writer, Written
+from bbilang.compiler.contract import Batch, Operation, Registry, Run, TensorField, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.spelling import layer_text
 from bbilang.runtime.fields.field import Field, Named
@@ -35,6 +35,10 @@ class Substrate(Operation):
             edge = Named(("layer", axis.name), np.where(inside, 0.0, np.nan).astype(np.float32))
             values = Named(dims, values.data + edge.spread(dims))
         return Field(type, values, coords)
+
+    def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
+        """Return no numbers: the content after it makes them."""
+        return TensorField((), batch.activation(node.type.layers[0]).new_zeros(()))
 
 
 class PickAtom(Operation):

@@ -101,3 +101,14 @@ def test_objects_are_made_as_a_dataclass_makes_them(make):
 @frozen
 class Whole:
     a: int
+
+
+def test_a_field_may_have_any_name():
+    """What `__init__` uses itself has names that no field has."""
+
+    @frozen
+    class Odd:
+        own: int
+        values: int = 2
+
+    assert (Odd(1).own, Odd(1, 3).values) == (1, 3)
