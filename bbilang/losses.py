@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.check import check_names
 from bbilang.compiler.ir.program import Node
@@ -18,6 +18,8 @@ from bbilang.registry import registry
 from bbilang.runtime.inputs import arguments as givens
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from bbilang.runtime.losses.penalty import Penalty, Stage
     from bbilang.runtime.models.adapter import Adapter
 
@@ -25,7 +27,7 @@ REGIONS = ("inside", "outside")
 PART = "_part{}"
 
 
-def penalty(text: str, *, model: Any, input_size: int | Sequence[int] | None = None) -> Penalty:
+def penalty(text: str, *, model: nn.Module | Adapter, input_size: int | Sequence[int] | None = None) -> Penalty:
     """Make a differentiable loss of a pipe, for training a network to have the right evidence.
 
         penalty = bbilang.penalty("input.pixel | attribute(output) | outside(boxes) | norm", model=net)

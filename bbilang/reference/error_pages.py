@@ -47,6 +47,7 @@ GROUPS = (  # heading -> the codes below it
     ("Datasets", tuple(runtime_codes.DATASETS)),
     ("Files and the command line", tuple(runtime_codes.FILES)),
     ("While running", tuple(runtime_codes.RUNNING)),
+    ("Pipes as losses", tuple(runtime_codes.LOSSES)),
 )
 
 

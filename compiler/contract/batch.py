@@ -33,8 +33,8 @@ class Batch(Protocol):
         """Return (1, *layer axes): the activation for an input of zeros."""
 
     def gradient(self, target: Node, layer: str) -> Tensor:
-        """Return d target / d activation, (example, *layer axes)."""
+        """Return d target / d activation, (target, example, *layer axes): one target, or each class of several."""
 
     def gradients_at(self, target: Node, layer: str, visits: Tensor) -> Tensor:
-        """Return d target / d activation where the layer has other activations: ``visits`` and the result (visit,
-        example, *layer axes)."""
+        """Return d target / d activation where the layer has other activations: ``visits`` (visit, example, *layer
+        axes), the result (target, visit, example, *layer axes)."""

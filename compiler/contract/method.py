@@ -125,8 +125,8 @@ class Method:
         raise NotImplementedError
 
     def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
-        """Return the contributions of every entry of a layer, (example, *layer axes), with their graph, for a penalty
-        (`bbilang.penalty`). Raises `Fail` E480 for a method without a second derivative."""
+        """Return the contributions of every entry of a layer, (target, example, *layer axes), with their graph, for a
+        penalty (`bbilang.penalty`). Raises `Fail` E480 for a method without a second derivative."""
         raise Fail("E480", f"`{self.name}` has no second derivative, so no network can be trained by it",
                    "`linear`, `input_x_gradient`, `gradient` and `integrated_gradients` have one")  # fmt: skip
 

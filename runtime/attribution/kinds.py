@@ -71,7 +71,7 @@ class DerivativeMethod(Method):
     def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
         if not self.twice:
             return super().differentiable(parameters, target, layer, batch)
-        return self.contribution(batch.activation(layer), batch.gradient(target, layer)[None])[0]
+        return self.contribution(batch.activation(layer), batch.gradient(target, layer))
 
     def as_path(self) -> PathMethod:
         """Return the method as a path of one visit, for methods that are composed of others."""

@@ -11,7 +11,7 @@ LOSSES: Final[dict[str, Code]] = {
         "a penalty without a derivative",
         "A network is trained by the derivative of its loss, and a penalty is made of derivatives already: it needs "
         "the second one. `linear`, `input_x_gradient`, `gradient` and `integrated_gradients` have it, of one layer and "
-        "one score of each example.",
+        "of classes that are named.",
         '>>> bbilang.penalty("input.pixel | attribute(output, method=occlusion) | norm", model=network)',
         '>>> bbilang.penalty("input.pixel | attribute(output) | norm", model=network)',
         needs="a network of the caller's own",

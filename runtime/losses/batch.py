@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +43,7 @@ class TrainingBatch:
         return self.activations[layer]
 
     def activation_of_zeros(self, layer: str) -> Tensor:
+        """Run the network on an input of zeros."""
         zeros = torch.zeros_like(self.images[:1])
         if layer == INPUT:
             return zeros
@@ -52,10 +52,11 @@ class TrainingBatch:
         return kept[layer]
 
     def gradient(self, target: Node, layer: str) -> Tensor:
-        score = self._score(target, self.scores, self.labels)
-        return self._gradient(score, self.activations[layer], layer)
+        scores = self._scores_of(target, self.scores, self.labels)
+        return self._gradients(scores, self.activations[layer], layer)
 
     def gradients_at(self, target: Node, layer: str, visits: Tensor) -> Tensor:
+        """Run the network above the layer on all visits of all examples at once."""
         count = len(visits)
         flat = visits.flatten(0, 1)
         images = self.images.repeat(count, *[1] * (self.images.dim() - 1))
@@ -64,35 +65,45 @@ class TrainingBatch:
         else:
             scores = self._run(images, replace={layer: flat})
         labels = None if self.labels is None else self.labels.repeat(count)
-        return self._gradient(self._score(target, scores, labels), flat, layer).unflatten(0, (count, -1))
+        return self._gradients(self._scores_of(target, scores, labels), flat, layer).unflatten(1, (count, -1))
 
-    def _gradient(self, score: Tensor, at: Tensor, layer: str) -> Tensor:
-        """Return d score / d at with its graph. The examples of a batch are independent, so that their sum has the
-        gradients of each; a batch norm in training mode couples them."""
-        found = None
-        if score.requires_grad:
-            (found,) = torch.autograd.grad(score.sum(), at, create_graph=True, allow_unused=True)
-        if found is None:
-            raise error(NO_GRADIENT, f"the target does not depend on `{layer}`, or `detach` cuts the gradient off")
-        return found
+    def _gradients(self, scores: Tensor, at: Tensor, layer: str) -> Tensor:
+        """Return d scores / d at, (target, example, *layer axes), with their graph. scores: (example, target). The
+        examples of a batch are independent, so that their sum has the gradients of each; a batch norm in training mode
+        couples them."""
+        gradients = []
+        for score in scores.unbind(1):
+            own = None
+            if score.requires_grad:
+                (own,) = torch.autograd.grad(score.sum(), at, create_graph=True, allow_unused=True)
+            if own is None:
+                message = f"the target does not depend on `{layer}`, or `detach` cuts the gradient off"
+                raise error(NO_GRADIENT, message)
+            gradients.append(own)
+        return torch.stack(gradients)
 
-    def _score(self, target: Node, scores: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the target's score of each example, (example,)."""
+    def _scores_of(self, target: Node, scores: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the scores of a target, (example, target). Raises `Fail` E480 for classes that are chosen anew for
+        each example."""
         if target.op == "combine":
-            left, right = (self._score(part, scores, labels) for part in target.inputs)
+            left, right = (self._scores_of(part, scores, labels) for part in target.inputs)
             return left + float(target["sign"]) * right
-        kind, *rest = target["which"] if target.op == "output" else ("stack",)
-        if kind == "predicted" and labels is None:
-            raise error("E423", "`output` is the label of each example, and no labels were given", "call it with `y`")
-        if kind not in ("predicted", "classes") or (kind == "classes" and len(rest[0]) > 1):
-            raise Fail("E480", "a loss is of one score of each example, and this target is several classes",
-                       "attribute to `output`, which is the label, or to one class")  # fmt: skip
+        if target.op == "stack":
+            return torch.cat([self._scores_of(part, scores, labels) for part in target.inputs], 1)
         if target.type.unit == "probability":
             scores = probabilities(scores, self.adapter.description.scores)
-        if kind == "classes":
-            return scores[:, rest[0][0]]
-        assert labels is not None
-        return scores.gather(1, labels[:, None])[:, 0]
+        match target["which"] if target.op == "output" else ("",):
+            case ("all",):
+                return scores
+            case ("classes", numbers):
+                return scores[:, list(numbers)]
+            case ("predicted",) if labels is not None:
+                return scores.gather(1, labels[:, None])
+            case ("predicted",):
+                help = "call it with `y`"
+                raise error("E423", "`output` is the label of each example, and no labels were given", help)
+        raise Fail("E480", "a penalty is of the label, of named classes or of all, and this target is another",
+                   "attribute to `output`, which is the label, or to `output.class`")  # fmt: skip
 
     def _run(
         self,
@@ -119,8 +130,8 @@ class TrainingBatch:
     def _hooks(self, keep: Mapping[str, dict[str, Tensor]], replace: Mapping[str, Tensor]) -> Iterator[dict[str, int]]:
         seen = dict.fromkeys((*keep, *replace), 0)
 
-        def hook(layer: str) -> Callable[[nn.Module, Any, Any], Any]:
-            def at(module: nn.Module, arguments: Any, result: Any) -> Any:
+        def hook(layer: str) -> Callable[[nn.Module, object, object], object]:
+            def at(module: nn.Module, arguments: object, result: object) -> object:
                 seen[layer] += 1
                 if layer in replace:
                     return with_tensor(result, replace[layer], layer)

@@ -89,7 +89,7 @@ class IntegratedGradients(PathMethod):
         difference = activation - baseline
         visits = baseline + activation.new_tensor(nodes).view(shape) * difference
         gradients = batch.gradients_at(target, layer, visits)
-        return (activation.new_tensor(weights).view(shape) * gradients).sum(0) * difference
+        return (activation.new_tensor(weights).view(shape) * gradients).sum(1) * difference
 
 
 def quadrature(count: int, rule: str = RULES[0]) -> tuple[np.ndarray, np.ndarray]:

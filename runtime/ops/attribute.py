@@ -133,16 +133,20 @@ class Attribute(Operation):
     def differentiable(self, node: Node, value: TensorField | None, batch: Batch, registry: Registry) -> TensorField:
         (layer, *more), target = node.type.layers, node["to"]
         if more or listed(node["method"]) or target.type.content != "score" or node.type.atom == "group":
-            raise Fail("E480", "a penalty is of one layer's atoms, one method and one score",
+            raise Fail("E480", "a penalty is of one layer's atoms, one method and scores of classes",
                        "as in `input.pixel | attribute(output) | norm`")  # fmt: skip
         method, parameters = bound(registry, node["method"])
         contributions = method.differentiable(parameters, target, layer, batch)
-        return atoms_of(contributions, batch.layer(layer), node.type.atom, "sum")
+        return atoms_of(contributions, target, batch.layer(layer), node.type.atom, "sum")
 
 
-def atoms_of(values: Tensor, layer: LayerDescription, atom: str, how: str) -> TensorField:
-    """Reduce the values of a layer (example, *layer axes) to its atoms."""
-    return TensorField(axes_of_atoms(atom, layer), reduce_part(values, layer, atom, how))
+def atoms_of(values: Tensor, target: Node, layer: LayerDescription, atom: str, how: str) -> TensorField:
+    """Reduce the values of a layer (target, example, *layer axes) to its atoms, with the axis `class` of several
+    targets."""
+    reduced, axes = reduce_part(values, layer, atom, how), axes_of_atoms(atom, layer)
+    if target.type.axis("class") is None:
+        return TensorField(axes, reduced[0])
+    return TensorField(("class", *axes), reduced.transpose(0, 1))
 
 
 def at_layers(maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Mapping[str, np.ndarray]:

@@ -99,7 +99,7 @@ class Gradient(Operation):
                 "E480", "a penalty is of one layer's atoms and one score", "as in `input.pixel | gradient(output)`"
             )
         how = "norm" if node.type.atom in NORMED else "sum"
-        return atoms_of(batch.gradient(target, layer), batch.layer(layer), node.type.atom, how)
+        return atoms_of(batch.gradient(target, layer), target, batch.layer(layer), node.type.atom, how)
 
 
 def _has_sums(target: Node) -> bool:

@@ -137,6 +137,20 @@ def test_targets(batch, target, score):
     equal_with_gradients(net, penalty(x, y), (a * g).sum((2, 3)).norm(dim=1).mean())
 
 
+@pytest.mark.parametrize(("target", "classes"), [("output.class", [0, 1, 2]), ("[output, output[1]]", None)])
+def test_several_classes(batch, target, classes):
+    (x, y), net = batch, network(nn.GELU)
+    text = f"a.spatial | attribute({target}, method=integrated_gradients(n_steps=3)) | norm(class) | norm"
+    ours = bbilang.penalty(text, model=net, input_size=16)(x, y)
+    each = [f"output[{number}]" for number in classes] if classes else ["output", "output[1]"]
+    parts = []
+    for one in each:
+        own = f"a.spatial | attribute({one}, method=integrated_gradients(n_steps=3)) | norm"
+        penalty = bbilang.penalty(own, model=net, input_size=16)
+        parts.append(torch.stack([penalty(x[i : i + 1], y[i : i + 1]) for i in range(4)]))
+    equal_with_gradients(net, ours, torch.stack(parts).norm(dim=0).mean())
+
+
 def test_an_activation_needs_no_label(batch):
     (x, _), net = batch, network()
     penalty = bbilang.penalty("b.channel | activation(reduce=mean) | norm", model=net, input_size=16)
@@ -174,6 +188,7 @@ REFUSED = [
     ("input.pixel | attribute(output, method=integrated_gradients(n_steps=auto)) | norm", "E480", "attribute"),
     ("input.pixel | attribute(output, method=grad_cam) | norm", "E480", "attribute"),
     ("d.channel | attribute(output[top(2)]) | norm", "E480", "attribute"),
+    ("a.channel | attribute(d.channel -> output) | norm", "E480", "attribute"),
     ("d.channel | attribute(output) | top(3) | norm", "E480", "top(3)"),
     ("[a, c].channel | attribute(output) | norm", "E480", "attribute"),
     ("d.channel | attribute(output)", "E481", "d.channel"),
