@@ -164,9 +164,11 @@ class Model(Node):
 
 @frozen
 class Input(Node):
-    """`input "a.jpg", "b.jpg"`; a glob or a folder stands for its pictures."""
+    """`input "a.jpg", "b.jpg"`; a glob or a folder stands for its pictures. `input cat = "a.jpg", dog = "b.jpg"` gives
+    each a name: as many ``names`` as files, else none."""
 
     files: tuple[String, ...]
+    names: tuple[Name, ...] = ()
 
 
 @frozen

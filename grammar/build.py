@@ -295,7 +295,21 @@ class Builder:
         return self.named_model(self.new_name(children[0]), children[2:])
 
     def input(self, children: Children) -> ast.Input:
-        return ast.Input(tuple(self.string_from(token) for token in children[1:]))
+        items = children[1:]
+        unnamed = [file for name, file in items if name is None]
+        if unnamed and len(unnamed) < len(items):
+            help = "write `input a = ..., b = ...`, or leave out all names"
+            self.report(
+                codes.STATEMENT_FORM, "some of these inputs have a name, and this has none", unnamed[0].span, help
+            )
+        names = tuple(name for name, _ in items if name is not None)
+        return ast.Input(tuple(file for _, file in items), () if unnamed else names)
+
+    def input_item(self, children: Children) -> tuple[ast.Name | None, ast.String]:
+        return None, self.string_from(children[0])
+
+    def input_alias(self, children: Children) -> tuple[ast.Name | None, ast.String]:
+        return self.new_name(children[0]), self.string_from(children[2])
 
     def dataset(self, children: Children) -> ast.Dataset:
         name, value = self.new_name(children[1]), children[2]

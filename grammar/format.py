@@ -258,8 +258,11 @@ class Writer:
                 return f"bbi {number}"
             case ast.Model(items=items):
                 return f"model {', '.join(map(_model_item, items))}"
-            case ast.Input(files=files):
+            case ast.Input(files=files, names=()):
                 return f"input {_flat_items(files)}"
+            case ast.Input(files=files, names=names):
+                pairs = zip(names, files, strict=True)
+                return f"input {', '.join(f'{name.text} = {_flat(file, _PIPE)}' for name, file in pairs)}"
             case ast.Dataset(name=name, value=value):
                 return self.after(f"dataset {name.text} = ", value, indent)
             case ast.AtomName(atom=atom, name=name):

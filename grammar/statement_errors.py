@@ -79,8 +79,9 @@ def statement_form(context: ErrorContext) -> Diagnostic | None:
     if at.text in STATEMENT_WORDS and context.before.ends_value and context.index > 2:
         return None
     if word in ("input", "use") or (word == "dataset" and context.before.text == "="):
-        if at.kind != "end" and context.before.kind != "string":
-            span = at.span | context.tokens[-2].span
+        unquoted = word == "input" and context.before.kind == "word" and context.index > 1  # it could have been a name
+        if (at.kind != "end" or unquoted) and context.before.kind != "string":
+            span = (context.before.span if unquoted else at.span) | context.tokens[-2].span
             name = context.text[span.start : span.end]
             quoted = ", ".join(f'"{part.strip()}"' for part in name.split(","))
             message, help = f"`{name}` is not a string", f"write the name of a file in quotes: `{quoted}`"

@@ -205,7 +205,11 @@ class IncrementalChecker(Checker):
         recording.later, recording.macros = plain.later, _RecordingDict()
         self.resolver = recording
         models = tuple((context.slot, context.description) for context in plain.models.values())
-        environment = (models, plain.inputs, tuple(sorted(self.settings.items(), key=str)))
+        environment = (
+            models,
+            plain.inputs,
+            (*sorted(self.settings.items(), key=str), *plain.files.called),
+        )
         if self.cache.environment is None or not _same_environment(self.cache.environment, environment):
             self.cache.environment = environment
             self.cache.records.clear()

@@ -116,7 +116,12 @@ class Checker(Preamble):
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
         self.resolver.files = FileContext(
-            self._folder(), self.options.root, inputs or (), self.options.expand, self.options.peek
+            self._folder(),
+            self.options.root,
+            inputs or (),
+            self.options.expand,
+            self.options.peek,
+            tuple(self.input_names.items()),
         )
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         self.attempt(self._given_datasets, statements)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, bind, literal
@@ -42,6 +43,7 @@ class Preamble(Reporter):
 
     reads: str | None = None  # what the model takes, "image", "text", "signal" ...; None until it is known
     channels: int = 3  # of the model's input
+    input_names: Mapping[str, int] = MappingProxyType({})  # `input cat = "a.jpg"` -> the number of the input
 
     def _set(self, statement: ast.Set) -> None:
         name = statement.name.text
@@ -316,20 +318,23 @@ class Preamble(Reporter):
         return self.file.source.folder if self.file.source else Path()
 
     def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
+        self.input_names = {}
         if self.options.inputs is not None:
             for name in self.options.inputs:
                 self._check_input(name, NOWHERE)
             return tuple(file for name in self.options.inputs for file in self.options.expand(name))
         files: list[str] = []
-        for literal_name in (name for statement in statements for name in statement.files):
+        for called, literal_name in (pair for statement in statements for pair in _named_files(statement)):
             name = literal_name.value
             self._check_input(name, literal_name.span)
             try:
                 if not name.startswith(("sample:", TEXT)) and "://" not in name:
                     name = str(beside(self._folder(), name))
-                files += self._with_span(literal_name.span, partial(self.options.expand, name))
+                own = self._with_span(literal_name.span, partial(self.options.expand, name))
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
+            self._name_input(called, len(files), own, literal_name.span)
+            files += own
         stated = any(isinstance(statement, ast.Dataset) for statement in self.file.statements)
         if not files and (stated or self.options.data):
             return ()  # everything may be of the dataset: `check.complete` reports what is not
@@ -337,6 +342,22 @@ class Preamble(Reporter):
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
             raise at(NOWHERE, "E420", "no input: the page needs a picture to explain", help)
         return tuple(files)
+
+    def _name_input(self, name: ast.Name | None, number: int, files: Sequence[str], span: Span) -> None:
+        """Note the name of an input. Raises CheckError E273 for a name of several files, or of two inputs."""
+        if name is None:
+            return
+        if len(files) != 1:
+            raise at(span, "E273", f"`{name.text}` names {len(files)} pictures", "a name is of one picture")
+        if name.text in self.input_names:
+            raise at(name.span, "E273", f"two inputs are called `{name.text}`", "give each a name of its own")
+        self.input_names = {**self.input_names, name.text: number}
+
+
+def _named_files(statement: ast.Input) -> Iterator[tuple[ast.Name | None, ast.String]]:
+    """Iterate over the inputs of a statement, each with its name, or None."""
+    names: Sequence[ast.Name | None] = statement.names or [None] * len(statement.files)
+    return zip(names, statement.files, strict=True)
 
 
 def _is_text(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from bbilang.grammar.codes import Code
 
 _TOP = "block5c.expand.channel | attribute(output) | top(8)"
+_INPUTS = 'input cat = "sample:chelsea", coffee = "sample:coffee"\n'
 _GROUPS = "groups = block5c.expand | factorize(nmf, 6)\n"
 
 INTERVENTIONS: Final[dict[str, Code]] = {
@@ -17,11 +18,25 @@ INTERVENTIONS: Final[dict[str, Code]] = {
         f"{_TOP} | ablate(zero) | present(bars)",
         f"{_TOP} | ablate(zero) | effect(output) | present(bars)",
     ),
+    "E271": Code(
+        "a replacement that needs a dataset, or one that uses none",
+        "`mean` and `resample` replace a part by what other examples have there, so they name a dataset: "
+        "`source=photos`. The mean over the positions of one picture is called `position_mean`, and is another number.",
+        f"{_TOP} | ablate(mean) | effect(output) | present(bars)",
+        f'dataset photos = "sample:shapes"\n{_TOP} | ablate(mean, source=photos) | effect(output) | present(bars)',
+    ),
     "E272": Code(
         "a change that is not defined for these atoms",
         "The part of a group is what the group explains of the layer: it can be left out, evened out or steered. Atoms "
         "of several layers change together only in each layer by itself.",
         f"{_GROUPS}groups | ablate(noise) | effect(output) | present(bars)",
         f"{_GROUPS}groups | ablate(zero) | effect(output) | present(bars)",
+    ),
+    "E273": Code(
+        "an input that is not there to take parts from",
+        "`patch` runs each input with parts of another input of the page, which it names. A name stands for one "
+        "picture, and no two inputs have the same.",
+        f"{_INPUTS}{_TOP} | patch(source=cup) | effect(output) | present(bars)",
+        f"{_INPUTS}{_TOP} | patch(source=coffee) | effect(output) | present(bars)",
     ),
 }

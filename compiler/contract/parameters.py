@@ -31,7 +31,8 @@ class Parameter:
     selection, condition, style, method, dataset: one of these. numbers: one, or three for the colours; numbers*: any
     number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
     measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a
-    word, in quotes or without. picture: the name of a picture beside the text, with the digest of its content.
+    word, in quotes or without. input: the name of one. picture: the name of a picture beside the text, with the digest
+    of its content.
     """
 
     name: str

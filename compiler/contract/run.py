@@ -139,5 +139,8 @@ class Run(Protocol):
     def scanned(self, dataset: Node) -> Scanned:
         """Return what the scan kept of a dataset, or of one that it is a part of."""
 
+    def notes(self, node: Node) -> tuple[str, ...]:
+        """Return what the engine says about a node's numbers, for the legend."""
+
     def checks(self, node: Node) -> list[NDArray[Any]]:
         """Return completeness error, difference of the scores, steps and tolerance: (4, slot, input) each."""

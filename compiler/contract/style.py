@@ -55,6 +55,7 @@ class Style:
     portrays: ClassVar[bool] = False  # draws one atom by itself, of a model that reads pictures
     states_one: ClassVar[bool] = False  # says the number of one atom by itself, of any model
     tabulates: ClassVar[bool] = False  # says one atom's numbers for each of several groups or classes
+    draws_controls: ClassVar[bool] = False  # what random sets do, beside the effect of an intervention
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     shows_examples: ClassVar[bool] = False  # draws examples of a dataset as small pictures
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer

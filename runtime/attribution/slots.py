@@ -26,12 +26,13 @@ class DerivativeTable:
     """One operation's numbers for one target.
 
     ``maps``: layer -> (slot, input, *atom axes). ``checks``: layer -> (4, slot, input), for complete methods, the
-    completeness error, the difference of the scores, steps, tolerance.
+    completeness error, the difference of the scores, steps, tolerance. ``notes``: sentences for the legend.
     """
 
     keyed: TargetKeys
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     checks: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run, target: Node, target_layer: str, combined: bool = False) -> DerivativeTable:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 
-from bbilang.runtime.charts.keys import CAP, Key, series_entries
+from bbilang.runtime.charts.keys import CAP, Entry, Key, series_entries
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import (
@@ -22,6 +24,7 @@ from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 THICK, SPACE, NUMBER, SPREAD = 15, 9, 52, 50  # pixels: a bar; between slots; a value's digits; the digits after ±
+BAND = "#c2a468"  # what random atoms do
 NAME, NARROW = 18, 480  # pixels: a name above its bars; the width under which long names stand there
 
 
@@ -33,7 +36,8 @@ class BarChart(SlotChart):
         needs."""
         element = self.element
         self.whiskers = whiskers_of(element)
-        self.bars = [line for line in range(self.lines) if line not in self.whiskers]
+        self.band = band_of(element)
+        self.bars = [line for line in range(self.lines) if line not in (*self.whiskers, *self.band)]
         gap = 16 if element.gap else 0
         self.thick = max(THICK * len(self.bars), 16)  # the bars of a slot together
         wide = least(560 if len(element.panels) == 1 else 300, geometry.room)
@@ -44,7 +48,7 @@ class BarChart(SlotChart):
         geometry.named("names", least(min(names, 210), wide * 0.4) * (quantity(1) - self.above))
         self.pitch = geometry.named("pitch", self.above * NAME + (self.thick + SPACE))
         height = self.pitch * self.shown + (gap + 4 - SPACE)
-        self.key = Key(element, geometry, series_entries(element, self.bars, self.whiskers))
+        self.key = Key(element, geometry, [*series_entries(element, self.bars, self.whiskers), *self.band_entry()])
         return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=36, top=self.key.height)
 
     @property
@@ -122,6 +126,7 @@ class BarChart(SlotChart):
         number = {**bar, "left": right, "top": f"datum.line_top + {THICK / 2}"}
         return [
             *self.key.layers(),
+            *self.band_marks(),
             box(self.layer(data, **length), fill="colour", **fading(element)),
             *self.whisker_marks(),
             box(self.layer(self.first_rows(), **axis), color="currentColor", opacity=0.7),
@@ -129,6 +134,26 @@ class BarChart(SlotChart):
             text(self.layer(data, **number), "number", align="right", baseline="middle"),
             *self.names(),
         ]
+
+    def band_entry(self) -> list[Entry]:
+        """Return the key of the band."""
+        words = str(self.element.options.get("band_words", ""))
+        return [Entry(json.dumps(words), len(words), (BAND,))] if self.band else []
+
+    def band_marks(self) -> list[Layer]:
+        """Draw what random atoms do as a band behind each bar, from the lowest to the highest."""
+        if not self.band:
+            return []
+        low, high = (f"datum.frame.values[datum.slot][{line}]" for line in self.band)
+        band = {
+            **self.bar,
+            "there": f"isValid({low}) && isValid({high})",
+            "left": f"{self.on_track(low)} - 1",
+            "right": f"datum.there ? {self.on_track(high)} + 1 : datum.left",
+            "top": "datum.y0 - 2",
+            "bottom": f"datum.there ? datum.y0 + {self.thick + 2} : datum.top",
+        }
+        return [box(self.layer(self.first_rows(), **band), color=BAND, opacity=0.55)]
 
     def chips(self) -> list[Layer]:
         """Draw the colour of each atom in front of its name, where atoms have colours."""
@@ -198,6 +223,12 @@ class BarChart(SlotChart):
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     return BarChart(element, theme).chart()
+
+
+def band_of(element: Element) -> list[int]:
+    """Return the two series that are the ends of a band; none where there is no band."""
+    lines = element.options.get("band", [])
+    return [int(line) for line in lines] if isinstance(lines, list) else []
 
 
 def whiskers_of(element: Element) -> list[int]:

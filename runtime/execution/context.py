@@ -155,8 +155,7 @@ class Run:
         if self.whole is not None:
             return lengths.restricted(self.whole, node, self.rows)
         inputs = tuple(self.value(child) for child in node.inputs)
-        operation = self.registry.operations[node.op]
-        return self.located(node, lambda: operation.kernel(node, inputs, self))
+        return self.located(node, lambda: self.registry.operations[node.op].kernel(node, inputs, self))
 
     def located(self, node: Node, work: Callable[[], T]) -> T:
         """Attach the span of every element that requested the node to errors that have none."""
@@ -279,17 +278,19 @@ class Run:
         return table.maps if table else {}
 
     def checks(self, node: Node) -> list[np.ndarray]:
-        """Return the completeness of the contributions to a node's targets: (error, difference of the scores, steps,
-        tolerance), as (4, slot, input)."""
+        """Return (error, difference of the scores, steps, tolerance) of a node's targets, each (4, slot, input)."""
         return [check for table in self._tables.get(node, {}).values() for check in table.checks.values()]
+
+    def notes(self, node: Node) -> tuple[str, ...]:
+        """Return what the engine says about a node's numbers, for the legend."""
+        return tuple(dict.fromkeys(note for table in self._tables.get(node, {}).values() for note in table.notes))
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """Return (input, ..., term): the slot in `maps` of each class or atom in the target; -1 for none."""
         return self.table(node, target, target_layer).keyed.slot_numbers
 
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
-        """Return whether each sum or difference of classes in the target has one slot, not one for each of its
-        classes."""
+        """Return whether a target's sums and differences of classes have one slot each, not one for each class."""
         return self.table(node, target, target_layer).keyed.combined
 
     def made_parts(self, digest: str, layer: LayerDescription) -> Tensor:

@@ -129,7 +129,8 @@ class Field:
     a `{}`, shares of 1 over some of the value's axes, the note that they replace where all of those axes are states),
     as "the neurons shown hold {} of the vector". trust: results of measures of trust, each (title, words, meaning,
     source, a warning or ""). curves: measure -> the field that `present(curve)` draws. columns: what is known of
-    examples, strings or float64, each over some of the value's axes.
+    examples, strings or float64, each over some of the value's axes. beside: of an intervention, `before`, the target
+    without it, and `controls`, what random sets do, with a last axis `control`; lost where the values become others.
     """
 
     type: FieldType
@@ -143,6 +144,7 @@ class Field:
     trust: tuple[tuple[str, ...], ...] = ()
     curves: dict[str, Field] = field(default_factory=dict)
     columns: dict[str, Named] = field(default_factory=dict)
+    beside: dict[str, Named] = field(default_factory=dict)
 
     def take(self, dim: str, index: Named) -> Field:
         """Index along one axis, values and coordinates alike."""
@@ -162,13 +164,15 @@ class Field:
             self.trust,
             {name: c.take(dim, index) for name, c in self.curves.items()},
             {name: pick(a) for name, a in self.columns.items()},
+            {name: pick(a) for name, a in self.beside.items()},
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
         """Return the field with other values of the same axes; everything else stays."""
+        same = (type.steps, type.scope) == (self.type.steps, self.type.scope)
         return Field(
             type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares, self.trust,
-            self.curves, self.columns,
+            self.curves, self.columns, self.beside if same else {},
         )  # fmt: skip
 
     def drop(self, *dims: str) -> Field:
@@ -178,9 +182,10 @@ class Field:
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
         shares = tuple(share for share in self.shares if not gone & set(share[1].dims))
         columns = {n: a for n, a in self.columns.items() if not gone & set(a.dims)}
+        beside = {n: a for n, a in self.beside.items() if not gone & set(a.dims)}
         return Field(
             self.type, self.values, coords, names, notes=self.notes, shares=shares, trust=self.trust,
-            curves=self.curves, columns=columns,
+            curves=self.curves, columns=columns, beside=beside,
         )  # fmt: skip
 
     def positions(self, component: str, coordinates: Named, axis: str) -> Named:

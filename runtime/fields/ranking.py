@@ -212,6 +212,8 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
         tuple((words, share.renamed(names), note) for words, share, note in field.shares),
         field.trust,
         field.curves,
+        field.columns,
+        {name: a.renamed(names) for name, a in field.beside.items()},
     )
 
 

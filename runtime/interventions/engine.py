@@ -50,8 +50,10 @@ def changes(run: Run, step: Rerun) -> None:
         off = (after - own[list(which)][:, owners.to(own.device)]).cpu() / layer.draws
         total[list(which)] = total[list(which)].index_add(1, rows.places(start, len(value)), off)
     effects = _placed(numpy_of(total), sets, len(amounts))
+    notes = (*layer.operation.remarks(change, layer, sets), *sets.notes(layer))
     for _, table in requested:
         table.put(step.layer, slots.positions(table), effects)
+        table.notes = notes
 
 
 class _Rows:

@@ -11,11 +11,13 @@ from bbilang.compiler.contract import Arguments, Fail, Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, FieldType
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.prose import PLURALS, singular
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bbilang.runtime.interventions.layer import ChangedLayer
+    from bbilang.runtime.interventions.sets import Sets
 
 
 class Intervention(Operation):
@@ -51,21 +53,41 @@ class Intervention(Operation):
         """Return what is added to the layer if a group changes, (group, input, *layer axes)."""
         raise NotImplementedError
 
-    def words(self, node: Node) -> str:
-        """Describe the change, to follow "with" and the atoms: "set to zero"."""
+    def words(self, arguments: Arguments, its: str) -> str:
+        """Describe the change after the atoms that change: "set to zero". ``its``: "its" or "their"."""
         raise NotImplementedError
+
+    def remarks(self, node: Node, layer: ChangedLayer, sets: Sets) -> tuple[str, ...]:
+        """Return what the legend says about the changed layers."""
+        return ()
+
+    def changed(self, field: FieldType, arguments: Arguments) -> FieldType:
+        """Return the type of a field's atoms under the intervention; all of them together spend their axes. Raises
+        `Fail` E272."""
+        if field.atom == "direction":
+            help = "change the channels that it is made of, or the groups of a factorization"
+            raise Fail("E272", f"`{self.name}` changes parts of a layer, and a direction has none of its own", help)
+        together = self.together(arguments)
+        type = replace(field, content="intervention", unit="", signed=True, scope="", linked=(), linked_family="")
+        type = replace(type, steps=(self._said(field, together, arguments),))
+        return _spent(type, field) if together else type
+
+    def _said(self, field: FieldType, together: bool, arguments: Arguments) -> str:
+        """Describe the change in words: "each channel set to zero", "these channels set to zero together"."""
+        one = not together or field.atom == "whole"
+        words = self.words(arguments, "its" if one else "their")
+        if one:
+            return f"each {singular(field.atom)} {words}"
+        whom = f"these {PLURALS.get(field.atom, 'atoms')}"
+        return f"all but {whom} {words}" if self.keeps else f"{whom} {words} together"
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (frame,) = inputs
         return frame.with_values(frame.values, node.type)
 
 
-def intervened(field: FieldType, together: bool) -> FieldType:
-    """Return the type of a field's atoms under an intervention; all of them ``together`` spend their axes. Raises
-    `Fail` E272."""
-    type = replace(field, content="intervention", unit="", signed=True, scope="", steps=())
-    if not together:
-        return type
+def _spent(type: FieldType, field: FieldType) -> FieldType:
+    """Return the type without the axes of the field's atoms. Raises `Fail` E272."""
     own = {*ATOM_AXES["neuron"], "token", "group"}
     mixed = next((axis for axis in field.axes if "layer" in axis.components and own & set(axis.components)), None)
     if mixed is not None:

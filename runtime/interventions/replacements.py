@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.contract import Arguments, Fail, Parameter
+from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime.interventions.donors import donors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,15 +19,18 @@ if TYPE_CHECKING:
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 DRAWS = 8
+SOURCE = Parameter("source", "dataset", "the dataset of `mean` and `resample`", None)
 
 
 @frozen
 class Replacement:
-    """``values``: (draw, input, *layer axes), 1 for what all have in common. ``words`` follow "with" and the atoms."""
+    """``values``: (draw, input, *layer axes), 1 for what all have in common. ``words`` follow the atoms."""
 
     values: Callable[[Node, ChangedLayer], Tensor]
     words: str
     draws: int = 1
+    of_groups: bool = False
+    of_dataset: bool = False
 
 
 def zero(node: Node, layer: ChangedLayer) -> Tensor:
@@ -39,20 +45,76 @@ def position_mean(node: Node, layer: ChangedLayer) -> Tensor:
     return activation.mean(dims, keepdim=True).expand_as(activation)[None]
 
 
+def mean(node: Node, layer: ChangedLayer) -> Tensor:
+    """Return each channel's mean over all positions of all examples."""
+    import torch
+
+    means = natural_means(node, layer).mean(0)
+    shape = [1] * layer.activation.dim()
+    shape[1 + layer.layer.axes.index("channel")] = len(means)
+    return torch.from_numpy(means).to(layer.activation).view(shape).expand_as(layer.activation)[None]
+
+
 def noise(node: Node, layer: ChangedLayer) -> Tensor:
     """Return normal noise, the same for an input whatever other inputs there are."""
     import torch
 
     activation = layer.activation
     dims = layer.spread_positions("noise")
-    mean, deviation = activation.mean(dims, keepdim=True), activation.std(dims, correction=0, keepdim=True)
+    average, deviation = activation.mean(dims, keepdim=True), activation.std(dims, correction=0, keepdim=True)
     random = np.random.default_rng([layer.seed, 5])
     normal = random.standard_normal((DRAWS, 1, *activation.shape[1:]), np.float32)
-    return mean + deviation * torch.from_numpy(normal).to(activation)
+    return average + deviation * torch.from_numpy(normal).to(activation)
+
+
+def resample(node: Node, layer: ChangedLayer) -> Tensor:
+    """Return what other examples have at the layer."""
+    return donors(layer.run, node["source"], layer.name, DRAWS)[:, None]
 
 
 VALUES = {
-    "zero": Replacement(zero, "set to zero"),
-    "position_mean": Replacement(position_mean, "set to their mean over positions"),
+    "zero": Replacement(zero, "set to zero", of_groups=True),
+    "position_mean": Replacement(position_mean, "set to {its} mean over positions", of_groups=True),
+    "mean": Replacement(mean, "set to {its} mean over {source}", of_dataset=True),
     "noise": Replacement(noise, "replaced by noise", DRAWS),
+    "resample": Replacement(resample, "replaced by {its} counterparts in examples of {source}", DRAWS, of_dataset=True),
 }
+
+
+def check_source(name: str, arguments: Arguments) -> None:
+    """Raise `Fail` E271 where a replacement needs a dataset and has none, or has one that it does not use."""
+    value, source = arguments["value"], arguments["source"]
+    if VALUES[value].of_dataset and source is None:
+        help = f'name one: `dataset photos = "folder/"`, and `{name}({value}, source=photos)`'
+        raise Fail("E271", f"`{value}` replaces by what other examples have, and there is no dataset", help, "value")
+    if source is not None and not VALUES[value].of_dataset:
+        known = " and ".join(f"`{word}`" for word, known in VALUES.items() if known.of_dataset)
+        raise Fail("E271", f"`{value}` uses no dataset", f"{known} do", "source")
+
+
+def said(arguments: Arguments, its: str) -> str:
+    """Describe the replacement, to follow the atoms."""
+    source = arguments["source"]
+    called = "the dataset" if source is None else str(source.get("called") or "the dataset")
+    return VALUES[arguments["value"]].words.format(its=its, source=called)
+
+
+def position_means(field: Node) -> tuple[PerExample, ...]:
+    """Return the activation of each layer's channels, of which a scan keeps the mean over positions."""
+    contents = []
+    for layer in field.type.layers:
+        kept = tuple(axis for axis in field.type.axes if axis.name == "input")
+        axes = (*kept, Axis("channel", 1, exact=False))  # as many as the layer has
+        type = FieldType("activation", "channel", (layer,), axes, model=field.type.model, signed=field.type.signed)
+        head = Node("substrate", (), (("atom", "channel"), ("layers", (layer,)), ("model", type.model)), type)
+        contents.append(PerExample(Node("activation", (head,), (("reduce", "sum"),), type)))
+    return tuple(contents)
+
+
+def natural_means(node: Node, layer: ChangedLayer) -> np.ndarray:
+    """Return the mean over positions of each channel in each example of the source, (example, channel)."""
+    run, source = layer.run, node["source"]
+    scanned = run.scanned(source)
+    inside = np.isin(scanned.rows, run.value(source).coords["example"].data)
+    content = next(each.node for each in node["each"] if each.node.type.layers == (layer.name,))
+    return np.asarray(scanned.summary(content, "mean"))[inside]

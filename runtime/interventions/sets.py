@@ -28,6 +28,22 @@ class Sets:
     inputs: list[int] = field(default_factory=list)
     _known: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
+    def notes(self, layer: ChangedLayer) -> tuple[str, ...]:
+        """Describe how well the random sets are matched: the norm of their change beside that of what was asked."""
+        if self.index.shape[1] == 1:
+            return ()
+        norms = np.array(
+            [np.sqrt((layer.norms[i, a] ** 2).sum()) for i, a in zip(self.inputs, self.atoms, strict=True)]
+        )
+        own, others = self.index[:, :1], self.index[:, 1:]
+        both = (own >= 0) & (others >= 0)
+        if not both.any():
+            return ("there is no control: too few other atoms are left in the layer",)
+        ratios = (norms[others] / np.maximum(norms[own], 1e-20))[both]
+        low, middle, high = np.quantile(ratios, (0.1, 0.5, 0.9))
+        return (f"random sets are matched by the norm of their change, {middle:.2g} of that of what was asked "
+                f"(80 % within {low:.2g} to {high:.2g})",)  # fmt: skip
+
     def put(self, input: int, position: tuple[int, ...], atoms: np.ndarray) -> None:
         """Put a set at a position of (set, *dims); equal sets of one input are one."""
         key = (input, np.sort(atoms).tobytes())

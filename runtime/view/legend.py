@@ -53,6 +53,7 @@ def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
     return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
 
 
+PREPOSITIONS = {"attribution": "to", "gradient": "of", "effect": "on"}
 BETWEEN = "of the later atom's score"  # the unit of `link`
 
 
@@ -77,6 +78,8 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     if (followed := drawing.results.followed.get(drawing.element.id)) is not None:
         values = np.concatenate([values.ravel(), reached(followed)])
         scope = scope or "same scale whatever you select"
+    if style.draws_controls and (controls := drawing.field.beside.get("controls")) is not None:
+        values = np.concatenate([values.ravel(), controls.data.ravel()])
     ends = scale_ends(values, type.signed)
     if (
         type.signed
@@ -150,8 +153,8 @@ def quantity_of(drawing: Drawing) -> str:
         starts = cause is not None and isinstance(cause.get("start"), Node)
         output = " or to the output" if starts else ""
         words = f"how much each {singular(type.atom)} contributes to the selected one{output}"
-    elif type.content in ("attribution", "gradient"):
-        preposition = "to" if type.content == "attribution" else "of"
+    elif type.content in PREPOSITIONS:
+        preposition = PREPOSITIONS[type.content]
         if drawing.field.type.axis("class") is not None and type.atom != "class":
             words += f" {preposition} each class"
         else:

@@ -56,13 +56,14 @@ Peek: TypeAlias = Callable[[str, Path, "Path | None"], "KnownFiles | None"]
 @frozen
 class FileContext:
     """The folder that file names are relative to, the one that they may not leave, the page's pictures by name, what
-    finds the pictures of a name, and what knows the files of a dataset."""
+    finds the pictures of a name, what knows the files of a dataset, and the numbers of inputs that the text names."""
 
     folder: Path = Path()
     root: Path | None = None
     inputs: tuple[str, ...] = ()
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)
     peek: Peek = lambda path, folder, root: None
+    called: tuple[tuple[str, int], ...] = ()
 
 
 def read(name: str, context: FileContext) -> tuple[Row, ...]:

@@ -69,6 +69,7 @@ class ArgumentReader:
             "measures": self._measures,
             "boxes": self._boxes,
             "picture": self._picture,
+            "input": self._input,
         }
 
     def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
@@ -307,6 +308,20 @@ class ArgumentReader:
         if isinstance(linked, Node) and linked.type.content == "selection":
             return linked
         return self.fields.as_field(linked, value)
+
+    def _input(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[str, int]:
+        """Return the name of an input and its number. Raises CheckError E273."""
+        called, count = dict(self.scope.files.called), self.scope.inputs
+        if isinstance(value, ast.Number) and value.value in range(count):
+            number = int(value.value)
+            return next((name for name, own in called.items() if own == number), f"input {number}"), number
+        if isinstance(value, ast.Path) and value.name in called:
+            return value.name, called[value.name]
+        help = 'give the inputs names: `input cat = "a.jpg", dog = "b.jpg"`'
+        if called:
+            near = f"the inputs are {', '.join(called)}"
+            help = did_you_mean(value.name, called, near) or near if isinstance(value, ast.Path) else near
+        raise at(value.span, "E273", f"{describe(value)} is no input of this page", help)
 
     def _boxes(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
         """Read the boxes of the page's pictures from a file. The program holds them, so it changes with the file."""

@@ -1,14 +1,16 @@
-"""`ablate(value=)`: replace each atom's part of a layer."""
+"""`ablate(value=)` and `isolate(value=)`: replace each atom's part of a layer, or everything else."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bbilang.compiler.contract import Arguments, Fail, Parameter, Writer, Written
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Parameter, Registry, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.interventions import replacements
-from bbilang.runtime.interventions.intervention import Intervention, intervened
+from bbilang.runtime.interventions.distance import natural_distance
+from bbilang.runtime.interventions.intervention import Intervention
+from bbilang.runtime.interventions.sets import Sets
 from bbilang.runtime.ops.activation import require_layer
 
 if TYPE_CHECKING:
@@ -16,40 +18,63 @@ if TYPE_CHECKING:
 
     from bbilang.runtime.interventions.layer import ChangedLayer
 
-OF_GROUPS = ("zero", "position_mean")
 
+class Replacing(Intervention):
+    """Replaces parts of a layer by other values."""
 
-class Ablate(Intervention):
-    """Replaces each atom's part of the layer, one atom at a time or all of the field `together`. `effect(to)` says what
-    that does to a target.
-
-    The part of a channel is its map, that of a position its vector. `zero` sets it to zero; `position_mean` to each
-    channel's mean over the positions of the same input; `noise` to normal noise with that mean and the same standard
-    deviation.
-    """
-
-    name = "ablate"
-    parameters = (
-        Parameter("value", "word", "what replaces the part", "zero", choices=tuple(replacements.VALUES)),
-        Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),
-    )
-    example = "block6a.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
+    scans: ClassVar[tuple[str, ...]] = ("mean",)  # the values that need each channel's mean over a dataset
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
-        if field.atom == "group" and arguments["value"] not in OF_GROUPS:
-            help = f"`{'` or `'.join(OF_GROUPS)}`; or take the channels that the groups are made of"
-            raise Fail("E272", f"the part of a group cannot be replaced by `{arguments['value']}`", help, "value")
-        return intervened(field, arguments["together"])
+        replacements.check_source(self.name, arguments)
+        return self.changed(field, arguments)
 
-    def written(self, node: Node, writer: Writer) -> Written | None:
-        return (f"ablate({node['value']})",)
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        needed = arguments["value"] in self.scans
+        return {**arguments, "each": replacements.position_means(field) if needed else ()}
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (
+            (ExamplesOf(node["source"], summaries=tuple(each.node for each in node["each"])),) if node["each"] else ()
+        )
 
     def repeats(self, node: Node) -> int:
         return replacements.VALUES[node["value"]].draws
 
     def difference(self, node: Node, layer: ChangedLayer) -> Tensor:
         return replacements.VALUES[node["value"]].values(node, layer) - layer.activation
+
+    def words(self, arguments: Arguments, its: str) -> str:
+        return replacements.said(arguments, its)
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        return None if node["source"] is not None else (f"{self.name}({node['value']})",)
+
+
+class Ablate(Replacing):
+    """Replaces each atom's part of the layer, one atom at a time or all of the field `together`. `effect(to)` says what
+    that does to a target.
+
+    The part of a channel is its map, that of a position its vector. `zero` sets it to zero; `position_mean` to each
+    channel's mean over the positions of the same input; `mean` to each channel's mean over all positions of a dataset;
+    `noise` to normal noise with the mean and the standard deviation over positions; `resample` to what other examples
+    of a dataset have there. Of `noise` and `resample` the effect is the mean over eight draws.
+    """
+
+    name = "ablate"
+    parameters = (
+        Parameter("value", "word", "what replaces the part", "zero", choices=tuple(replacements.VALUES)),
+        replacements.SOURCE,
+        Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),
+    )
+    example = "block6a.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        value = arguments["value"]
+        if field.atom == "group" and not replacements.VALUES[value].of_groups:
+            help = "`zero` or `position_mean`; or take the channels that the groups are made of"
+            raise Fail("E272", f"the part of a group cannot be replaced by `{value}`", help, "value")
+        return super().type(field, arguments)
 
     def of_groups(self, node: Node, layer: ChangedLayer) -> Tensor:
         parts = layer.parts
@@ -58,8 +83,40 @@ class Ablate(Intervention):
         dims = tuple(1 + n for n in layer.spread_positions(node["value"]))
         return parts.mean(dims, keepdim=True) - parts
 
-    def words(self, node: Node) -> str:
-        return replacements.VALUES[node["value"]].words
+
+class Isolate(Replacing):
+    """Replaces everything of the layer but the atoms of the field, which stay together: are they enough?
+
+    What stands instead is what other examples of a dataset have there (`resample`, the mean effect of eight), or each
+    channel's `mean` over the dataset: a layer that is zero elsewhere is a state that the network never sees. The legend
+    says how far the state lies from those of the examples.
+    """
+
+    name = "isolate"
+    keeps = True
+    scans = ("mean", "resample")
+    parameters = (
+        Parameter("value", "word", "what replaces the rest", "resample", choices=("resample", "mean")),
+        replacements.SOURCE,
+    )
+    example = (
+        'dataset photos = "sample:shapes" | sample(64)\n'
+        "block6a.expand.channel | attribute(output) | top(32) | isolate(source=photos) | effect(output)"
+        " | present(number)"
+    )
+
+    def together(self, arguments: Arguments) -> bool:
+        return True
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        if field.atom in ("group", "whole"):
+            what = "groups leave a part of the layer unexplained" if field.atom == "group" else "nothing else is left"
+            help = "isolate channels or positions of the layer"
+            raise Fail("E272", f"`isolate` keeps some atoms of a layer and replaces the rest: {what}", help)
+        return super().type(field, arguments)
+
+    def remarks(self, node: Node, layer: ChangedLayer, sets: Sets) -> tuple[str, ...]:
+        return natural_distance(node, layer, sets)
 
 
-OPERATIONS = (Ablate(),)
+OPERATIONS = (Ablate(), Isolate())

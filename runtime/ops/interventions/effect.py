@@ -32,6 +32,7 @@ from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
 
 AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
 LEADING = ("slot", "input", AMOUNT, SET)
+BEFORE, CONTROLS, CONTROL = "before", "controls", "control"  # what stands beside the numbers; the axis of controls
 ATOMS = {"y", "x", "channel", "token", "group"}
 
 
@@ -48,7 +49,9 @@ class Effect(Operation):
     of_interventions = True
     parameters = (
         Parameter("to", "target", "the target whose change is measured: a score, or the atoms of a later layer"),
-    )
+        Parameter("controls", "integer", "how many random sets of as many atoms of the layer, drawn among those whose "
+                  "change is of like norm, are changed for comparison", 0, minimum=0, maximum=10_000),
+    )  # fmt: skip
     example = (
         "block6a.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
         "    | effect(output.class) | top(5, along=class) | present(bars)"
@@ -61,13 +64,13 @@ class Effect(Operation):
         if target_layer_of(to).startswith("chain "):
             raise Fail("E238", "`effect` is on a score, and this is an attribution", "name the class", "to")
         unit = to.type.unit if to.type.content == "score" else "the later layer's own units"
-        type = derivative_type(field, "effect", to, unit, signed=True)
+        type = replace(derivative_type(field, "effect", to, unit, signed=True), steps=field.steps)
         spent = _spent(field)
         return replace(type, spent=tuple(dict.fromkeys((*type.spent, *spent)))) if spent else type
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         target = target_text(node["to"], writer)
-        return None if target is None else ("effect(", *target, ")")
+        return None if target is None else ("effect(", *target, _controls(node), ")")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         (change,) = node.inputs
@@ -78,7 +81,7 @@ class Effect(Operation):
         for state in states:
             each *= state.size
         together = operation.together(dict(change.parameters))
-        return (Changes(node["to"], node.type.layers, change, together, each),)
+        return (Changes(node["to"], node.type.layers, change, together, each, node["controls"]),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (change,) = node.inputs
@@ -90,9 +93,20 @@ class Effect(Operation):
         bare = frame.drop(*atom_axes(frame)) if together else frame
         if to.type.content != "score":
             return of_atoms(node, to, bare, run, every)
-        numbers = every(node, bare, target_layer_of(to), run)
-        assert numbers is not None
-        return of_slots(node, to, bare, numbers, run)
+        target_layer = target_layer_of(to)
+        asked, random = every(node, bare, target_layer, run), replace(every, sets=CONTROL)
+        assert asked is not None, "scores are above every layer"
+        result = of_slots(node, to, bare, asked, run)
+        result.beside = {BEFORE: run.value(to).values}
+        controls = random(node, bare, target_layer, run) if node["controls"] else None
+        if controls is not None:
+            result.beside[CONTROLS] = of_slots(node, to, bare, controls, run).values
+        result.notes += run.notes(node)
+        return result
+
+
+def _controls(node: Node) -> str:
+    return f", controls={node['controls']}" if node["controls"] else ""
 
 
 def _spent(field: FieldType) -> tuple[str, ...]:
@@ -108,6 +122,7 @@ class _Effects:
     frame: Field
     together: bool
     amounts: Named
+    sets: str = ""  # the axis of the random sets; empty for those that were asked for
 
     def __call__(self, node: Node, frame: Field, target_layer: str, run: Run) -> Named | None:
         """Return the numbers of every slot, (slot, input, ...); None if the target layer is above none of the
@@ -115,9 +130,11 @@ class _Effects:
         maps = run.maps(node, target_layer)
         if not maps:
             return None
+        asked, axis = slice(1, None) if self.sets else slice(0, 1), LEADING.index(SET)
+        maps = {name: array[(slice(None),) * axis + (asked,)] for name, array in maps.items()}
         layers = {name: run.layer(name) for name in node.type.layers}
         every = self._of_sets(maps, layers) if self.together else self._of_atoms(maps, layers)
-        every = every.take(SET, Named((), np.array(0)))
+        every = every.renamed({SET: self.sets}) if self.sets else every.take(SET, Named((), np.array(0)))
         if self.amounts.dims:
             return every.renamed({AMOUNT: self.amounts.dims[0]})
         return every.take(AMOUNT, Named((), np.array(0)))

@@ -10,7 +10,7 @@ from bbilang.compiler.contract import Arguments, Parameter, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Named
-from bbilang.runtime.interventions.intervention import Intervention, intervened
+from bbilang.runtime.interventions.intervention import Intervention
 from bbilang.runtime.ops.activation import require_layer
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Steer(Intervention):
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         amount = arguments["amount"]
-        type = intervened(field, arguments["together"])
+        type = self.changed(field, arguments)
         return type.with_states(*amount.type.axes) if isinstance(amount, Node) else type
 
     def written(self, node: Node, writer: Writer) -> Written | None:
@@ -71,8 +71,9 @@ class Steer(Intervention):
         direction = total / total.norm(dim=channels, keepdim=True).clamp_min(1e-20) * (strongest > 0)
         return (direction * size).expand_as(parts)
 
-    def words(self, node: Node) -> str:
-        return "steered" if isinstance(node["amount"], Node) else f"steered by {node['amount']:g} times their norm"
+    def words(self, arguments: Arguments, its: str) -> str:
+        amount = arguments["amount"]
+        return "steered" if isinstance(amount, Node) else f"steered by {amount:g} times {its} norm"
 
 
 OPERATIONS = (Steer(),)

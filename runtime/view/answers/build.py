@@ -45,7 +45,7 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
     pointed = any(kinds.get(axis.name) == "hover" for axis in drawing.states)
     if drawing.node["over"] is not None or alone:
         return NOTHING
-    if type.content in ("attribution", "gradient") or isinstance(drawing.field, Linked):
+    if type.content in ("attribution", "gradient", "effect") or isinstance(drawing.field, Linked):
         slots = drawing.drawn.slots
         sums = slots is not None and not {*slots.components} - {"layer", "step"}  # of whole layers: they name nothing
         return MEASURE if pointed or sums else WHY

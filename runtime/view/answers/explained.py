@@ -13,9 +13,13 @@ ATOMS = ("y", "x", "channel", "token", "group")
 
 def explained(node: Node | None) -> Node | None:
     """Return the attribution in the pipe, which has a target ``to``. None if there is none."""
-    while node is not None and not (node.type.content == "attribution" and isinstance(node.get("to"), Node)):
+    while (
+        node is not None
+        and node.type.content != "effect"
+        and not (node.type.content == "attribution" and isinstance(node.get("to"), Node))
+    ):
         node = node.inputs[0] if node.inputs else None
-    return node
+    return None if node is None or node.type.content == "effect" else node
 
 
 def target_of(node: Node | None) -> Node | None:

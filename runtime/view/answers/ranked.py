@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from bbilang.runtime.fields.prose import counted, prose
+from bbilang.runtime.view.answers.effects import effects_of
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown, leading
 from bbilang.runtime.view.budget.lines import Sums
@@ -16,6 +17,8 @@ def ranked(shown: Shown) -> Answer:
     if not shown.marks:
         return sentence(shown.frame.remark)
     type = shown.type
+    if type.content == "effect" and not _of_classes(shown):
+        return effects_of(shown)
     if shown.drawing.series_axis is not None and "class" in shown.drawing.series_axis.components:
         return contrast(shown) if len(shown.frame.series) == 2 else effects(shown)
     if type.content == "score" or (type.axis("class") is not None and type.axis("class") == shown.drawing.drawn.slots):
@@ -23,6 +26,12 @@ def ranked(shown: Shown) -> Answer:
     if type.content in ("attribution", "gradient"):
         return contributions(shown)
     return largest(shown)
+
+
+def _of_classes(shown: Shown) -> bool:
+    """Return whether the marks, or their series, are classes."""
+    drawing = shown.drawing
+    return any(axis is not None and "class" in axis.components for axis in (drawing.series_axis, drawing.drawn.slots))
 
 
 def at(shown: Shown) -> str:

@@ -149,6 +149,15 @@ class Shown:
         """Return whether the numbers are absolute, and not relative to a maximum."""
         return not self.type.scope
 
+    def beside(self, name: str) -> float:
+        """Return a number that stands beside an effect in this state: the score before it. NaN where it differs from
+        mark to mark, or is not known."""
+        array = self.drawing.field.beside.get(name)
+        try:
+            return float("nan") if array is None else float(self.drawing.grid(array)[self.index()])
+        except ValueError:
+            return float("nan")
+
     # --- what was asked ----------------------------------------------------------------------------------------------
 
     @cached_property

@@ -17,6 +17,7 @@ from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted, o
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
+from bbilang.runtime.view.budget.effects import with_effects
 from bbilang.runtime.view.budget.flows import flow_lines
 from bbilang.runtime.view.budget.numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing, Index
@@ -33,6 +34,8 @@ def with_budgets(
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     """Return the panels with the budget line of each state, and warnings where a method violates its completeness.
     ``lines``: the element's own; a flow has others."""
+    if drawing.field.beside:
+        return with_effects(drawing, panels), ()
     flow = flow_lines(drawing, registry) if isinstance(drawing.field, Linked) else None
     if of_probability(drawing.node, registry) or (flow is None and lines is None):
         return _offering_log_odds(drawing, panels, registry), ()
