@@ -124,6 +124,7 @@ class ExamplesOf:
     summaries: tuple[Node, ...] = ()
     scores: bool = False
     samples: tuple[tuple[Node, int], ...] = ()
+    histograms: tuple[Node, ...] = ()
 
 
 Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf

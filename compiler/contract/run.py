@@ -56,6 +56,10 @@ class Scanned(Protocol):
         """Return the vectors (example, sample, channel) at positions of each example that were drawn at random, and the
         positions (example, sample), row by row."""
 
+    def histogram(self, node: Node) -> tuple[NDArray[generic], NDArray[generic]]:
+        """Return how many positions of a layer have a value in which bin of `scan.histogram`, (example, channel, bin),
+        and whether the values of each example are finite, (example,)."""
+
     def before(self, node: Node) -> NDArray[generic] | None:
         """Return (example, channel): of the same content, the largest value over positions before the layer's
         nonlinearity, which orders saturated maxima; None where that is not known."""

@@ -318,11 +318,12 @@ class Scan:
     scores: bool
     serves: tuple[Node, ...]
     samples: tuple[tuple[Node, int], ...] = ()
+    histograms: tuple[Node, ...] = ()
 
     @property
     def contents(self) -> tuple[Node, ...]:
         """What is computed for each example, besides its scores."""
-        return (*self.fields, *self.summaries, *(node for node, _ in self.samples))
+        return (*self.fields, *self.summaries, *(node for node, _ in self.samples), *self.histograms)
 
 
 @frozen

@@ -54,6 +54,7 @@ class ScanEntry(TypedDict):
     scores: bool
     serves: list[int]
     samples: list[list[int]]  # each a node, and how many positions
+    histograms: list[int]
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -156,6 +157,7 @@ class _Writer:
         return {
             "dataset": self.numbers[id(scan.dataset)], "fields": fields, "summaries": summaries, "scores": scan.scores,
             "serves": serves, "samples": [[self.numbers[id(node)], count] for node, count in scan.samples],
+            "histograms": [self.numbers[id(node)] for node in scan.histograms],
         }  # fmt: skip
 
     def rerun(self, rerun: Rerun) -> dict[str, Any]:
@@ -334,7 +336,8 @@ class _Reader:
         lists = (entry["fields"], entry["summaries"], entry["serves"])
         fields, summaries, serves = (tuple(map(self.node, numbers)) for numbers in lists)
         samples = tuple((self.node(node), count) for node, count in entry["samples"])
-        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves, samples)
+        histograms = tuple(map(self.node, entry["histograms"]))
+        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves, samples, histograms)
 
     def rerun(self, entry: dict[str, Any]) -> Rerun:
         return Rerun(

@@ -185,6 +185,7 @@ def share_scan(program: Program) -> Program:
             scores=other.scores or scan.scores,
             serves=tuple(dict.fromkeys((*other.serves, *scan.serves))),
             samples=tuple(dict.fromkeys((*other.samples, *scan.samples))),
+            histograms=tuple(dict.fromkeys((*other.histograms, *scan.histograms))),
         )
     return replace(program, scans=tuple(merged))
 

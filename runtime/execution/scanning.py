@@ -20,6 +20,7 @@ from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.optimize.scans import (
     FIELD,
+    HISTOGRAM,
     SAMPLES,
     SCORES,
     SUMMARY,
@@ -119,6 +120,7 @@ class ScanWork(ScanIdentity):
     def _results(
         self, run: Run, chosen: Sequence[str], images: Tensor, before: Mapping[str, Tensor]
     ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        from bbilang.runtime.scan.histogram import histogram
         from bbilang.runtime.scan.samples import samples
         from bbilang.runtime.scan.summary import summary
 
@@ -137,6 +139,8 @@ class ScanWork(ScanIdentity):
             elif name.startswith(SAMPLES):
                 wanted, seed = int(name.rsplit(" ", 1)[1]), int(run.program.setting("seed", 0))
                 results[name] = samples(_positions_last(node, run), images, wanted, seed)
+            elif name.startswith(HISTOGRAM):
+                results[name] = histogram(_positions_last(node, run))
             else:
                 results[name] = _arrays(run.value(node), len(images))
         return results
@@ -257,6 +261,10 @@ class ScannedDataset:
         part = sample_name(node, count)
         return self._kept(part).array(part, "vectors"), self._kept(part).array(part, "positions")
 
+    def histogram(self, node: Node) -> tuple[np.ndarray, np.ndarray]:
+        part = part_name(HISTOGRAM, node)
+        return self._kept(part).array(part, "counts"), self._kept(part).finite(part)
+
     def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
         """Yield the numbers of a content shard by shard: (example, *order)."""
         part = part_name(FIELD, node)
@@ -346,6 +354,7 @@ def union(scans: Sequence[Scan]) -> Scan:
         fields=tuple(dict.fromkeys(node for scan in scans for node in scan.fields)),
         summaries=tuple(dict.fromkeys(node for scan in scans for node in scan.summaries)),
         samples=tuple(dict.fromkeys(sample for scan in scans for sample in scan.samples)),
+        histograms=tuple(dict.fromkeys(node for scan in scans for node in scan.histograms)),
         scores=any(scan.scores for scan in scans),
     )
 
