@@ -12,12 +12,12 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.cost import layer_of
 
 # kinds of what a scan keeps
-FIELD, SUMMARY, SAMPLES, HISTOGRAM, SCORES = "field", "summary", "samples", "histogram", "scores"
+FIELD, SUMMARY, SAMPLES, HISTOGRAM, SCORES = "field", "summary", "samples", "counts", "scores"
 
 
 def part_names(scan: Scan) -> dict[str, Node | None]:
     """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT",
-    "histogram DIGEST" or "scores". A digest does not depend on the inputs of the page."""
+    "counts DIGEST" or "scores". A digest does not depend on the inputs of the page."""
     parts: dict[str, Node | None] = {part_name(FIELD, node): node for node in scan.fields}
     parts |= {part_name(SUMMARY, node): node for node in scan.summaries}
     parts |= {sample_name(node, count): node for node, count in scan.samples}
