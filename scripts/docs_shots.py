@@ -24,6 +24,7 @@ MOMENTS = {
     "activation_grids": ("grids", 1, 0.32, 0.33),
     "spatial_attribution": ("grids", 4, 0.5, 0.5),
     "neuron_groups": ("icons", 2, 0.5, 0.5),
+    "activation_atlas": ("atlas", 4, 0.5, 0.5),
 }
 
 

@@ -157,9 +157,11 @@ class Atlas(Style):
         examples = len(np.unique(field.tables["example"].data))
         own = field.values.data[shown.state[0]]
         bins, side = int((own == own).sum()), _sides(shown.drawing)[shown.state[0]]
-        what = f"{int(np.nansum(own)):,} activations of {field.type.layers[0]} from {examples:,} pictures"
-        where = f"in {bins} of {side} × {side} bins"
-        return (Piece(f"{what}, {where}: near each other are similar ones, and an icon shows the mean of its bin."),)
+        what = f"{int(np.nansum(own)):,} activations of {field.type.layers[0]}, from {examples:,} pictures"
+        where = f"lie in {bins} of {side} × {side} bins"
+        return (
+            Piece(f"{what}, {where}. Bins near each other hold similar ones; an icon shows what raises their mean."),
+        )
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.atlas import chart

@@ -31,6 +31,7 @@ OTHERWISE = {"activation_grids_with_magnitude_and_coherence": (", coherence=6", 
 PASSES = {
     "activation_grids": (1, 0, 0),
     "activation_vector": (1, 0, 0),
+    "activation_atlas": (0, 0, 0),
     "activis": (0, 0, 0),
     "dreams": (1, 0, 0),
     "groups_across_layers": (1, 11, 0),
@@ -49,6 +50,7 @@ PASSES = {
 # So it is where the steps of a path do not fit into memory at once.
 # Examples of datasets that a scan runs the network on.
 EXAMPLES = {
+    "activation_atlas": 24,
     "activis": 24,
     "one_channel": 60,
     "rests_on_a_concept": 120,

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from smaller_specs import SMALLER
 
+from bbilang.runtime.page.html import data_of
+
 pytestmark = pytest.mark.browser
 
 
@@ -89,3 +91,133 @@ def test_what_it_calls_drawings(read):
     sure, unsure = ([int(found) for found in re.findall(r"(\d+)\s%", one)] for one in words)
     assert len(sure) == len(reader.pictures("certain")) > 0 and min(sure) >= 50
     assert len(unsure) == len(reader.pictures("uncertain")) == 9 and max(unsure) <= 10
+
+
+ATLAS = ("activation_atlas", *SMALLER["activation_atlas"])
+
+
+def held(reader) -> dict:
+    """What the page's data says of the bins."""
+    (element,) = data_of(reader.compiled.path.read_text("utf-8"))["elements"]
+    return element
+
+
+def title(reader) -> str:
+    return reader.tab.locator("#element-atlas .detail h4").inner_text()
+
+
+def pressed(reader) -> list[str]:
+    buttons = reader.tab.locator("#element-atlas [data-zoom]")
+    return [buttons.nth(i).get_attribute("aria-pressed") for i in range(buttons.count())]
+
+
+def drawn(reader) -> int:
+    """How many bins have an icon now."""
+    return reader.tab.eval_on_selector_all(
+        "#element-atlas svg image", "all => all.filter(n => Number(n.getAttribute('width')) > 0).length"
+    )
+
+
+def count_at(bins: dict, zoom: int) -> int:
+    return sum(own == zoom for own in bins["zoom"])
+
+
+def until_drawn(reader, count: int) -> None:
+    reader.tab.wait_for_function(
+        "wanted => [...document.querySelectorAll('#element-atlas svg image')]"
+        ".filter(n => Number(n.getAttribute('width')) > 0).length === wanted",
+        arg=count,
+    )
+
+
+def test_an_atlas_zooms_by_buttons_keys_and_wheel(read):
+    reader = read(*ATLAS)
+    bins = held(reader)["bins"]
+    assert pressed(reader) == ["false", "true", "false"] and bins["side"] == [2, 4, 8]
+    until_drawn(reader, count_at(bins, 1))
+    reader.tab.locator("#element-atlas [data-zoom='2']").click()
+    until_drawn(reader, count_at(bins, 2))
+    assert pressed(reader) == ["false", "false", "true"] and "bins%3D8" in reader.tab.url.replace("bins=8", "bins%3D8")
+    assert "of 8 × 8 bins" in reader.tab.locator(".lead").first.inner_text()
+    chart = reader.tab.locator("[data-chart=atlas]")
+    chart.focus()
+    reader.tab.keyboard.press("-")
+    until_drawn(reader, count_at(bins, 1))
+    reader.tab.keyboard.press("0")
+    until_drawn(reader, count_at(bins, 0))
+    reader.tab.keyboard.press("+")
+    until_drawn(reader, count_at(bins, 1))
+    box = chart.bounding_box()
+    reader.tab.mouse.move(box["x"] + 60, box["y"] + 60)
+    reader.tab.keyboard.down("Control")
+    reader.tab.mouse.wheel(0, -120)
+    reader.tab.keyboard.up("Control")
+    until_drawn(reader, count_at(bins, 2))
+    reader.tab.reload()
+    reader.tab.wait_for_selector("html[data-ready]")
+    assert pressed(reader) == ["false", "false", "true"]  # the address knows it
+
+
+def test_pointing_at_a_bin_tells_what_is_in_it(read):
+    reader = read(*ATLAS)
+    bins, tables = held(reader)["bins"], reader.data("atlas").tables
+    own = [cell for cell, zoom in enumerate(bins["zoom"]) if zoom == 1]
+    fullest = max(own, key=lambda cell: bins["count"][cell])
+    row, column = divmod(bins["slot"][fullest], 4)
+    assert title(reader) == f"Row {row + 1}, column {column + 1} of 4 × 4"  # until another is pointed at
+    for cell in (own[0], own[-1]):
+        row, column = divmod(bins["slot"][cell], 4)
+        box = reader.tab.locator("[data-chart=atlas] svg").bounding_box()
+        side = (box["width"] - 12) / 4
+        reader.tab.mouse.move(box["x"] + 6 + (column + 0.5) * side, box["y"] + 6 + (row + 0.5) * side)
+        wanted = f"Row {row + 1}, column {column + 1} of 4 × 4"
+        reader.tab.wait_for_function(
+            "wanted => document.querySelector('#element-atlas .detail h4').textContent === wanted", arg=wanted
+        )
+        detail = reader.tab.locator("#element-atlas .detail")
+        words = detail.inner_text()
+        assert f"{bins['count'][cell]} activation" in words
+        shown = {
+            line.locator("dt").inner_text(): float(line.locator("dd span").inner_text().replace("\u2212", "-"))
+            for line in detail.locator("dl > div").all()
+        }
+        for number, value in zip(tables["class"][1][cell], tables["attribution"][1][cell], strict=True):
+            name = reader.compiled.page.results.labels(int(number))
+            assert shown[name] == pytest.approx(value, rel=1e-3)
+        assert detail.locator(".patches img").count() >= 1 and detail.locator("img.icon").count() == 1
+    reader.away()
+    assert title(reader) == wanted  # stays, so that it can be read
+
+
+def test_an_atlas_by_keyboard_and_as_a_table(read):
+    reader = read(*ATLAS)
+    element = held(reader)
+    chart = reader.tab.locator("[data-chart=atlas]")
+    chart.focus()
+    reached = set()
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        reader.tab.keyboard.press(key)
+        reached.add(title(reader))
+        assert title(reader)[1:] in reader.tab.locator("#status").text_content()
+    assert len(reached) >= 3
+    assert "bins" in chart.get_attribute("aria-label")
+    table = reader.tab.locator("#element-atlas .points-table")
+    table.locator("summary").click()
+    rows = table.locator("tbody tr")
+    assert rows.count() == count_at(element["bins"], 1)
+    rows.nth(0).locator("button").click()
+    reader.tab.wait_for_function(
+        "() => document.querySelector('#element-atlas .detail h4').textContent"
+        " === document.querySelector('#element-atlas tbody th').textContent"
+    )
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_atlas_fits(read, width):
+    reader = read(*ATLAS, width=width, color_scheme="dark" if width < 400 else "light")
+    assert reader.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    chart, details = (reader.tab.locator(f"#element-atlas {it}").bounding_box() for it in (".chart", ".details"))
+    assert (details["y"] >= chart["y"] + chart["height"]) == (width < 400)
+    reader.tab.emulate_media(media="print")
+    assert not reader.tab.locator("#element-atlas [data-zoom]").first.is_visible()
+    assert reader.tab.locator("#element-atlas .detail h4").is_visible()

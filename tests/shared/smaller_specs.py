@@ -18,6 +18,11 @@ SMALLER = {
         ("top(3)", "top(2)"),
     ),
     "spatial_and_channel": (FEWER_STEPS,),
+    "activation_atlas": (
+        ("sample(100)", "sample(24)"),
+        ("positions=10", "positions=6"),
+        ("bins=12, least=5", "bins=8, least=2"),
+    ),
     "activis": (("sample(60)", "sample(24)"),),
     "one_channel": (("sample(240)", "sample(60)"),),
     "rests_on_a_concept": (("sample(300)", "sample(120)"),),
