@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bbilang.compiler.check.check import check_recovering
 from bbilang.compiler.check.options import Options
+from bbilang.compiler.check.preamble import starts_without_input
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar import ast, verification
@@ -42,9 +43,9 @@ def names_its_input(text: Source) -> bool:
     return _has(text, ast.Input)
 
 
-def names_its_dataset(text: Source) -> bool:
-    """Whether the text has a `dataset` statement."""
-    return _has(text, ast.Dataset)
+def may_need_no_input(text: Source, registry: Registry) -> bool:
+    """Whether the text has a `dataset` statement, or a call that starts a pipe without an input, as of weights."""
+    return _has(text, ast.Dataset) or starts_without_input(parse_recovering(text)[0], registry)
 
 
 def _has(text: Source, kind: type[ast.Statement]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from bbilang.cli.console import report
 from bbilang.cli.errors import misuse
 from bbilang.cli.files import source_of
-from bbilang.compiler.check_text import names_its_dataset, names_its_input
+from bbilang.compiler.check_text import may_need_no_input, names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
 from bbilang.grammar.files import path_of
@@ -20,6 +20,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
 from bbilang.pipeline import Pipeline, Request
+from bbilang.registry import registry
 
 RESUMABLE = "interrupted: finished icons are in the cache; the same command continues from there"
 NOTHING_WRITTEN = "interrupted: nothing was written"
@@ -111,7 +112,7 @@ def command_line(
         workers=workers,
         ray=ray,
     )
-    if some_picture and not inputs and not names_its_input(source) and not _is_of_datasets(request, source):
+    if some_picture and not inputs and not names_its_input(source) and not _needs_no_picture(request, source):
         request = replace(request, input=SOME_PICTURE)
     return CommandLine(request, source, format=format, **result)
 
@@ -125,9 +126,10 @@ def _check_options(device: str, force: str | None, optimized: bool) -> None:
         misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
 
 
-def _is_of_datasets(request: Request, source: Source) -> bool:
-    """Return whether everything that a text shows is computed for examples of datasets, so that it has no picture."""
-    return names_its_dataset(source) and Pipeline(request).checked[0] is not None
+def _needs_no_picture(request: Request, source: Source) -> bool:
+    """Return whether everything that a text shows is of examples of datasets, or of weights, so that it has no
+    picture."""
+    return may_need_no_input(source, registry()) and Pipeline(request).checked[0] is not None
 
 
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:

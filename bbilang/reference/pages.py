@@ -81,7 +81,7 @@ SELECTIONS = {  # name -> (description, example, parameters)
 def pages() -> dict[str, str]:
     """Return every page of the reference by its path under docs/."""
     all_kinds = registry()
-    operations = [operation for operation in all_kinds.operations.values() if not operation.head]
+    operations = [operation for operation in all_kinds.operations.values() if not operation.head or operation.called]
     return {
         "reference/operations.md": _page(
             "Operations",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, bind, describe
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.layers import LayerReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, ModelContext, Scope
-from bbilang.compiler.contract import Parameter, did_you_mean
+from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, LayerDescription, ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, ATOMS, Axis, FieldType
@@ -124,25 +124,6 @@ class FieldReader:
         operation = self.scope.registry.operations["activation"]
         parameters = {p.name: p.default for p in operation.parameters}
         return self.scope.make("activation", (field,), parameters, operation.type(field.type, parameters), span)
-
-    def weights(self, call: ast.Call) -> Node:
-        """Check `weights(from, to)`: the summed kernel of the one linear operation between two layers."""
-        parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
-        values, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.scope.value(value))
-        for name in ("from", "to"):
-            if not isinstance(values[name], Layers) or len(values[name].names) != 1:
-                help = "as in `weights(earlier, later)`"
-                raise at(spans[name], "E234", f"`{name}` is one layer without an atom", help)
-        model, ends = values["from"].model, (values["from"].names[0], values["to"].names[0])
-        self.layers.in_order(ends[:1], ends[1:], model, spans["to"])
-        known_layer = self.scope.context(model, call.span).known_layer
-        axes = tuple(
-            Axis(f"{end}.channel", known_layer(name).sizes["channel"])
-            for end, name in zip(("from", "to"), ends, strict=True)
-        )
-        type = FieldType("weight", "channel", ends, axes, model=model, unit="sum over the kernel")
-        self.scope.unavailable(call.name_span, "`weights`", "it draws the kernel between two layers")
-        return self.scope.make("weights", (), {"from": ends[0], "to": ends[1]}, type, call.span)
 
 
 def _maker(node: Node) -> Node:

@@ -18,7 +18,7 @@ from bbilang.compiler.check.reporter import Reporter
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract import Parameter, did_you_mean
+from bbilang.compiler.contract import Parameter, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import ModelSlot
 from bbilang.compiler.ir.score_kinds import resolved_kind
@@ -26,6 +26,7 @@ from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import beside, path_of, read_text, short
 from bbilang.grammar.source import NOWHERE, Span
+from bbilang.grammar.walk import walk
 
 DEFAULT_MODEL = "efficientnet_lite0"
 LONGEST = 1000  # letters of a label
@@ -336,8 +337,8 @@ class Preamble(Reporter):
             self._name_input(called, len(files), own, literal_name.span)
             files += own
         stated = any(isinstance(statement, ast.Dataset) for statement in self.file.statements)
-        if not files and (stated or self.options.data):
-            return ()  # everything may be of the dataset: `check.complete` reports what is not
+        if not files and (stated or self.options.data or starts_without_input(self.file, self.registry)):
+            return ()  # everything may be of the dataset, or of weights: `Checker.run` reports what is not
         if not files:
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
             raise at(NOWHERE, "E420", "no input: the page needs a picture to explain", help)
@@ -358,6 +359,13 @@ def _named_files(statement: ast.Input) -> Iterator[tuple[ast.Name | None, ast.St
     """Iterate over the inputs of a statement, each with its name, or None."""
     names: Sequence[ast.Name | None] = statement.names or [None] * len(statement.files)
     return zip(names, statement.files, strict=True)
+
+
+def starts_without_input(file: ast.File, registry: Registry) -> bool:
+    """Return whether a call in the text starts a pipe that needs no input."""
+    calls = (node.name for node in walk(file) if isinstance(node, ast.Call))
+    found = (registry.operations.get(name) for name in calls)
+    return any(operation is not None and operation.called for operation in found)
 
 
 def _is_text(name: str) -> bool:

@@ -11,6 +11,7 @@ from bbilang.compiler.check import subsets
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.arguments.methods import MethodReader
+from bbilang.compiler.check.arguments.starts import StartReader
 from bbilang.compiler.check.datasets import DatasetReader
 from bbilang.compiler.check.definitions import Expander, unknown_operation
 from bbilang.compiler.check.fields import FieldReader
@@ -42,6 +43,7 @@ class Resolver(Scope):
         self.presenter = PresentReader(self, self.fields, self.arguments)
         self.definitions = Expander(self)
         self.datasets = DatasetReader(self)
+        self.starts = StartReader(self, self.layers)
 
     # --- values ----------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,9 @@ class Resolver(Scope):
             states = tuple(axis for v in values for axis in v.type.states)
             type = FieldType("list", "list", layers, (self.input_axis(),), model=values[0].type.model)
             return self.make("fields", tuple(values), {}, type.with_states(*states), expression.span)
+        if all(isinstance(v, Node) and v.type.content == "weight" for v in values):
+            type = FieldType("weights", "list", _ends(values), (), model=values[0].type.model)
+            return self.make("fields", tuple(values), {}, type, expression.span)
         if all(isinstance(v, Node) and v.op == "substrate" for v in values):
             help = f"choose the atoms of all layers at once, as in `[{SOME_LAYER}, ...].channel`"
             raise at(expression.span, "E213", "a list of layers has its atoms behind it", help)
@@ -137,19 +142,21 @@ class Resolver(Scope):
     # --- calls and pipes -------------------------------------------------------------------------------------------
 
     def call(self, call: ast.Call) -> Any:
-        """Check a call outside of a pipe: a selection, a definition, or `weights`."""
+        """Check a call outside of a pipe: a selection, a definition, or an operation that starts one."""
         if call.name in SELECTIONS:
             return self.selections.make(call)
         if call.name in self.macros:
             return self.definitions.expand(call, None)
-        if call.name == "weights":
-            return self.fields.weights(call)
-        if self.registry.find("operations", call.name):
+        operation = self.registry.find("operations", call.name)
+        if operation is not None and operation.called:
+            return self.starts.call(call, operation)
+        if operation is not None:
             help = f"put it after a pipe: `{SOME_LAYER}.channel | {call.name}(...)`"
             raise at(call.span, "E234", f"`{call.name}` is an operation and needs a field before it", help)
         if self.open:
             raise Poisoned
-        names = [*SELECTIONS, *self.macros, *(n for n, o in self.registry.operations.items() if not o.head)]
+        known = (n for n, o in self.registry.operations.items() if not o.head or o.called)
+        names = [*SELECTIONS, *self.macros, *known]
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
     def pipe(self, pipe: ast.Pipe) -> Node:
@@ -194,6 +201,9 @@ class Resolver(Scope):
             raise at(
                 expression.span, "E236", "the files of `input` are written without brackets", f"write `input {files}`"
             )
+        operation = self.registry.operations.get(node.op)
+        if operation is not None and operation.indices:
+            return self.starts.index(node, expression, operation)
         if node.op != "substrate" and not self.registry.operations[node.op].directs:
             raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
         axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
@@ -272,6 +282,11 @@ class Resolver(Scope):
         arguments = {p.name: p.default for p in operation.parameters} | named
         type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
         return self.make(name, (field,), arguments, type, span)
+
+
+def _ends(weights: Iterable[Node]) -> tuple[str, ...]:
+    """Return the layers that weights lead from and to."""
+    return tuple(dict.fromkeys(name for node in weights for name in (*node.type.layers, *node.type.linked)))
 
 
 def _kind(value: Any) -> str:

@@ -57,6 +57,20 @@ FIELDS: Final[dict[str, Code]] = {
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output[0]) | top(8) | present(bars)",
     ),
+    "E275": Code(
+        "a layer that is not computed from the other",
+        "Weights lead from a layer to one that reads it, directly or through others. These two are beside each other.",
+        "model inceptionv1\nweights(mixed4d.conv1x1, mixed4d.conv3x3) | top(8, by=magnitude) | present(matrix)",
+        "model inceptionv1\nweights(mixed4d.conv3x3_bottleneck, mixed4d.conv3x3) | top(8, by=magnitude)"
+        " | present(matrix)",
+    ),
+    "E276": Code(
+        "a nonlinearity between two layers",
+        "Between the two layers is a ReLU or the like, so no one set of weights leads from one to the other. "
+        "`expanded=true` multiplies the linear parts and leaves nonlinearities out; or take layers next to each other.",
+        "weights(block5b, block5c.project) | top(8, by=magnitude) | present(matrix)",
+        "weights(block5b, block5c.project, expanded=true) | top(8, by=magnitude) | present(matrix)",
+    ),
     "E245": Code(
         "a method whose parameters the layer cannot have",
         "A window or a grid is counted in the layer's positions, and cannot be larger than the layer. The message says "

@@ -7,13 +7,14 @@ adding a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from bbilang.compiler.contract.demands import Demand
 from bbilang.compiler.contract.parameters import Fail, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
+from bbilang.grammar.ast import Argument
 
 if TYPE_CHECKING:  # what checks a text must not load torch and numpy
     from numpy.typing import NDArray
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # what checks a text must not load torch and numpy
     from bbilang.compiler.contract.batch import Batch, TensorField
     from bbilang.compiler.contract.registry import Registry
     from bbilang.compiler.contract.run import Run
-    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
     from bbilang.runtime.fields.field import Field
 
 
@@ -73,7 +74,20 @@ class Operation:
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
+    called: ClassVar[bool] = False  # of a head: a call of layers starts the pipe (`started`)
+    indices: ClassVar[
+        Mapping[str, str]
+    ] = {}  # of such a call: word in an index behind it -> the axis that it picks from
     example: ClassVar[str] = ""
+
+    def filled(self, arguments: Sequence[Argument]) -> Sequence[Argument]:
+        """Return the arguments of a call that starts a pipe, with those named that mean other parameters than their
+        positions say."""
+        return arguments
+
+    def started(self, arguments: Arguments, model: ModelDescription) -> tuple[Arguments, FieldType]:
+        """Return the parameters and the type of a pipe that a call of layers (by name) starts. Raises `Fail`."""
+        raise NotImplementedError
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         """Return the type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""

@@ -91,7 +91,6 @@ class FieldType:
             "token",
             "group",
             "example",
-            "from.channel",
             "to.channel",
             *(("class", "target") if self.atom == "class" else ()),
             *(("concept",) if self.atom == "direction" else ()),

@@ -243,4 +243,20 @@ RUNNING: Final[dict[str, Code]] = {
         "$ bbi cache clear",
         needs="a full disk",
     ),
+    "E545": Code(
+        "no linear map between two layers",
+        "A gate multiplies by numbers of the picture, a layer norm divides by them, and attention does both; paths of "
+        "different strides have no one kernel. Take layers on the same side of it.",
+        """$ bbi run -e 'weights(norm1, mixer, expanded=true) | top(8) | present(matrix)'""",
+        """$ bbi run -e 'weights(norm2, mlp, expanded=true) | top(8) | present(matrix)'""",
+        needs="a network with attention",
+    ),
+    "E546": Code(
+        "weights with too many numbers",
+        "Weights between layers that are far apart have a number for each pair of channels and each offset of a large "
+        "kernel: more than fit into memory. Take layers that are closer to each other.",
+        """$ bbi run -e 'weights(stem, block7a, expanded=true) | top(8) | present(matrix)'""",
+        """$ bbi run -e 'weights(block6d, block7a, expanded=true) | top(8) | present(matrix)'""",
+        needs="a network of many layers",
+    ),
 }

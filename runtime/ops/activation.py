@@ -91,6 +91,9 @@ class Activation(Operation):
 
 def require_layer(field: FieldType, name: str) -> None:
     """Check that a field has atoms of a layer. Raises `Fail` for classes and pictures, factors and projections."""
+    if field.content in ("weight", "weights"):
+        help = f"start from the layer: `{SOME_LAYER}.channel | {name}(...)`"
+        raise Fail("E238", f"`{name}` is of the atoms of a layer, and these are the weights between two", help)
     if field.content == "loading":
         whose = "groups: `groups | ...`" if field.family else "atoms, before they are projected"
         raise Fail("E238", f"`{name}` is of the atoms of a layer, and these are weights", f"take it of the {whose}")

@@ -68,7 +68,13 @@ class Matrix(Style):
         return drawing.panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return ("a cell is empty where the atom is not among those of the picture",) if _differ(drawing) else ()
+        if _differ(drawing):
+            return ("a cell is empty where the atom is not among those of the picture",)
+        type = drawing.field.type
+        if type.content != "weight" or not (type.layers and type.linked):
+            return ()
+        rest = "; pairs that are not shown are empty" if drawing.drawn.series is None else ""
+        return (f"rows are channels of {type.layers[0]}, columns channels of {type.linked[0]}{rest}",)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         return "full"
@@ -142,10 +148,13 @@ def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
     if len(axes) == 1 and inputs is not None and inputs.size > 1:
         return axes[0], inputs
     if len(axes) != 2:
+        kernels = field.content == "weight" and field.axis("y") is not None
         raise Fail(
             "E304",
             f"`{style}` draws two axes, and this field has {len(axes)}: {', '.join(a.name for a in axes) or 'none'}",
-            "as in `attribute(output[top(5)]) | top(12)`: atoms by classes",
+            "draw kernels as pictures, `present(image, facet=...)`, or leave `kernel=each` out"
+            if kernels
+            else "as in `attribute(output[top(5)]) | top(12)`: atoms by classes",
         )
     rows, columns = axes
     if rows not in field.atom_axes and columns in field.atom_axes:  # atoms by labels, subsets, values of a column
@@ -159,8 +168,9 @@ def _pairs(drawing: Drawing) -> tuple[Panel, ...]:
     values = drawing.values(axis)[..., 0]
     coordinates = drawing.coordinates(axis)
     first, second = (coordinates[component] for component in axis.components)
-    row_component, column_component = (component.split(".", 1)[1] for component in axis.components)
-    layers = drawing.field.type.layers
+    row_component, column_component = (component.rpartition(".")[2] for component in axis.components)
+    type = drawing.field.type
+    layers = (*type.layers[:1], *(type.linked or type.layers[-1:]))
 
     def frame(index: Index) -> Frame:
         present = [i for i, value in enumerate(values[index]) if value == value]

@@ -185,6 +185,10 @@ class Drawing:
         for at in np.ndindex(numbers.shape):
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
+                if here and all(c.startswith("to.") for c in here) and len(self.field.type.linked) == 1:
+                    later = {c.removeprefix("to."): number for c, number in here.items()}
+                    numbers[at] = self.atom(later, self.field.type.linked[0], node=grouping.later(self.node))
+                    continue
                 own = set(here) - {"example"} - CLASSES or not here
                 layer = self.field.type.layers[int(layers[at])] if own and self.field.type.layers else "output"
                 if set(here) == {"example"}:

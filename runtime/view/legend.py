@@ -14,7 +14,7 @@ from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import model as vm
-from bbilang.runtime.view.answers.explained import explained, target_of, target_words
+from bbilang.runtime.view.answers.explained import ends_of, explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
 from bbilang.runtime.view.points.following import reached
@@ -142,7 +142,7 @@ def quantity_of(drawing: Drawing) -> str:
     type = drawing.field.type
     words = type.content
     if isinstance(drawing.field, Linked):
-        return ", ".join([f"{words} to the next column", *type.steps])
+        return ", ".join([f"{words} {'into' if words == 'weight' else 'to'} the next column", *type.steps])
     if words == "loading":  # what the components are of is in the notes
         noun, whole = singular_of(drawing), type.atom == "spatial"
         if noun in ("concept", "direction"):
@@ -182,6 +182,8 @@ def title_of(drawing: Drawing) -> str:
         return "Classes"
     if not type.layers:  # a measure's curve is about no layer's atoms
         return type.content.capitalize()
+    if type.content == "weight" and not isinstance(drawing.field, Linked):
+        return "Weights from {} to {}".format(*ends_of(drawing))
     if isinstance(drawing.field, Linked):
         ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]
         return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"

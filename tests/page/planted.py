@@ -330,12 +330,11 @@ def numbers() -> View:
         icons=True,
     )
     plant.icons("points", Named(("channel",), np.arange(40)), [texture(80 + i, 48) for i in range(40)])
-    axis = Axis("from.channel", 5, ("from.channel", "to.channel"))
+    axis = Axis("channel", 5, ("channel", "to.channel"))
     coords = {
-        c: Named((axis.name,), np.array(v))
-        for c, v in (("from.channel", [3, 3, 8, 1, 8]), ("to.channel", [7, 2, 7, 2, 9]))
+        c: Named((axis.name,), np.array(v)) for c, v in (("channel", [3, 3, 8, 1, 8]), ("to.channel", [7, 2, 7, 2, 9]))
     }
-    type = FieldType("weight", "channel", ("middle", "late"), (axis,))
+    type = FieldType("weight", "channel", ("middle",), (axis,), linked=("late",))
     plant.present(
         "weights",
         "matrix",

@@ -7,6 +7,7 @@ from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
 from bbilang.runtime.view.answers.ranked import ranked
 from bbilang.runtime.view.answers.shown import Shown
+from bbilang.runtime.view.answers.weights import circuit, weights
 from bbilang.runtime.view.model import Answer
 
 
@@ -14,6 +15,8 @@ def by_content(shown: Shown) -> Answer:
     """Describe links, cells over positions, or marks in a row."""
     if shown.type.content == "picture":
         return ()
+    if shown.type.content == "weight":
+        return circuit(shown) if shown.frame.columns else weights(shown)
     if shown.frame.columns:
         return flow(shown)
     if shown.drawing.drawn.cells is not None:

@@ -53,3 +53,16 @@ def sole_atom(drawing: Drawing) -> str:
     if not own or any(array.dims for array in own.values()) or len(drawing.field.type.layers) != 1:
         return ""
     return drawing.words({c: int(array.data) for c, array in own.items()})
+
+
+def ends_of(drawing: Drawing) -> tuple[str, str]:
+    """Return what the weights lead from and to, in words: a layer, or the channel of it that the text picks."""
+    field = drawing.field
+    ends = []
+    for layer, component in (
+        (field.type.layers[0], "channel"),
+        ((*field.type.linked, field.type.layers[-1])[0], "to.channel"),
+    ):
+        number = field.coords.get(component)
+        ends.append(f"channel {int(number.data)} of {layer}" if number is not None and not number.dims else layer)
+    return ends[0], ends[1]

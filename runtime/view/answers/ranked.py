@@ -218,8 +218,9 @@ def strongest_cell(shown: Shown) -> Answer:
     before, between = "from", "to"
     if axis is not None and not any(component.startswith("to.") for component in axis.components):
         before, between = "of", "in" if "class" in axis.components else "for"
+    what = "the largest weight" if shown.type.content == "weight" else "the largest number"
     return sentence(
-        f"the largest number is {shown.number(value)}, {before} ",
+        f"{what} is {shown.number(value)}, {before} ",
         Piece(shown.label(atom), atom),
         f" {between} {series}",
     )
