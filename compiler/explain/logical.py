@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import Element, Node, Program, walk
+from bbilang.compiler.ir.program import Element, Node, PerExample, Program, walk
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
@@ -154,6 +154,8 @@ def _value(value: Any, program: Program) -> str:
     if isinstance(value, Node):
         named = next((e.id for e in program.elements if e.node == value), "")
         return named or str(value.get("id") or "")
+    if isinstance(value, PerExample):  # a pipe of a dataset: the plan shows what a scan keeps of it
+        return ""
     if isinstance(value, tuple):
         shown = [words for item in value if (words := _value(item, program))]
         return f"[{', '.join(shown)}]" if shown else ""

@@ -42,7 +42,10 @@ PASSES = {
     "semantic_dictionary": (1, 0, 0),
     "spatial_and_channel": (2, 1, 0),
     "teaser": (2, 6, 0),
-    **dict.fromkeys(("one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"), (0, 0, 0)),
+    **dict.fromkeys(
+        ("direction_arithmetic", "one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"),
+        (0, 0, 0),
+    ),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures
 }
 # The two long ones run with fewer layers and classes. Which of their passes are reverse is for the measured speeds of a
@@ -52,6 +55,7 @@ PASSES = {
 EXAMPLES = {
     "activation_atlas": 24,
     "activis": 24,
+    "direction_arithmetic": 160,
     "one_channel": 60,
     "rests_on_a_concept": 120,
     "what_channels_detect": 40,

@@ -17,7 +17,8 @@ from bbilang.compiler.explain.logical import entries, line_words
 from bbilang.compiler.ir.program import walk
 
 GOLDEN = Path(__file__).parent / "golden"
-INNER = {"stack", "fields", "chosen", "factor", "output", "input", "combine"}  # what the text has other words for
+# what the text has other words for
+INNER = {"stack", "fields", "chosen", "factor", "output", "input", "combine", "direction", "pick_atom"}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
@@ -73,6 +74,7 @@ def test_every_node_is_numbered_once_and_shown_with_its_line(path):
         inner = (
             entry.node.op in INNER or entry.node.op in ("activation", "attribute") or atom == "neuron"
         )  # also what nobody wrote
+        inner |= atom == "channel" and entry.node.type.layers[0] in nearby  # `concept` and sums are of all channels
         assert word in nearby or inner, (entry, lines[last - 1])
 
 

@@ -81,7 +81,23 @@ def test_a_concept_is_told_from_its_control(read):
     words = reader.words("tests")
     assert "striped" in words and "dotted" in words and "chance to" in words
     assert "permuted labels" in reader.tab.locator(".lead").first.inner_text()
-    assert len(reader.pictures("stripes")) == 8
+    assert len(reader.pictures("stripes")) == 8 and len(reader.pictures("icons")) == 2
+    assert [text for text in reader.texts("icons") if text in ("striped", "dotted")] == ["striped", "dotted"]
+
+
+def test_directions_add_up(read, shown):
+    reader = read("direction_arithmetic", *SMALLER["direction_arithmetic"])
+    name = "red_striped − striped + dotted"
+    assert len(reader.pictures("answers")) == 6 and len(reader.pictures("terms")) == 18
+    assert len(reader.pictures("icon")) == 1 and len(reader.pictures("icons")) == 3
+    shown(reader.numbers("answers"), reader.data("answers").values.ravel())
+    assert name in reader.tab.locator(".lead").first.inner_text()
+    fields = reader.compiled.page.results.fields
+    for element, column, kind in (("textures", "texture", "dotted"), ("colours", "colour", "red")):
+        field = fields[element]
+        means = dict(zip(field.names[column].data.tolist(), field.values.data.ravel().tolist(), strict=True))
+        assert max(means, key=means.get) == kind, means
+        assert name in reader.words(element)
 
 
 def test_what_it_calls_drawings(read):

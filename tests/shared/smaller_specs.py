@@ -23,6 +23,10 @@ SMALLER = {
         ("positions=10", "positions=6"),
         ("bins=12, least=5", "bins=8, least=2"),
     ),
+    "direction_arithmetic": (
+        ('filter(split == "train")', 'filter(split == "train") | sample(120)'),
+        ('filter(split == "test")', 'filter(split == "test") | sample(40)'),
+    ),
     "activis": (("sample(60)", "sample(24)"),),
     "one_channel": (("sample(240)", "sample(60)"),),
     "rests_on_a_concept": (("sample(300)", "sample(120)"),),

@@ -18,13 +18,15 @@ from bbilang.compiler.contract import (
     Registry,
     Run,
 )
-from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.program import Node, PerExample, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.directions import ATOM, AXIS, directions
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.statistics.concepts import LEAST, LOGISTIC, METHODS, Concept, concept, fit_direction
+
+AGAINST = "a dataset of other examples, from which concepts are told; what is also in a concept's set counts as its own"
 
 
 class Concepts(Operation):
@@ -46,7 +48,7 @@ class Concepts(Operation):
     factor = "of_direction"
     parameters = (
         Parameter("concepts", "datasets", "a dataset of examples of a concept, or a list of several"),
-        Parameter("against", "dataset", "a dataset of examples of other things, from which concepts are told"),
+        Parameter("against", "dataset", AGAINST),
         Parameter("method", "word", "logistic regression, or the difference of the means", LOGISTIC, choices=METHODS),
     )
     example = (
@@ -77,12 +79,10 @@ class Concepts(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         seed, method = int(run.program.setting("seed", 0)), node["method"]
-        others = means_of(node["against"], node["activation"].node, run)
         found, notes, names = [], [], []
         for number, dataset in enumerate(sets_of(node["concepts"])):
-            examples = means_of(dataset, node["activation"].node, run)
             name = str(dataset.get("called") or f"concept {number + 1}")
-            require_examples(examples, name, others, node["against"])
+            examples, others = both_sets(dataset, node, name, run)
             found.append(fit_direction(examples, others, method))
             notes.append(told_apart(name, concept(examples, others, seed, method=method)))
             names.append(name)
@@ -95,19 +95,30 @@ def sets_of(sets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     return sets if isinstance(sets, tuple) else (sets,)
 
 
-def means_of(dataset: Node, activation: Node, run: Run) -> np.ndarray:
-    """Return the activations of a dataset's examples, averaged over positions (example, channel)."""
+def both_sets(dataset: Node, node: Node, name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return the activations of a set's examples and of those of `against` that are not in the set, averaged over
+    positions (example, channel). Raises BbiError E466 where there are too few of either."""
+    activation, against = node["activation"].node, node["against"]
+    inside = _rows(dataset, run)
+    others = _rows(against, run)
+    if source_dataset(against) == source_dataset(dataset):
+        others = np.setdiff1d(others, inside)
+    means = [_means(one, rows, activation, run) for one, rows in ((dataset, inside), (against, others))]
+    words = name, str(against.get("called") or "against")
+    few, said = min(zip(map(len, means), words, strict=True))
+    if few < LEAST:
+        raise error("E466", f"{said} has {few} examples", f"a concept needs {LEAST}, better 45 or more")
+    return means[0], means[1]
+
+
+def _rows(dataset: Node, run: Run) -> np.ndarray:
+    return run.value(dataset).coords["example"].data
+
+
+def _means(dataset: Node, rows: np.ndarray, activation: Node, run: Run) -> np.ndarray:
     scanned = run.scanned(dataset)
-    inside = np.isin(np.asarray(scanned.rows), run.value(dataset).coords["example"].data)
-    means = np.asarray(scanned.summary(activation, "mean"))[inside]
+    means = np.asarray(scanned.summary(activation, "mean"))[np.isin(np.asarray(scanned.rows), rows)]
     return means[np.isfinite(means).all(1)]
-
-
-def require_examples(examples: np.ndarray, name: str, others: np.ndarray, against: Node) -> None:
-    """Check that there are enough examples of both. Raises BbiError E466."""
-    if min(len(examples), len(others)) < LEAST:
-        few = min((len(examples), name), (len(others), str(against.get("called") or "against")))
-        raise error("E466", f"{few[1]} has {few[0]} examples", f"a concept needs {LEAST}, better 45 or more")
 
 
 def told_apart(name: str, told: Concept) -> str:

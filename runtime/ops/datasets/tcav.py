@@ -22,7 +22,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.fields.prose import percent
-from bbilang.runtime.ops.datasets.concept import means_of, require_examples, sets_of, told_apart
+from bbilang.runtime.ops.datasets.concept import AGAINST, both_sets, sets_of, told_apart
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.statistics.concepts import Concept, concept
 from bbilang.runtime.statistics.intervals import holm
@@ -57,7 +57,7 @@ class TestConcepts(Operation):
     name = "tcav"
     parameters = (
         Parameter("concepts", "datasets", "a dataset of examples of a concept, or a list of several"),
-        Parameter("against", "dataset", "a dataset of examples of other things, from which concepts are told"),
+        Parameter("against", "dataset", AGAINST),
     )
     example = (
         'dataset shapes = "sample:shapes"\n'
@@ -92,13 +92,11 @@ class TestConcepts(Operation):
         (field,) = inputs
         gradients = field.values.ordered(("example", "channel")).data.astype(np.float64)
         gradients = gradients[np.isfinite(gradients).all(1)]
-        others = means_of(node["against"], node["activation"].node, run)
         seed = int(run.program.setting("seed", 0))
         found: list[tuple[str, Concept, Tcav]] = []
         for number, dataset in enumerate(sets_of(node["concepts"])):
-            examples = means_of(dataset, node["activation"].node, run)
             name = str(dataset.get("called") or f"concept {number + 1}")
-            require_examples(examples, name, others, node["against"])
+            examples, others = both_sets(dataset, node, name, run)
             told = concept(examples, others, seed)
             found.append((name, told, tcav(gradients, examples, others, seed=seed)))
         return _table(node, field, found, len(gradients))
