@@ -262,6 +262,16 @@ def test_refused(folder, line, code, words):
     assert all(each.span is not None for each in caught.value.diagnostics)
 
 
+def test_what_is_in_both_sets_counts_as_the_concepts(folder):
+    page = compiled(folder, """c = (seen | concept(red, against=train)).channel | present(matrix)
+dataset others = train | filter(colour != "red")
+d = (seen | concept(red, against=others)).channel | present(matrix)
+""")  # fmt: skip
+    np.testing.assert_allclose(page.data("c").values, page.data("d").values, atol=1e-6)
+    with pytest.raises(BbiError, match="red has 0 examples"):
+        compiled(folder, "seen | concept(train, against=red) | across(asked) | mean(example) | present(bars)\n")
+
+
 def test_too_few_examples_are_said(folder):
     page = compiled(folder, """dataset some = red | sample(8)
 c = seen | concept(some, against=rest)
