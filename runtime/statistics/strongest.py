@@ -39,6 +39,21 @@ class StrongestExamples:
     counts: np.ndarray
     left_out: np.ndarray
 
+    def first(self, k: int) -> StrongestExamples:
+        """Return the k strongest of these, as a ranking of k would have them."""
+        if k >= self.rows.shape[1]:
+            return self
+        value, second = self.values[:, k - 1, None], self.seconds[:, k - 1, None]
+        same = self.values == value
+        level = same & ((self.seconds == second) | (np.isnan(self.seconds) & np.isnan(second)))
+        full = self.rows[:, k - 1] >= 0  # where place k ties with the last place here, there are ties beyond that
+        ties = np.where(same[:, -1], self.ties, same.sum(1))
+        unresolved = np.where(level[:, -1], self.unresolved, level.sum(1))
+        return StrongestExamples(
+            self.rows[:, :k], self.values[:, :k], self.seconds[:, :k], np.where(full, ties, 0),
+            np.where(full, unresolved, 0), self.counts, self.left_out,
+        )  # fmt: skip
+
     @property
     def hidden(self) -> np.ndarray:
         """How many examples (atom,) tie with the last one shown and are not shown."""

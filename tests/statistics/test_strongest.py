@@ -99,3 +99,23 @@ def test_the_result_may_be_read_between_chunks():
     whole = Strongest(4, groups=groups)
     whole.add(values, digests, np.arange(120), second)
     assert strongest.result().rows.tolist() == whole.result().rows.tolist()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_first_of_more_are_those_of_a_ranking_of_fewer(seed):
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 5, (60, 7)).astype(float)
+    values[random.random(values.shape) < 0.1] = np.nan
+    values[3:, 0] = np.nan
+    second = random.integers(0, 3, values.shape).astype(float) if seed % 2 else None
+    names = [f"{number * 2654435761 % 2**64:064x}"[::-1] for number in range(len(values))]
+    every = []
+    for k in (4, 14):
+        ranking = Strongest(k)
+        ranking.add(values, names, np.arange(len(values)), second)
+        every.append(ranking.result())
+    fewer, first = every[0], every[1].first(4)
+    for name in ("rows", "values", "seconds", "ties", "hidden", "counts", "left_out"):
+        assert np.array_equal(getattr(first, name), getattr(fewer, name), equal_nan=name in ("values", "seconds")), name
+    if second is not None:
+        assert np.array_equal(first.unresolved, fewer.unresolved)

@@ -101,10 +101,12 @@ class Examples(pipes.OfPipe):
         table = values.values.ordered(("example", *atoms)).data.reshape(len(scanned.rows), -1)
         second = second_numbers(node, run, scanned)
         before = None if second is None else second.values.ordered(("example", *atoms)).data.reshape(table.shape)
-        best = strongest(table, scanned, inside, node["k"], node["sign"], before)
+        collapse = node["duplicates"] == "collapse"
+        most = candidates(node["k"]) if collapse else node["k"]
+        more = strongest(table, scanned, inside, most, node["sign"], before)
+        best = more.first(node["k"])
         shown, strengths, repeated = best.rows, best.values, 0
-        if node["duplicates"] == "collapse":
-            more = strongest(table, scanned, inside, candidates(node["k"]), node["sign"], before)
+        if collapse:
             files = run.dataset(source_dataset(node["dataset"]))
             shown, strengths, repeated = without_duplicates(more, node["k"], files)
         rows = Named((*atoms, "example"), shown.reshape(*shape, -1))
