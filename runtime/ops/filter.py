@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,20 @@ from bbilang.compiler.check.datasets import SCORED
 from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.data.conditions import COMPARISONS
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
 from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named
+
+COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
 
 SEEN = 6  # words of a column that an error names
 
@@ -129,7 +139,7 @@ def _of_columns(part: object) -> Any:
         return ("constant", parts[0])
     if word == "column":
         return part
-    if word in COMPARISONS:
+    if word in COMPARE:
         return ("compare", word, *map(_of_columns, parts))
     return (word, *map(_of_columns, parts))
 
@@ -141,7 +151,7 @@ def _evaluate(condition: tuple, field: Field) -> Named:
         return Named(inner.dims, ~inner.data)
     if op in ("and", "or"):
         return combine(np.logical_and if op == "and" else np.logical_or, *(_evaluate(p, field) for p in parts))
-    return combine(COMPARISONS[op], *(_operand(p, field) for p in parts))
+    return combine(COMPARE[op], *(_operand(p, field) for p in parts))
 
 
 def _operand(part: float | str, field: Field) -> Named:
