@@ -40,9 +40,7 @@ class Atlas(Style):
     legend."""
 
     name = "atlas"
-    portrays = True
     spends = "the points and the two components of a map of positions"
-    shows_examples = True
     selects_marks = True
     parameters = (
         Parameter("bins", "integer", "bins along each side of the finest zoom, a multiple of 4", 12, minimum=4,
