@@ -1,9 +1,12 @@
-"""Kill a scan with SIGKILL at random points, run it again, and compare every array to the bit.
+"""Kill a scan, or icons of workers, with SIGKILL at random points, run it again, and compare everything to the bit.
 
 Each point begins with an empty cache: a process scans the pictures, is killed somewhere between its first batch and its
 last, and a second one goes on from what is there. A process of its own forks them all, so that torch is imported once.
 
-    python -m benchmarks.kills [POINTS] [SEED]
+"icons": five batches of icons by one worker, which is killed at a random step, every other time with its driver. Where
+the driver lives, it starts another worker and ends well; else it runs again.
+
+    python -m benchmarks.kills [POINTS [SEED [icons]]]
 """
 
 from __future__ import annotations
@@ -74,6 +77,42 @@ def _killed(pictures: Any, cache: Path, batches: int, more: float) -> None:
     os.waitpid(child, 0)
 
 
+def of_icons(points: int, seed: int) -> dict[str, Any]:
+    import torch
+    from tiny_icons import RECIPE, Network, channels, same
+
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.featvis.engine import visualize
+    from bbilang.runtime.featvis.remote import IconWorkers
+    from bbilang.runtime.passes import Passes
+    from bbilang.runtime.workers.processes import Processes
+
+    torch.set_num_threads(1)
+    draw, left, equal, drivers = random.Random(seed), [], 0, 0
+    expected = visualize(Network()(), channels(), RECIPE)
+    count = Passes()
+    visualize(Network()(), channels(), RECIPE, counter=count)
+    with tempfile.TemporaryDirectory() as folder:
+        for point in range(points):
+            own = Path(folder) / str(point)
+            own.mkdir()
+            network = Network(own, (draw.randrange(1, count.backwards),), driver=point % 2 == 1)
+            workers = IconWorkers(Processes(1, 1), network)
+            child = os.fork()
+            if child == 0:
+                try:
+                    visualize(Network()(), channels(), RECIPE, Cache(own / "cache"), workers=workers)
+                finally:
+                    os._exit(0)
+            drivers += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+            counter = Passes()
+            again = visualize(Network()(), channels(), RECIPE, Cache(own / "cache"), counter=counter)
+            left.append(counter.cached_icons)
+            equal += same(again, expected) and len(list(own.glob("death *"))) == 1
+    return {"points": points, "equal": equal, "drivers killed": drivers, "icons left, of 20": sorted(left)}
+
+
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]]
-    print(json.dumps(main(*(numbers + [50, 0][len(numbers) :]))))
+    numbers = [int(word) for word in sys.argv[1:3]]
+    which = of_icons if sys.argv[3:] == ["icons"] else main
+    print(json.dumps(which(*(numbers + [50, 0][len(numbers) :]))))

@@ -1,22 +1,29 @@
 """A scan beside the fastest bare loop that reads, decodes and runs the network over the same pictures.
 
-Six layers of EfficientNet-Lite0 over the pictures of ../shared/data/imagenet-sample. The bare loop decodes ahead in as
-many threads, and keeps nothing. Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the
-first 64 pictures. Then rounds follow in which both run once, in turns. The bar is 1.15.
+Six layers of EfficientNet-Lite0 over the pictures of ../shared/data/imagenet-sample; beyond their 800, over random
+crops of them, 8/7 as large as the network's input, each a JPEG of its own. The bare loop decodes ahead in as many
+threads, and keeps nothing. Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the first 64
+pictures. Each way is a process of its own, as the command is, so that the peak of its memory is known. They take turns,
+a piece of eight shards at a time: the scan of a piece recalls those before it, so that the last is the scan of the
+whole. Bars: 1.15, and 300 MB. SIDE is that of the network's input, 224 px unless given.
 
-    python -m benchmarks.scanning [PICTURES] [ROUNDS]
+    python -m benchmarks.scanning [PICTURES [SIDE]]
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +36,8 @@ from benchmarks.surroundings import surroundings
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet-sample"
 LAYERS = ("block1a", "block2b", "block3b", "block4c", "block5c.expand", "head")
 SIZES = (8, 16, 32, 64)
-BAR = 1.15
+PIECE = 8 * 256
+BAR, MEMORY_BAR = 1.15, 300  # times the processor time of the bare loop, and MB above it
 
 
 class Layers:
@@ -77,47 +85,134 @@ def timed(work: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - began, processor_time() - worked
 
 
-def main(pictures: int, rounds: int) -> dict[str, Any]:
-    from bbilang.runtime.data.dataset import open_dataset
-    from bbilang.runtime.models.loading import load
-    from bbilang.runtime.scan.scan import scan
+def crops(folder: Path, count: int, size: int) -> str:
+    """Write so many files of random crops, and return the folder."""
+    from PIL import Image
 
-    adapter = load("efficientnet_lite0")
-    work = Layers(adapter)
-    whole = open_dataset(str(PICTURES))
-    dataset, few = whole.subset(np.arange(min(pictures, len(whole)))), whole.subset(np.arange(64))
-    bare(adapter, few.subset(np.arange(16)), work.prepare, 8)
-    trials = {size: timed(lambda size=size: bare(adapter, few, work.prepare, size))[1] for size in SIZES}
-    fastest = min(trials, key=lambda size: trials[size])
-    ours, theirs, scanned = [], [], None
-    before = surroundings()
-    for turn in range(rounds):
-        for which in (0, 1) if turn % 2 else (1, 0):
-            if which:
-                theirs.append(timed(lambda: bare(adapter, dataset, work.prepare, fastest)))
-            else:
-                made: list[Any] = []
-                ours.append(timed(lambda made=made: made.append(scan(dataset, work, None))))
-                scanned = made[0]
-    ratios = [[mine[kind] / bare_one[kind] for mine, bare_one in zip(ours, theirs, strict=True)] for kind in (0, 1)]
+    files, draw = sorted(PICTURES.rglob("*.jp*g")), np.random.default_rng(0)
+    for number in range(count):
+        picture = Image.open(files[number % len(files)]).convert("RGB")
+        side = int(min(picture.size) * draw.uniform(0.5, 1))
+        x, y = (int(draw.integers(0, length - side + 1)) for length in picture.size)
+        picture.resize((size, size), Image.Resampling.BILINEAR, (x, y, x + side, y + side)).save(
+            folder / f"{number:05}.jpg", quality=90
+        )
+    return str(folder)
+
+
+def trial(path: str, side: int) -> dict[int, float]:
+    """Return the processor seconds of the bare loop over the first 64 pictures, by the size of its batches."""
+    from bbilang.runtime.data.dataset import open_dataset
+
+    work = layers(side)
+    few = open_dataset(path).subset(np.arange(64))
+    bare(work.adapter, few.subset(np.arange(16)), work.prepare, 8)
+    return {size: round(timed(lambda: bare(work.adapter, few, work.prepare, size))[1], 2) for size in SIZES}  # noqa: B023
+
+
+def way(name: str, path: str, cache: str, batch: int, side: int) -> None:
+    """Answer each line "START STOP" on standard input with what those pictures took, as JSON."""
+    from bbilang.runtime import heap
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.data.dataset import open_dataset
+    from bbilang.runtime.passes import module_unchanged
+    from bbilang.runtime.scan.scan import NO_LIMIT, scan
+
+    heap.own_process()
+    heap.keep_freed_blocks()  # as the command does
+    if name == "trial":
+        print(json.dumps(trial(path, side)))
+        return
+    work, dataset, made = layers(side), open_dataset(path), []
+
+    def run(start: int, stop: int) -> None:
+        if name == "scan":
+            made.append(scan(dataset.subset(np.arange(stop)), work, Cache(cache, NO_LIMIT)))
+        else:
+            bare(work.adapter, dataset.subset(np.arange(start, stop)), work.prepare, batch)
+
+    bare(work.adapter, dataset.subset(np.arange(16)), work.prepare, 8)  # warms up
+    for line in sys.stdin:
+        start, stop = map(int, line.split())
+        with module_unchanged():  # as in a run
+            seconds = timed(lambda: run(start, stop))  # noqa: B023
+        told = {"seconds": [round(one, 2) for one in seconds], "batch": made[-1].batch if made else batch}
+        if made:
+            told |= {"bytes an example": made[-1].bytes // stop, "shards recalled": made[-1].recalled}
+        print(json.dumps(told | {"peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}), flush=True)
+
+
+def layers(side: int) -> Layers:
+    from bbilang.runtime.models.loading import load
+
+    return Layers(load("efficientnet_lite0").with_preprocess(size=side * 8 // 7, crop=(side, side)))
+
+
+def started(side: int, name: str, path: str, cache: str = "", batch: int = 0) -> subprocess.Popen[str]:
+    words = [name, path, cache, str(batch), str(side)]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scanning", *words]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+class Way:
+    """One way, in its process."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        self.process = process
+        self.pieces: list[list[float]] = []
+        self.told: dict[str, Any] = {}
+
+    def piece(self, start: int, stop: int) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(start, stop, file=self.process.stdin, flush=True)
+        self.told = json.loads(self.process.stdout.readline())
+        self.pieces.append(self.told.pop("seconds"))
+        print(start, stop, self.pieces[-1], self.told, load_average(), file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def main(pictures: int, side: int = 224) -> dict[str, Any]:
+    before, loads = surroundings(), []
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "crops").mkdir()
+        path = str(PICTURES) if pictures <= 800 else crops(Path(folder) / "crops", pictures, side * 8 // 7)
+        trials = json.loads(started(side, "trial", path).communicate()[0])
+        fastest = int(min(trials, key=lambda size: trials[size]))
+        ours = Way(started(side, "scan", path, folder + "/cache"))
+        theirs = Way(started(side, "bare loop", path, batch=fastest))
+        for turn, start in enumerate(range(0, pictures, PIECE)):
+            for one in (ours, theirs) if turn % 2 else (theirs, ours):
+                one.piece(start, min(start + PIECE, pictures))
+            loads.append(load_average())
+        ours.end()
+        theirs.end()
+    ratios = [[a[kind] / b[kind] for a, b in zip(ours.pieces, theirs.pieces, strict=True)] for kind in (0, 1)]
     return {
         **before,
+        "loads": loads,
         "load_after": load_average(),
-        "pictures": len(dataset),
+        "pictures": pictures,
+        "bare loop, processor seconds of 64 pictures by batch size": trials,
+        "pixels of the network's input": side,
         "layers": LAYERS,
-        "batch": {"scan": scanned.batch, "bare loop": fastest},
-        "bytes an example": scanned.bytes // len(dataset),
-        "bare loop, processor seconds of 64 pictures by batch size": {k: round(v, 2) for k, v in trials.items()},
-        "scan, (wall, processor) seconds": [[round(one, 2) for one in pair] for pair in ours],
-        "bare loop, (wall, processor) seconds": [[round(one, 2) for one in pair] for pair in theirs],
-        "ratio of processor time": round(statistics.median(ratios[1]), 3),
-        "ratio of wall time": round(statistics.median(ratios[0]), 3),
-        "bar": BAR,
+        "scan": ours.told,
+        "bare loop": theirs.told,
+        "scan, (wall, processor) seconds of pieces": ours.pieces,
+        "bare loop, (wall, processor) seconds of pieces": theirs.pieces,
+        "ratio of processor time": round(sum(p for _, p in ours.pieces) / sum(p for _, p in theirs.pieces), 3),
+        "ratio of wall time": round(sum(w for w, _ in ours.pieces) / sum(w for w, _ in theirs.pieces), 3),
+        "median ratio of pieces, (wall, processor)": [round(statistics.median(own), 3) for own in ratios],
+        "MB above the bare loop": ours.told["peak MB"] - theirs.told["peak MB"],
+        "bars": [BAR, MEMORY_BAR],
     }
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]]
-    record = main(*(numbers + [800, 5][len(numbers) :]))
-    append("scan", record)
-    print(json.dumps(record, indent=1))
+    if len(sys.argv) == 6:
+        way(*sys.argv[1:4], *map(int, sys.argv[4:]))
+    else:
+        record = main(*map(int, sys.argv[1:] or ["800"]))
+        append("scan", record)
+        print(json.dumps(record, indent=1))
