@@ -4,10 +4,11 @@ Six layers of EfficientNet-Lite0 over the pictures of ../shared/data/imagenet-sa
 crops of them, 8/7 as large as the network's input, each a JPEG of its own. The bare loop decodes ahead in as many
 threads, and keeps nothing. Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the first 64
 pictures. Each way is a process of its own, as the command is, so that the peak of its memory is known. They take turns,
-a piece of eight shards at a time: the scan of a piece recalls those before it, so that the last is the scan of the
+a piece of four shards at a time: the scan of a piece recalls those before it, so that the last is the scan of the
 whole. Bars: 1.15, and 300 MB. SIDE is that of the network's input, 224 px unless given.
+After so many MINUTES no piece is begun.
 
-    python -m benchmarks.scanning [PICTURES [SIDE]]
+    python -m benchmarks.scanning [PICTURES [SIDE [MINUTES]]]
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from benchmarks.surroundings import surroundings
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet-sample"
 LAYERS = ("block1a", "block2b", "block3b", "block4c", "block5c.expand", "head")
 SIZES = (8, 16, 32, 64)
-PIECE = 8 * 256
+PIECE = 4 * 256
 BAR, MEMORY_BAR = 1.15, 300  # times the processor time of the bare loop, and MB above it
 
 
@@ -173,8 +174,8 @@ class Way:
         self.process.communicate()
 
 
-def main(pictures: int, side: int = 224) -> dict[str, Any]:
-    before, loads = surroundings(), []
+def main(pictures: int, side: int = 224, minutes: int = 600) -> dict[str, Any]:
+    before, loads, began = surroundings(), [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "crops").mkdir()
         path = str(PICTURES) if pictures <= 800 else crops(Path(folder) / "crops", pictures, side * 8 // 7)
@@ -183,6 +184,9 @@ def main(pictures: int, side: int = 224) -> dict[str, Any]:
         ours = Way(started(side, "scan", path, folder + "/cache"))
         theirs = Way(started(side, "bare loop", path, batch=fastest))
         for turn, start in enumerate(range(0, pictures, PIECE)):
+            if time.monotonic() - began > 60 * minutes:
+                pictures = start
+                break
             for one in (ours, theirs) if turn % 2 else (theirs, ours):
                 one.piece(start, min(start + PIECE, pictures))
             loads.append(load_average())

@@ -27,6 +27,9 @@ Each row compares implementations of the same task, interleaved in one run; thei
 is timed. Ours uses the public API: a compiled text and `bbilang.execute` without a cache. The minimum is plain torch,
 hand-written for this network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make
 bench` repeats all measurements and writes this page; `make bench ROWS=linear QUICK=1` runs a part.
+
+Scans of datasets are measured by programs of their own, beside a bare loop and zennit-crp, with workers, and killed at
+random: [Large datasets](scale.md).
 """
 
 
