@@ -13,6 +13,7 @@ from bbilang.grammar.source import Span
 
 MOST_STORED = 8_000_000  # bytes of the numbers that a page keeps for one element, before they are compressed
 NUMBER = 4  # bytes
+MOST_PICTURES = 2_000  # of examples, in a row of which the page shows those that are enclosed
 EXAMPLE = "example"
 POSSIBLE = (
     "a page computes `mean`, `sum`, `std`, `max`, `min`, `quantile` and `fraction` of `example` for a lasso, "
@@ -59,10 +60,13 @@ def check_style(field: Node, style: Style, facet: str | None, size: str | None, 
         what = "`size=`" if redraw and size is not None else f"`{style.name}` of this field"
         raise at(span, "E270", f"{what} cannot follow a lasso", POSSIBLE)
     stages = list(_chain(field))
-    examples = max((axis.size for stage in stages for axis in stage.type.axes if axis.name == EXAMPLE), default=1)
+    examples = next((axis.size for stage in stages for axis in stage.type.axes if axis.name == EXAMPLE), 1)
     grouped = {name for name, _ in type.columns} | {EXAMPLE}
     drawn = stages[1] if ranked(field, registry) else field  # a ranking is of all atoms
     vectors = type.state_count * math.prod(axis.size for axis in drawn.type.axes if axis.name not in grouped)
+    if examples != MOST_EXAMPLES and redraw == "rows" and examples > MOST_PICTURES:
+        message = f"a row that follows a lasso holds a picture of each of {examples:,} examples, and "
+        raise at(span, "E312", f"{message}{MOST_PICTURES:,} is the limit", "show fewer: `sample(2000)`")
     if examples != MOST_EXAMPLES and vectors * examples * NUMBER > MOST_STORED:
         raise at(span, "E312", too_much(vectors, examples), REMEDY)
 

@@ -44,8 +44,8 @@ def assert_consistent(view: View) -> None:
     for picture in plain["pictures"]:
         assert isinstance(picture.pop("data"), bytes)
     for element in (element for interface in plain["interfaces"] for element in interface["elements"]):
-        if element["points"] is not None:  # packed, as a picture is
-            assert isinstance(element["points"].pop("payload"), bytes)
+        for packed in (element["points"], element["follows"]):  # as a picture is
+            assert packed is None or isinstance(packed.pop("payload"), bytes)
     _assert_plain(plain)
     assert json.dumps(plain, allow_nan=False)
 

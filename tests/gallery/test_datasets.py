@@ -60,6 +60,31 @@ def test_activis_means_are_those_of_the_examples(read):
     assert (np.diff(spread) <= 1e-3 * spread.max()).all()  # the most telling channel first
 
 
+def test_activis_has_a_column_for_a_lasso(read):
+    reader = read("activis", *SMALLER["activis"])
+    plot = reader.tab.locator('[data-chart="map"] .points')
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    left, right = box["x"] + 55, box["x"] + 0.6 * box["width"]
+    top, bottom = box["y"] + 3, box["y"] + box["height"] - 45
+    reader.tab.keyboard.down("Shift")
+    reader.tab.mouse.move(left, top)
+    reader.tab.mouse.down()
+    for corner in ((right, top), (right, bottom), (left, bottom)):
+        reader.tab.mouse.move(*corner, steps=3)
+    reader.tab.mouse.up()
+    reader.tab.keyboard.up("Shift")
+    chart = "document.querySelector('[data-chart=map]').points"
+    reader.tab.wait_for_function(f"() => {chart}.chose !== null")
+    mask = np.array(reader.tab.evaluate(f"() => [...{chart}.set.mask()]"), bool)
+    assert 2 < mask.sum() < 24
+    followed = reader.compiled.page.results.followed["subsets"]
+    means = followed["vectors"][:, mask].astype(np.float64).mean(1)
+    shown = reader.numbers("subsets")
+    assert all(min(abs(mean - number) / abs(mean) for number in shown) < 0.006 for mean in means if mean > 1)
+    assert f"{mask.sum()} of 24 examples in the lasso" in reader.words("inside")
+
+
 def test_one_channel_and_the_pictures_that_excite_it(read):
     reader = read("one_channel", *SMALLER["one_channel"])
     values = reader.data("strongest").values.ravel()

@@ -43,6 +43,13 @@ TITLES = {
 }
 
 
+ROWS = 5  # slices that are looked for, where the text names no number
+BY = Parameter("by", "word", "what is large in a slice: how often the network is wrong, or its loss", ERROR,
+               choices=(ERROR, LOSS))  # fmt: skip
+FEATURES = Parameter("features", "atoms", "the channels of a layer, whose largest activations make conditions, too",
+                     None)  # fmt: skip
+
+
 class FindSlices(Operation):
     """The kinds of examples that the network gets wrong most often: up to n slices, each of up to three conditions on
     columns and on the largest activations of a layer's channels (SliceLine, Sagadeeva and Boehm 2021).
@@ -55,11 +62,10 @@ class FindSlices(Operation):
     name = "slices"
     of_datasets = True
     parameters = (
-        Parameter("n", "integer", "how many slices, at most", 5, minimum=1, maximum=50),
-        Parameter("by", "word", "what is large in a slice: how often the network is wrong, or its loss", ERROR,
-                  choices=(ERROR, LOSS)),
-        Parameter("features", "atoms", "the channels of a layer, whose largest activations make conditions, too", None),
-    )  # fmt: skip
+        Parameter("n", "integer", "how many slices, at most", ROWS, minimum=1, maximum=50),
+        BY,
+        FEATURES,
+    )
     example = (
         "# in place of the sample: a dataset whose labels are classes of the network\n"
         'dataset photos = "sample:shapes"\nphotos | slices(5, features=block5c.expand.channel) | present(table)'
@@ -88,29 +94,59 @@ class FindSlices(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
-        (dataset,) = node.inputs
-        scanned = run.scanned(dataset)
-        own = field.coords["example"].data
-        at = np.searchsorted(scanned.rows, own)
-        there = (at < len(scanned.rows)) & (scanned.rows[np.minimum(at, len(scanned.rows) - 1)] == own)
-        known = scanned.columns()
-        if node["by"] == ERROR:
-            right = np.asarray(known["correct"], np.float64)[at[there]]
-            errors = 1 - right
-        else:
-            errors = np.asarray(known["loss"], np.float64)[at[there]]
-        defined = int(np.isfinite(errors).sum())
-        if defined < LEAST:
-            raise error(
-                "E464",
-                f"{defined} examples have a label that is a class of the network",
-                f"slices need {LEAST} or more",
-            )
-        columns = {name: array.data[there] for name, array in field.columns.items() if name not in (*SCORED, "file")}
-        found = find_slices(
-            errors, columns, _features(node, scanned, at[there]), node["n"], seed=int(run.program.setting("seed", 0))
-        )
-        return _table(node, found, (*field.notes, *scanned.notes), float(np.nanmean(errors)))
+        found, _, rate = _found(node, field, run, node["n"])
+        return _table(node, found, (*field.notes, *run.scanned(node.inputs[0]).notes), rate)
+
+
+class InSlice(FindSlices):
+    """The examples of one of the kinds that `slices` finds: a part of the dataset, as one that a condition chooses. Its
+    conditions stand in the legend. It was chosen for its errors, so measure those with `slices`, which does it on
+    examples that the search did not see."""
+
+    name = "slice"
+    parameters = (Parameter("number", "integer", "which one: the number of its row", 1, minimum=1, maximum=50), BY,
+                  FEATURES)  # fmt: skip
+    example = (
+        "# in place of the sample: a dataset whose labels are classes of the network\n"
+        'dataset photos = "sample:shapes"\ndataset worst = photos | slice(1)\n'
+        "block5c.expand.channel | across([photos, worst]) | mean(example) | top(8) | present(bars, facet=subset)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        super().type(field, {**arguments, "n": arguments["number"]})
+        return field.swap(replace(field.axes[0], exact=False, whole=False))
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        (field,) = inputs
+        number = node["number"]
+        found, there, _ = _found(node, field, run, max(number, ROWS))
+        if number > len(found.slices):
+            message = f"`slices` finds {len(found.slices)} kinds of examples here, and this is number {number}"
+            raise error("E451", message, "look at them first: `photos | slices(5) | present(table)`")
+        chosen = found.slices[number - 1]
+        kept = field.take("example", Named(("example",), np.flatnonzero(there)[chosen.examples]))
+        words = f"{node.get('called') or f'slice {number}'}: {chosen}, {len(chosen.examples):,} examples"
+        return replace(kept.with_values(kept.values, node.type), notes=(*field.notes, words))
+
+
+def _found(node: Node, field: Field, run: Run, n: int) -> tuple[Slices, np.ndarray, float]:
+    """Return (the slices of a dataset, which of its examples were scanned, their mean error)."""
+    scanned = run.scanned(node.inputs[0])
+    own = field.coords["example"].data
+    at = np.searchsorted(scanned.rows, own)
+    there = (at < len(scanned.rows)) & (scanned.rows[np.minimum(at, len(scanned.rows) - 1)] == own)
+    known = scanned.columns()
+    column, wrong = ("correct", True) if node["by"] == ERROR else ("loss", False)
+    errors = np.asarray(known[column], np.float64)[at[there]]
+    errors = 1 - errors if wrong else errors
+    defined = int(np.isfinite(errors).sum())
+    if defined < LEAST:
+        message = f"{defined} examples have a label that is a class of the network"
+        raise error("E464", message, f"slices need {LEAST} or more")
+    columns = {name: array.data[there] for name, array in field.columns.items() if name not in (*SCORED, "file")}
+    seed = int(run.program.setting("seed", 0))
+    found = find_slices(errors, columns, _features(node, scanned, at[there]), n, seed=seed)
+    return found, there, float(np.nanmean(errors))
 
 
 def _features(node: Node, scanned: Scanned, rows: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -172,4 +208,4 @@ def _sentence(found: Slices, by: str, rate: float) -> str:
     return f"worst where {best}: {numbers} (p = {best.p:.2g}){more}"
 
 
-OPERATIONS = (FindSlices(),)
+OPERATIONS = (FindSlices(), InSlice())

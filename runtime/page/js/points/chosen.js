@@ -50,7 +50,7 @@ class PointSummary {
     const own = this.of(true), all = this.of(false);
     this.node.replaceChildren(
       make("p", { textContent: `${shareWords(set.chosen / set.shown)} of the points shown. Chosen (dark) beside all shown (light):` }),
-      make("dl", {}, ...set.columns.filter((column) => own.has(column.name)).map((column) => make("div", {}, make("dt", { textContent: column.name }), this.said(column, own.get(column.name), all.get(column.name))))),
+      make("dl", {}, ...set.columns.filter((column) => own.has(column.name) && tells(all.get(column.name))).map((column) => make("div", {}, make("dt", { textContent: column.name }), this.said(column, own.get(column.name), all.get(column.name))))),
       this.table(open));
   }
 
@@ -93,6 +93,9 @@ class PointSummary {
     return node;
   }
 }
+
+// Whether a column has two values or more: one that is the same everywhere says nothing about what is chosen.
+const tells = ({ kind, counts, low, high }) => (kind === "category" ? counts.filter((count) => count).length > 1 : high > low);
 
 // A share of the chosen points over that of all.
 function bar(share, usual) {

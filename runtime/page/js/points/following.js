@@ -105,7 +105,7 @@ class Follower {
     const { slots, whole, count } = this.element.follows, chosen = new Set(this.chosen);
     const shown = slots.flatMap((point, slot) => (chosen.has(point) ? [slot] : [])), most = Math.min(MOST_IN_ROW, count);
     const line = (list, empty) => (list.length ? Array.from({ length: most }, (_, i) => (i < shown.length ? list[shown[i]] ?? empty : empty)) : []);
-    const words = shown.length > most ? `the first ${most} of the ${remark}` : remark;
+    const words = shown.length > most ? `the first ${most} of ${exampleWords(shown.length)} in the lasso, of ${countWords(count)} in all` : remark;
     return { ...frame, atoms: line(whole.atoms, -1), pictures: line(whole.pictures, -1), values: line(whole.values, []), notes: line(whole.notes, ""), remark: words };
   }
 
@@ -119,7 +119,8 @@ class Follower {
     })));
     if (!found.length) return [];
     const [value, atom, series] = found.reduce((a, b) => (Math.abs(b[0]) > Math.abs(a[0]) ? b : a));
-    return ["In the lasso, the largest number is ", [`${shortWords(value)}, of ${element.atoms[atom][1]}`, atom], series ? ` for ${series}.` : "."];
+    const several = new Set(found.map((it) => it[2])).size > 1;
+    return ["In the lasso, the largest number is ", [`${shortWords(value)}, of ${element.atoms[atom][1]}`, atom], several && series ? ` for ${series}.` : "."];
   }
 }
 
