@@ -3,6 +3,7 @@
 from bbilang.compiler.contract.batch import Batch, TensorField
 from bbilang.compiler.contract.demands import (
     Activations,
+    Again,
     Changes,
     Demand,
     ExamplesOf,
@@ -26,6 +27,7 @@ __all__ = [
     "AXIOMS",
     "REQUIRED",
     "Activations",
+    "Again",
     "Arguments",
     "Batch",
     "Changes",

@@ -127,4 +127,18 @@ class ExamplesOf:
     histograms: tuple[Node, ...] = ()
 
 
-Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf
+@frozen
+class Again:
+    """The kernel runs the network itself, on pictures that it knows only then.
+
+    ``words``: what for. ``pictures``: how many at most; 0 for the search for a receptive field, whose number depends on
+    the size of the pictures. ``content``: what is computed of each; None for the activation of ``layers``.
+    """
+
+    words: str
+    pictures: int
+    layers: tuple[str, ...]
+    content: Node | None = None
+
+
+Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf | Again

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text mu
     from bbilang.compiler.contract.registry import Registry
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.fields.field import Field, Named
+    from bbilang.runtime.passes import Passes
     from bbilang.runtime.passes.adapter import Adapter
 
 
@@ -59,6 +60,14 @@ class Scanned(Protocol):
     def histogram(self, node: Node) -> tuple[NDArray[generic], NDArray[generic]]:
         """Return how many positions of a layer have a value in which bin of `scan.histogram`, (example, channel, bin),
         and whether the values of each example are finite, (example,)."""
+
+    def remembered(self, what: str, compute: Callable[[Passes], NDArray[generic]]) -> NDArray[generic]:
+        """Return what depends on the network alone, from the cache where it is there. compute: with a counter of its
+        passes. Raises `NotKept` where it would need the network."""
+
+    def maps(self, node: Node, rows: NDArray[generic], channels: NDArray[generic]) -> NDArray[generic]:
+        """Return the map (pair, y, x) of a channel for each pair of an example and a channel. ``node``: the content, of
+        the layer's channels. The network runs on each example once; a second time the maps are in the cache."""
 
     def before(self, node: Node) -> NDArray[generic] | None:
         """Return (example, channel): of the same content, the largest value over positions before the layer's

@@ -16,6 +16,7 @@ PASS_NAMES = {
     "backward": "backward passes",
     "tangents": "tangents",
     "reruns": "reruns",
+    "draw": "passes on examples shown",
 }
 
 

@@ -98,7 +98,8 @@ def _draw_total(canvas: Canvas, panel: Panel, x: float, y: float, largest: int) 
         flops = panel.plan.total(kind)[1]
         bar_width = full_width * flops / largest if largest else 0
         if bar_width > 0:
-            canvas.rect(at, y + 38, bar_width, 22, kind, title=f"{kind}: {si(flops, 'FLOP')}")
+            colour = "scan" if kind == "draw" else kind  # both are passes over examples
+            canvas.rect(at, y + 38, bar_width, 22, colour, title=f"{kind}: {si(flops, 'FLOP')}")
             at += bar_width
     canvas.text(x, y + 26, _total_words(panel), 14, "muted")
     canvas.text(at + 10, y + 55, si(panel.total, "FLOP"), 17, bold=True)

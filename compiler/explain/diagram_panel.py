@@ -204,6 +204,7 @@ def _passes(panel: Panel) -> str:
         "backward": "backward",
         "tangents": "tangents",
         "reruns": "reruns",
+        "draw": "on examples shown",
     }
     return " · ".join(f"{count:,} {names[kind]}" for kind, count in counts if count)
 

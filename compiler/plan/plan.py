@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.settings import default
-from bbilang.compiler.contract import Registry
+from bbilang.compiler.contract import Again, Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
@@ -39,7 +40,7 @@ from bbilang.compiler.optimize.cost import (
     tries_and_pictures,
 )
 from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.optimize.scans import batch_program, part_names
+from bbilang.compiler.optimize.scans import SUMMARY, batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.compiler.plan.verify import verify_plan
@@ -49,7 +50,8 @@ from bbilang.grammar.source import Span
 
 Kind = Literal["scan", "forward", "backward", "tangents", "reruns", "icons", "draw"]
 PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
-COUNTED: tuple[Kind, ...] = ("scan", *PASSES)  # with the passes over datasets, which are many of these for each example
+# With the passes over datasets, which are many of these for each example, and those of elements on what they find.
+COUNTED: tuple[Kind, ...] = ("scan", *PASSES, "draw")
 PASS_NOUNS: tuple[tuple[Kind, str], ...] = (
     ("forward", "forward"), ("backward", "backward"), ("tangents", "tangent"), ("reruns", "rerun"),
 )  # fmt: skip
@@ -141,7 +143,8 @@ def plan(program: Program, registry: Registry | None = None) -> Plan:
     for number, rerun in enumerate(program.reruns):
         steps.append(_rerun(program, number, rerun, description))
     steps += [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
-    steps += [_draw(program, number, element) for number, element in enumerate(program.elements)]
+    known: set[Node] = set()
+    steps += [_draw(program, number, element, registry, known) for number, element in enumerate(program.elements)]
     result = Plan(program, _with_frees(program, steps))
     if verification.enabled():
         verify_plan(result)
@@ -311,10 +314,37 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     )
 
 
-def _draw(program: Program, number: int, element: Element) -> Step:
+def _draw(program: Program, number: int, element: Element, registry: Registry | None, known: set[Node]) -> Step:
+    """Plan an element: no pass, but for operations that run the network on what they find. ``known``: those that an
+    earlier element counts."""
     states = element.node.type.state_count
     words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
-    return Step("draw", number, words, 0, 0, requested_by=_spans(program, (element.node,)))
+    again = [] if registry is None else _run_again(program, element, registry, known)
+    words = "; ".join([words, *(word for word, _, _ in again)])
+    passes, flops = sum(one for _, one, _ in again), sum(one for _, _, one in again)
+    spans = _spans(program, (element.node,))
+    return Step("draw", number, words, passes, flops, bound=passes > 0, requested_by=spans)
+
+
+def _run_again(program: Program, element: Element, registry: Registry, known: set[Node]) -> list[tuple[str, int, int]]:
+    """Return (words, passes, FLOPs) of what the kernels below an element run themselves, at most."""
+    description = program.description
+    assert description is not None, "a plan has a description"
+    result = []
+    for node in walk(element.node):
+        own = [demand for demand in registry.operations[node.op].demands(node, registry) if isinstance(demand, Again)]
+        if not own or node in known:
+            continue
+        known.add(node)
+        for demand in own:
+            pictures = demand.pictures or 8 * math.ceil(math.log2(max(2, *description.input_size)))
+            passes, flops = 1, forward_flops(description, demand.layers, True)
+            if demand.content is not None:
+                batch = batch_program(program, [(SUMMARY, demand.content)], 1, registry)
+                each = plan(optimize(batch) if program.optimized else batch)
+                passes, flops = (sum(each.total(kind)[n] for kind in PASSES) for n in (0, 1))
+            result.append((demand.words, pictures * passes, pictures * flops))
+    return result
 
 
 class _Alternatives:

@@ -7,9 +7,9 @@ program of a page. Where the cache has every shard, neither torch nor the networ
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,7 @@ from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.data.dataset import list_unreadable
 from bbilang.runtime.errors import NotKept
+from bbilang.runtime.execution.example_maps import maps_of, remembered
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.scan.digests import digests
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.execution.context import Run
     from bbilang.runtime.execution.results import Model
+    from bbilang.runtime.passes import Passes
 
 FORMAT = 2
 KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
@@ -110,6 +112,14 @@ class ScanWork(ScanIdentity):
         run = self._run(images.to(torch.float32) / 255, chosen)
         with values_before_gates(run.adapter, self._saturating(chosen)) as before:
             return self._results(run, chosen, images, before)
+
+    def neurons(self, images: Tensor) -> np.ndarray:
+        """Run the only part, a content of a layer, on a batch (example, channel, y, x) of uint8. Returns its numbers
+        (example, channel, *positions)."""
+        import torch
+
+        run = self._run(images.to(torch.float32) / 255, list(self.nodes))
+        return _positions_last(run.program.kept[0], run).detach().float().cpu().numpy()
 
     def _saturating(self, chosen: Sequence[str]) -> list[str]:
         """Return the layers of which the extremes of the activation itself are kept."""
@@ -276,6 +286,29 @@ class ScannedDataset:
     def shown(self, picture: Image) -> np.ndarray:
         return self.run.adapter.preprocess.display(picture)
 
+    def remembered(self, what: str, compute: Callable[[Passes], np.ndarray]) -> np.ndarray:
+        run, scans = self.run, self.run.shared.scans
+        identity = ScanIdentity(run.program, run.program.scans[0], run.registry, run.adapter, _code(run))
+        made = partial(compute, run.shared.scan_passes) if run.has_network else None
+        return remembered(scans.cache if scans is not None else None, {"what": what, "network": identity.network}, made)
+
+    def maps(self, node: Node, rows: np.ndarray, channels: np.ndarray) -> np.ndarray:
+        run, scans = self.run, self.run.shared.scans
+        own = next(scan for scan in run.program.scans if part_name(SUMMARY, node) in part_names(scan))
+        scan = replace(own, fields=(), summaries=(node,), scores=False, samples=())
+        place = {row: number for number, row in enumerate(self._numbers.tolist())}
+        pairs = np.array([[place[row], channel] for row, channel in zip(rows.tolist(), channels.tolist(), strict=True)])
+        digest_of = dict(zip(self.rows.tolist(), self.digests(), strict=True))
+        named = [[digest_of[row], channel] for row, channel in zip(rows.tolist(), channels.tolist(), strict=True)]
+        (part,) = ScanIdentity(run.program, scan, run.registry, run.adapter, _code(run)).parts.values()
+
+        def compute() -> np.ndarray:
+            return maps_of(ScanWork(run, scan), self._dataset, pairs)
+
+        what = {"what": "maps", "part": part, "of": named}
+        cache = scans.cache if scans is not None else None
+        return remembered(cache, what, compute if run.has_network else None)
+
     def before(self, node: Node) -> np.ndarray | None:
         part = part_name(SUMMARY, node)
         return self._kept(part).array(part, BEFORE) if BEFORE in self._kept(part).names(part) else None
@@ -316,6 +349,10 @@ class ScannedDataset:
             labels = np.vectorize(lambda index: self.run.label(int(index)), otypes=[object])(tables["class"].data)
             names["class"] = Named(tables["class"].dims, labels)
         return Field(node.type, values, coords, names)
+
+
+def _code(run: Run) -> str:
+    return run.shared.scans.code if run.shared.scans is not None else ""
 
 
 def _left_out(count: int, why: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Node
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import SHADE, Field, Named
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST = 2000  # thumbnails of an element
 QUALITY = 80
+DIM = 0.4  # of the brightness, where a map is zero
 CUT = ("cut.top", "cut.bottom", "cut.left", "cut.right")  # coordinates of what is shown of an example, in pixels
 
 
@@ -47,6 +48,9 @@ def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
     rows = field.coords["example"]
     cuts = [field.coords[name] for name in CUT if name in field.coords]
     table = np.stack([np.broadcast_to(array.spread(rows.dims), rows.data.shape).ravel() for array in (rows, *cuts)], 1)
+    shade = field.coords.get(SHADE)
+    if shade is not None:  # each picture is dimmed by a map of its own
+        table = np.concatenate([table, np.arange(len(table))[:, None]], 1)
     different, which = np.unique(table, axis=0, return_inverse=True)
     if size == "none" or len(different) > MOST:
         return None
@@ -54,6 +58,7 @@ def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
     pieces: list[bytes] = []
     sizes: list[tuple[int, int]] = []
     numbers = np.full(len(different), -1)
+    shares = None if shade is None else shade.data.reshape(-1, *shade.data.shape[-2:])
     for number, (row, *cut) in enumerate(different.tolist()):
         if row < 0:
             continue
@@ -62,7 +67,9 @@ def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
         except Unreadable:  # it was changed after the scan
             continue
         shown = preprocess.display(picture)
-        if cut:  # of the picture as the network sees it
+        if shares is not None:
+            shown = _dimmed(shown, shares[cut[-1]])
+        elif cut:  # of the picture as the network sees it
             top, bottom, left, right = cut
             shown = shown[top:bottom, left:right]
         small = _small(shown, int(size))
@@ -78,6 +85,17 @@ def thumbnails_of(field: Field, source: Node, run: Run) -> Thumbnails | None:
         "ends": np.cumsum([len(piece) for piece in pieces], dtype=np.int64),
         "sizes": np.array(sizes, np.int64).reshape(-1, 2),
     }
+
+
+def _dimmed(pixels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return a picture (y, x, rgb) that is grey and dark where a map (y, x) of shares is low."""
+    from PIL import Image
+
+    y, x = pixels.shape[:2]
+    map = Image.fromarray(shares.astype(np.float32)).resize((x, y), Image.Resampling.BILINEAR)
+    share = np.asarray(map).clip(0, 1)[..., None]
+    grey = DIM * pixels.mean(-1, keepdims=True)
+    return np.rint(share * pixels + (1 - share) * grey).astype(np.uint8)
 
 
 def _small(pixels: np.ndarray, size: int) -> Image:

@@ -11,7 +11,7 @@ import numpy as np
 from bbilang.compiler.ir.program import walk
 from bbilang.grammar.verification import enabled, require
 from bbilang.runtime.execution.results import Results
-from bbilang.runtime.fields.field import Field, Linked
+from bbilang.runtime.fields.field import SHADE, Field, Linked
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,8 @@ def verify_results(results: Results) -> None:
 
 
 def _verify_field(name: str, field: Field, inputs: int) -> None:
-    arrays = [field.values, *field.coords.values(), *field.names.values()]
+    coords = (array for part, array in field.coords.items() if part != SHADE)  # which has axes of its own besides
+    arrays = [field.values, *coords, *field.names.values()]
     require(all(isinstance(array.data, np.ndarray) for array in arrays), f"{name} is not made of arrays")
     sizes = field.values.sizes
     require(sizes.get("input", inputs) in (1, inputs), f"{name} has {sizes.get('input')} inputs of {inputs}")

@@ -119,6 +119,9 @@ def replace_where(values: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np
     return np.where(mask, other, values)
 
 
+SHADE = "shade"  # the coordinate of maps by which pictures of examples are dimmed: shares over y and x
+
+
 @dataclass
 class Field:
     """Values, and the coordinates of their atoms for every component (channel, y, x, class, layer).

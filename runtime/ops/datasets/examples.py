@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.contract import (
+    Again,
     Arguments,
     Demand,
     ExamplesOf,
@@ -21,7 +23,7 @@ from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import SHADE, Field, Named
 from bbilang.runtime.ops.datasets import pipes
 from bbilang.runtime.ops.datasets.duplicates import DUPLICATES, candidates, without_duplicates
 from bbilang.runtime.ops.datasets.receptive import spans
@@ -50,9 +52,10 @@ BY = Parameter(
 CROP = Parameter(
     "crop",
     "word",
-    "what is shown of an example: all of it, or the receptive field of the position with the extreme value",
+    "what is shown of an example: all of it; the receptive field of the position with the extreme value; or all of it, "
+    "dimmed where the channel's own map is low, which takes another pass over the examples shown",
     "none",
-    choices=("none", "field"),
+    choices=("none", "field", "map"),
 )
 
 
@@ -80,16 +83,16 @@ class Examples(pipes.OfPipe):
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        if arguments["crop"] == "field" and (field.atom != "channel" or arguments["sign"] == "magnitude"):
-            message = "`crop=field` cuts around the position of a channel's largest or smallest value"
+        if arguments["crop"] != "none" and (field.atom != "channel" or arguments["sign"] == "magnitude"):
+            message = f"`crop={arguments['crop']}` shows where a channel has its largest or smallest values"
             raise Fail("E238", message, "start from `.channel`, with `sign=positive` or `negative`", "crop")
         return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
-        if summarized(node["each"].node, registry):
-            return (ExamplesOf(node["dataset"], summaries=(content,)),)
-        return (ExamplesOf(node["dataset"], (content,)),)
+        if not summarized(node["each"].node, registry):
+            return (ExamplesOf(node["dataset"], (content,)),)
+        return (ExamplesOf(node["dataset"], summaries=(content,)), *_again(node, content))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, dataset = node["each"].node, run.value(node["dataset"])
@@ -119,16 +122,64 @@ class Examples(pipes.OfPipe):
         field = of_rows(field, rows, scanned)
         if summarized(each, run.registry):
             field.coords |= extreme_at(node, field, run, scanned)
-        return cut_to_field(field, each.type.layers[0], run) if node["crop"] == "field" else field
+        return cropped(node, field, run, scanned)
 
 
-def cut_to_field(field: Field, layer: str, run: Run) -> Field:
+def _again(node: Node, content: Node) -> tuple[Demand, ...]:
+    """Return the passes that a crop needs after the scan."""
+    layers = content.type.layers
+    if node["crop"] == "field":
+        return (Again(f"the receptive field of {layers[0]}", 0, layers),)
+    if node["crop"] == "map":
+        pictures = math.prod(axis.size for axis in node.type.axes)
+        return (Again(f"maps of {layers[0]} for the examples shown", pictures, layers, content),)
+    return ()
+
+
+def cropped(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
+    """Add to a field of examples what its pictures are cut to, or how they are shaded."""
+    layer, crop = node["each"].node.type.layers[0], node["crop"]
+    if crop != "none" and "at.y" not in field.coords:
+        raise error("E238", f"`{layer}` has no positions to show", f"leave out `crop={crop}`")
+    if crop == "field":
+        return cut_to_field(field, layer, run, scanned)
+    return shaded(node, field, run, scanned) if crop == "map" else field
+
+
+def shaded(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
+    """Add to a field of examples each atom's own map of each picture, as shares of the largest value of the atom's
+    maps: `SHADE` over the axes of the examples, and y and x."""
+    rows, content = field.coords["example"], pipes.content_of(node["each"].node, run.registry)
+    channels = np.broadcast_to(field.coords["channel"].spread(rows.dims), rows.data.shape)
+    there = (rows.data >= 0) & (channels >= 0)
+    maps = np.asarray(scanned.maps(content, rows.data[there], channels[there]))
+    maps = np.maximum(-maps if node["sign"] == "negative" else maps, 0)
+    shares = np.zeros((*rows.data.shape, *maps.shape[1:]), np.float32)
+    shares[there] = maps
+    atoms = (rows.dims.index("example"), -2, -1)
+    largest = shares.max(atoms, keepdims=True)
+    shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
+    ends = "negative values of " if node["sign"] == "negative" else ""
+    note = (
+        f"pictures are dimmed where {ends}the channel's map is low: in full where it is as large as anywhere in the "
+        f"channel's examples shown, grey where it is zero; a cell of the map is {_cell(run, maps.shape[1:])} pixels"
+    )
+    shade = Named((*rows.dims, f"{SHADE}.y", f"{SHADE}.x"), shares)
+    return replace(field, coords={**field.coords, SHADE: shade}, notes=(*field.notes, note))
+
+
+def _cell(run: Run, shape: tuple[int, ...]) -> str:
+    tall, wide = run.adapter.description.input_size
+    return f"{tall / shape[0]:.3g} × {wide / shape[1]:.3g}"
+
+
+def cut_to_field(field: Field, layer: str, run: Run, scanned: Scanned) -> Field:
     """Add to a field of examples what its pictures are cut to: the receptive field where the extreme value is."""
-    if "at.y" not in field.coords:
-        raise error("E238", f"`{layer}` has no positions to cut around", "leave out `crop=field`")
     coords, notes = {}, []
     sizes = []
-    for span, at, ends in zip(spans(run, layer), ("at.y", "at.x"), (("top", "bottom"), ("left", "right")), strict=True):
+    for span, at, ends in zip(
+        spans(run, scanned, layer), ("at.y", "at.x"), (("top", "bottom"), ("left", "right")), strict=True
+    ):
         positions = field.coords[at]
         low, high = span.of(positions.data)
         gone = positions.data < 0

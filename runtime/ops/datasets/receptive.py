@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Run
-from bbilang.runtime.errors import NotKept
+from bbilang.compiler.contract import Run, Scanned
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bbilang.runtime.passes import Passes
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,24 @@ class Span:
         return np.clip(low, 0, self.size).astype(int), np.clip(high, 0, self.size).astype(int)
 
 
-def spans(run: Run, layer: str) -> tuple[Span, Span]:
+def spans(run: Run, scanned: Scanned, layer: str) -> tuple[Span, Span]:
     """Find the spans of a layer along y and x, from what becomes undefined where pixels are. Raises `NotKept` without a
-    network."""
+    network, where they are not in the cache."""
+    found = scanned.remembered(f"receptive field of {layer}", partial(_found, run, layer))
+    y, x = (Span(float(first), float(last), float(stride), int(size)) for first, last, stride, size in found)
+    return y, x
+
+
+def _found(run: Run, layer: str, counter: Passes) -> np.ndarray:
+    """Return (first, last, stride, size) of both axes."""
     import torch
 
-    from bbilang.runtime.passes import Passes
     from bbilang.runtime.passes.run_to_layer import run_to
 
-    if not hasattr(run.adapter, "module"):
-        raise NotKept
     shape = run.adapter.description.input.shape
     sizes = run.layer(layer).as_map.sizes
     channel = run.layer(layer).axes.index("channel")
-    with run_to(run.adapter, layer, counter=Passes()) as network:
+    with run_to(run.adapter, layer, counter=counter) as network:
 
         def undefined(images: Tensor) -> np.ndarray:
             """Return whether each position (image, y, x) depends on a pixel that is NaN."""
@@ -53,7 +59,8 @@ def spans(run: Run, layer: str) -> tuple[Span, Span]:
             return made.isnan().any(-1).cpu().numpy()
 
         plain = torch.full(shape, 0.5)
-        return _span(undefined, plain, 0, sizes["y"]), _span(undefined, plain, 1, sizes["x"])
+        both = [_span(undefined, plain, axis, sizes[name]) for axis, name in enumerate(("y", "x"))]
+    return np.array([[span.first, span.last, span.stride, span.size] for span in both])
 
 
 def _span(undefined: Callable[[Tensor], np.ndarray], plain: Tensor, axis: int, count: int) -> Span:

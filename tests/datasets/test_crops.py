@@ -1,0 +1,125 @@
+"""`crop=` of `examples`: maps of the atom itself, and receptive fields; their passes are planned, counted and kept."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+
+import bbilang
+from bbilang.compiler.plan.plan import plan
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.registry import registry
+from bbilang.runtime.execution.thumbnails import DIM, thumbnail
+from bbilang.runtime.models.preprocess import Preprocess
+
+HEAD = 'dataset shapes = "sample:shapes" | sample(20)\n'
+
+
+@pytest.fixture(scope="module")
+def network():
+    return bbilang.adapt(tiny.build(), (32, 32), labels=tiny.LABELS, preprocess=Preprocess(32, (32, 32)))
+
+
+def run(tmp_path, network, line: str, **options):
+    (tmp_path / "page.bbi").write_text(HEAD + line)
+    return bbilang.run(tmp_path / "page.bbi", model=network, **options)
+
+
+def by_hand(network, rows: np.ndarray, channel: int) -> np.ndarray:
+    """Maps (example, y, x) of a channel of `b`, from plain torch and a hook."""
+    from bbilang.runtime.data.dataset import open_dataset
+
+    dataset, found = open_dataset("sample:shapes"), []
+    handle = network.module.b.register_forward_hook(lambda *given: found.append(given[2].detach()))
+    try:
+        for row in rows.tolist():
+            shown = network.preprocess.display(dataset.picture(row))
+            image = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).float()[None] / 255
+            with torch.no_grad():
+                network.module(network.preprocess.normalize(image))
+    finally:
+        handle.remove()
+    return np.stack([maps[0, channel].numpy() for maps in found])
+
+
+def test_pictures_are_dimmed_by_the_channels_own_map(network, tmp_path):
+    page = run(tmp_path, network, "row = b.channel[3] | examples(shapes, 4, crop=map) | present(image)")
+    field = page.results.fields["row"]
+    rows = field.coords["example"].data.ravel()
+    shade = field.coords["shade"].data.reshape(4, *field.coords["shade"].data.shape[-2:])
+    assert shade.max() == 1 and shade.min() >= 0
+    peak = shade.reshape(4, -1).max(1)
+    np.testing.assert_allclose(peak, field.values.data.ravel() / field.values.data.max(), rtol=1e-4)
+    at = np.stack([field.coords["at.y"].data.ravel(), field.coords["at.x"].data.ravel()], 1)
+    assert [np.unravel_index(one.argmax(), one.shape) for one in shade] == [tuple(place) for place in at.tolist()]
+    expected = np.maximum(by_hand(network, rows, 3), 0)
+    np.testing.assert_allclose(shade, expected / expected.max(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_thumbnail_is_grey_where_the_map_is_zero(network, tmp_path):
+    line = "row = b.channel[3] | examples(shapes, 2{}) | present(image)"
+    pictures = []
+    for crop in (", crop=map", ""):
+        made = run(tmp_path, network, line.format(crop)).results.thumbnails["row"]
+        data = thumbnail(made, int(made["index"].data.ravel()[0]))[0]
+        pictures.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float))
+    dimmed, plain = pictures
+    assert dimmed.shape == plain.shape and dimmed.mean() < plain.mean()
+    assert dimmed.mean() > DIM * plain.mean() - 8
+
+
+def test_the_plan_counts_the_passes(network, tmp_path):
+    line = (
+        "field = b.channel[1] | examples(shapes, 3, crop=field) | present(image)\n"
+        "maps = b.channel[1] | examples(shapes, 3, crop=map) | present(image)"
+    )
+    (tmp_path / "page.bbi").write_text(HEAD + line)
+    program = bbilang.check(tmp_path / "page.bbi", model=network)
+    from bbilang.compiler.optimize.lower import with_passes
+    from bbilang.compiler.optimize.rules import optimize
+
+    steps = {
+        step.words.split("`")[1]: step
+        for step in plan(optimize(with_passes(program, registry(), True)), registry()).steps
+        if step.kind == "draw"
+    }
+    assert (
+        steps["maps"].passes == 3 and steps["maps"].bound and "maps of b for the examples shown" in steps["maps"].words
+    )
+    assert steps["field"].passes == 8 * 5 and "the receptive field of b" in steps["field"].words
+    assert steps["maps"].flops > 0 < steps["field"].flops
+
+
+def test_another_page_needs_no_network(network, tmp_path, monkeypatch):
+    line = (
+        "maps = b.channel[1] | examples(shapes, 3, crop=map) | present(image{0})\n"
+        "field = b.channel[1] | examples(shapes, 3, crop=field) | present(image{0})"
+    )
+    first = run(tmp_path, network, line.format(""), cache=tmp_path / "cache")
+    from bbilang.runtime.execution import example_maps
+    from bbilang.runtime.ops.datasets import receptive
+
+    def never(*given):
+        raise AssertionError("it was computed before")
+
+    monkeypatch.setattr("bbilang.runtime.execution.scanning.maps_of", never)
+    monkeypatch.setattr(receptive, "_found", never)
+    assert example_maps.BATCH
+    second = run(tmp_path, network, line.format(', title="again"'), cache=tmp_path / "cache")
+    for name, part in (("maps", "shade"), ("field", "cut.top")):
+        one, other = (page.results.fields[name].coords[part].data for page in (first, second))
+        assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("line", [
+    "b.neuron | activation | examples(shapes, 3, crop=map) | present(image, facet=channel)",
+    "b.channel[1] | examples(shapes, 3, sign=magnitude, crop=map) | present(image)",
+])  # fmt: skip
+def test_what_has_no_map_is_refused(network, tmp_path, line):
+    with pytest.raises(BbiError, match=r"E238.*`crop=map`"):
+        bbilang.check(HEAD + line, model=network)
