@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.settings import default
-from bbilang.compiler.contract import Again, Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
@@ -40,9 +39,10 @@ from bbilang.compiler.optimize.cost import (
     tries_and_pictures,
 )
 from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.optimize.scans import SUMMARY, batch_program, part_names
+from bbilang.compiler.optimize.scans import batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
+from bbilang.compiler.plan.again import run_again
 from bbilang.compiler.plan.verify import verify_plan
 from bbilang.grammar import verification
 from bbilang.grammar.frozen import frozen
@@ -319,32 +319,11 @@ def _draw(program: Program, number: int, element: Element, registry: Registry | 
     earlier element counts."""
     states = element.node.type.state_count
     words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
-    again = [] if registry is None else _run_again(program, element, registry, known)
+    again = [] if registry is None else run_again(program, element, registry, known, plan)
     words = "; ".join([words, *(word for word, _, _ in again)])
     passes, flops = sum(one for _, one, _ in again), sum(one for _, _, one in again)
     spans = _spans(program, (element.node,))
     return Step("draw", number, words, passes, flops, bound=passes > 0, requested_by=spans)
-
-
-def _run_again(program: Program, element: Element, registry: Registry, known: set[Node]) -> list[tuple[str, int, int]]:
-    """Return (words, passes, FLOPs) of what the kernels below an element run themselves, at most."""
-    description = program.description
-    assert description is not None, "a plan has a description"
-    result = []
-    for node in walk(element.node):
-        own = [demand for demand in registry.operations[node.op].demands(node, registry) if isinstance(demand, Again)]
-        if not own or node in known:
-            continue
-        known.add(node)
-        for demand in own:
-            pictures = demand.pictures or 8 * math.ceil(math.log2(max(2, *description.input_size)))
-            passes, flops = 1, forward_flops(description, demand.layers, True)
-            if demand.content is not None:
-                batch = batch_program(program, [(SUMMARY, demand.content)], 1, registry)
-                each = plan(optimize(batch) if program.optimized else batch)
-                passes, flops = (sum(each.total(kind)[n] for kind in PASSES) for n in (0, 1))
-            result.append((demand.words, pictures * passes, pictures * flops))
-    return result
 
 
 class _Alternatives:

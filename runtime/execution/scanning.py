@@ -34,6 +34,7 @@ from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.data.dataset import list_unreadable
 from bbilang.runtime.errors import NotKept
+from bbilang.runtime.execution.constant_parts import constant_parts
 from bbilang.runtime.execution.example_maps import maps_of, remembered
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
@@ -357,31 +358,6 @@ def _code(run: Run) -> str:
 
 def _left_out(count: int, why: str) -> str:
     return f"{count:,} {'example' if count == 1 else 'examples'} left out: {why}"
-
-
-class _Frames:
-    """Kernels of the atoms and targets of a pipe, for what is the same for every example: they read no numbers."""
-
-    def __init__(self, run: Run):
-        classes = run.adapter.description.classes
-        self.registry, self.label = run.registry, run.label
-        self.scores = self.probabilities = np.zeros((1, max(classes, 1)), np.float32)
-
-    def value(self, node: Node) -> Field:
-        inputs = tuple(self.value(child) for child in node.inputs)
-        return self.registry.operations[node.op].kernel(node, inputs, self)  # type: ignore[arg-type]
-
-
-def constant_parts(node: Node, run: Run) -> tuple[dict[str, Named], dict[str, Named]]:
-    """Return the coordinates and names of a content that are the same for every example."""
-    frames = _Frames(run)
-    parts = [frames.value(node.inputs[0] if node.inputs else node)]
-    parts += [frames.value(value) for _, value in node.parameters
-              if isinstance(value, Node) and value.type.content == "score"]  # fmt: skip
-    coords = {name: array for part in parts for name, array in part.coords.items() if "input" not in array.dims}
-    names = {name: array for part in parts for name, array in part.names.items() if "input" not in array.dims}
-    own = {component for axis in node.type.axes for component in axis.components} | {"class", "target"}
-    return {name: array for name, array in coords.items() if name in own}, names
 
 
 def union(scans: Sequence[Scan]) -> Scan:
