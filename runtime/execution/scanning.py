@@ -296,7 +296,7 @@ class ScannedDataset:
     def maps(self, node: Node, rows: np.ndarray, channels: np.ndarray) -> np.ndarray:
         run, scans = self.run, self.run.shared.scans
         own = next(scan for scan in run.program.scans if part_name(SUMMARY, node) in part_names(scan))
-        scan = replace(own, fields=(), summaries=(node,), scores=False, samples=())
+        scan = Scan(own.dataset, (), (node,), False, own.serves)
         place = {row: number for number, row in enumerate(self._numbers.tolist())}
         pairs = np.array([[place[row], channel] for row, channel in zip(rows.tolist(), channels.tolist(), strict=True)])
         digest_of = dict(zip(self.rows.tolist(), self.digests(), strict=True))
