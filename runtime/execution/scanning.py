@@ -288,12 +288,14 @@ class ScannedDataset:
         return self.run.adapter.preprocess.display(picture)
 
     def remembered(self, what: str, compute: Callable[[Passes], np.ndarray]) -> np.ndarray:
+        """Return what depends on the network alone, from the cache where it is there. Raises `NotKept`."""
         run, scans = self.run, self.run.shared.scans
         identity = ScanIdentity(run.program, run.program.scans[0], run.registry, run.adapter, _code(run))
         made = partial(compute, run.shared.scan_passes) if run.has_network else None
         return remembered(scans.cache if scans is not None else None, {"what": what, "network": identity.network}, made)
 
     def maps(self, node: Node, rows: np.ndarray, channels: np.ndarray) -> np.ndarray:
+        """Return the map (pair, y, x) of a channel for each pair of an example and a channel. Raises `NotKept`."""
         run, scans = self.run, self.run.shared.scans
         own = next(scan for scan in run.program.scans if part_name(SUMMARY, node) in part_names(scan))
         scan = Scan(own.dataset, (), (node,), False, own.serves)
