@@ -1,15 +1,18 @@
 """Time to torch-lucent's held-out objective, for each of the 32 units of `beside_lucent.py` and each of three seeds.
 
     python -m benchmarks.time_to_objective measure FOLDER [--seeds 3] [--count 32]
+    python -m benchmarks.time_to_objective last FOLDER
+    python -m benchmarks.time_to_objective longer FOLDER
     python -m benchmarks.time_to_objective time FOLDER
     python -m benchmarks.time_to_objective join FOLDER
 
 `measure` runs, in the environment of the peers, torch-lucent's `STEPS` steps (its default is 512) one unit after
-another, then ours as `docs/beside_lucent.bbi` has them, the units of a layer in one batch. Along the way pictures are
-kept, and afterwards their held-out objective is measured (`heldout.py`, mean of 128 and 224 px), so nothing stops or
-is chosen by it. Each icon is a line in FOLDER; those that are there are not measured again. `time` measures what a
-step of each costs, in alternating short runs of one process, and `join` adds one line to
-benchmarks/results/time_to_objective.jsonl.
+another, and ours as `docs/beside_lucent.bbi` has them, the units of a layer in one batch. Pictures are kept on the way,
+and their held-out objective is measured afterwards (`heldout.py`, mean of 128 and 224 px), so nothing stops or is
+chosen by it. Each icon is a line in FOLDER; those that are there are not measured again. `last` adds torch-lucent's
+last pictures of seed 0 that `beside_lucent.py` has made in FOLDER, without those on the way; `longer` makes ours
+that do not reach them with `steps=2048`. `time` measures what a step of each costs, in alternating short runs of one
+process, and `join` adds one line to benchmarks/results/time_to_objective.jsonl.
 
 Time is processor time of one thread, a step times the number of steps: repeated starts of shut units count; loading,
 folding and the measurement of the objective do not. The time to an objective is that of the first kept picture that has
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -31,15 +35,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import work
-from benchmarks.beside_lucent import LAYERS, Unit, by_turns
+from benchmarks.beside_lucent import LAYERS, Unit, by_turns, file_of
 from benchmarks.records import append
 from benchmarks.surroundings import surroundings
 
 TIMED, ROUNDS = 12, 5  # steps of a short run, and alternating runs of each
 STEPS, EVERY = 256, 32  # torch-lucent's, and those between two kept pictures
 OWN_EVERY = 8
+LONGER = 2048  # steps= for the icons that do not reach it
 SHARES = (1.0, 0.98)  # of torch-lucent's objective
 Line = dict[str, Any]
+Key = tuple[str, int, int]  # layer, channel, seed
 
 
 def objectives_of(layer: str, pictures: Sequence[np.ndarray], channels: Sequence[int]) -> list[float]:
@@ -64,15 +70,15 @@ def lucent(unit: Unit, seed: int) -> Line:
     return {"step_s": round(step, 5), "steps": list(thresholds), "objectives": found}
 
 
-def ours(layer: str, channels: Sequence[int], seed: int, measured: Sequence[int]) -> list[Line]:
-    """Return a line for each channel of ``measured``; all channels are in one batch."""
+def ours(layer: str, channels: Sequence[int], seed: int, measured: Sequence[int], steps: int = 512) -> list[Line]:
+    """Return a line for each channel of ``measured``; all channels are in one batch. ``steps``: of the setting."""
     from bbilang.runtime.featvis.ascent import Ascent
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
     from bbilang.runtime.featvis.pixels import bytes_of
     from bbilang.runtime.passes import Passes
 
     objectives = [Objective(layer, channel) for channel in channels]
-    recipe = Recipe(seed=seed, batch=len(channels))
+    recipe = Recipe(seed=seed, batch=len(channels), steps=steps)
     kept: list[tuple[int, np.ndarray]] = []
     taken: list[float] = []
     ends: dict[int, int] = {}
@@ -129,9 +135,23 @@ def measure(folder: Path, seeds: int, count: int) -> None:
                 keep("torch-lucent", unit, seed, lucent(unit, seed))
 
 
-def lines_in(folder: Path) -> list[Line]:
-    path = folder / "lines.jsonl"
+def lines_in(folder: Path, name: str = "lines.jsonl") -> list[Line]:
+    path = folder / name
     return [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def longer(folder: Path, seed: int = 0) -> None:
+    """Make with ``steps=`` `LONGER` the icons of a seed that do not reach torch-lucent's last objective."""
+    targets = {(line["layer"], line["channel"]): line["objectives"][-1] for line in lines_in(folder, "last.jsonl")}
+    own = {(o["layer"], o["channel"]): o for o in lines_in(folder) if (o["way"], o["seed"]) == ("bbilang", seed)}
+    missed = [unit for unit in own if seconds_to(own[unit], targets[unit]) is None]
+    rows = []
+    for layer in dict.fromkeys(layer for layer, _ in missed):
+        channels = [c for name, c in missed if name == layer]
+        for channel, line in zip(channels, ours(layer, channels, seed, channels, LONGER), strict=True):
+            rows.append({"way": "bbilang", "layer": layer, "channel": channel, "seed": seed, **line})
+            print(*rows[-1].values(), file=sys.stderr, flush=True)
+    (folder / "longer.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def measure_steps(folder: Path) -> None:
@@ -188,49 +208,91 @@ def seconds_to(line: Line, objective: float) -> float | None:
 
 def summary(pairs: Sequence[tuple[Line, Line]], share: float) -> dict[str, Any]:
     """Say for pairs (ours, torch-lucent's) how long ours take to a share of torch-lucent's last objective, relative to
-    its own time to the same. The worst decile counts what never reaches it as longest."""
-    ratios, missed = [], []
-    for own, other in pairs:
+    its whole run, and to its own time to the same where its pictures on the way were kept."""
+    whole, own, missed = [], [], []
+    for mine, other in pairs:
         target = other["objectives"][-1] * share
-        needed, theirs = seconds_to(own, target), seconds_to(other, target)
+        needed, theirs = seconds_to(mine, target), seconds_to(other, target)
         assert theirs is not None
-        ratios.append(float("inf") if needed is None else needed / theirs)
         if needed is None:
-            missed.append(f"{own['layer']}-{own['channel']}, seed {own['seed']}")
+            missed.append(f"{mine['layer']}-{mine['channel']}, seed {mine['seed']}")
+        seconds = float("inf") if needed is None else needed
+        whole.append(seconds / (other["steps"][-1] * other["step_s"]))
+        own += [seconds / theirs] if len(other["steps"]) > 1 else []
+    return {"share": share, "missed": missed, "of_its_whole_run": _ratios(whole), "of_its_own_time": _ratios(own)}
+
+
+def _ratios(ratios: Sequence[float]) -> dict[str, Any]:
+    """Return the geometric mean of those that reach it; the worst decile counts the others as longest (none: never)."""
+    if not ratios:
+        return {"icons": 0}
     reached = [ratio for ratio in ratios if ratio < float("inf")]
-    decile = sorted(ratios)[int(0.9 * (len(ratios) - 1) + 0.999)]  # the smallest that nine tenths do not exceed
+    decile = sorted(ratios)[math.ceil(0.9 * (len(ratios) - 1))]
     return {
-        "share": share,
-        "icons": len(pairs),
+        "icons": len(ratios),
         "reached": len(reached),
-        "missed": missed,
-        "geometric_mean": round(float(np.exp(np.mean(np.log(reached)))), 4),
+        "geometric_mean": round(float(np.exp(np.mean(np.log(reached)))), 4) if reached else None,
         "worst_decile": round(decile, 4) if decile < float("inf") else None,
-        "longest_of_those_that_reach": round(max(reached), 4),
+        "longest_of_those_that_reach": round(max(reached), 4) if reached else None,
     }
 
 
-def join(folder: Path) -> None:
+def last_pictures(folder: Path, seed: int = 0) -> None:
+    """Measure the last pictures of a seed that `beside_lucent.py` has made: FOLDER/lucent of the same units."""
+    from PIL import Image
+
+    rows = []
+    for layer, channel in by_turns():
+        with Image.open(file_of(folder / "lucent", (layer, channel))) as opened:
+            found = objectives_of(layer, [np.asarray(opened.convert("RGB"))], [channel])
+        line = {"way": "torch-lucent", "layer": layer, "channel": channel, "seed": seed}
+        rows.append({**line, "steps": [STEPS], "objectives": found})
+    (folder / "last.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _key(line: Line) -> Key:
+    return line["layer"], line["channel"], line["seed"]
+
+
+def _words(key: Key) -> str:
+    return f"{key[0]}-{key[1]}, seed {key[2]}"
+
+
+def usual_responses(units: Sequence[Unit]) -> dict[Unit, float]:
+    """Return the 99th percentile of each unit's mean response over 100 photographs."""
     import torch
     from PIL import Image
 
     from benchmarks.alive import photographs
     from benchmarks.naturalness import percentiles
 
-    steps = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-    lines = [{**line, "step_s": steps[line["layer"]][line["way"]]} for line in lines_in(folder)]
-    by = {(line["way"], line["layer"], line["channel"], line["seed"]): line for line in lines}
-    keys = [key[1:] for key in by if key[0] == "bbilang" and ("torch-lucent", *key[1:]) in by]
     rows = []
     for file in photographs(100):
         with Image.open(file) as opened:
             rows.append(work.adapter().prepare(opened.convert("RGB"))[0])
-    usual = percentiles(torch.stack(rows), sorted({(layer, channel) for layer, channel, _ in keys}))
+    return percentiles(torch.stack(rows), units)
+
+
+def join(folder: Path) -> None:
+    """Add the record of all lines; a line's time of a step is that of `time`."""
+    steps = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
+
+    def timed(name: str) -> dict[tuple[str, Key], Line]:
+        lines = ({**line, "step_s": steps[line["layer"]][line["way"]]} for line in lines_in(folder, name))
+        return {(line["way"], _key(line)): line for line in lines}
+
+    by = timed("last.jsonl") | timed("lines.jsonl")  # where there are both, the pictures on the way count
+    keys = [key for way, key in by if way == "bbilang" and ("torch-lucent", key) in by]
+    usual = usual_responses(sorted({key[:2] for key in keys}))
     alive = [key for key in keys if usual[key[:2]] > 0]
-    excited = [key for key in alive if by["torch-lucent", *key]["objectives"][-1] > usual[key[:2]]]
-    pairs = [(by["bbilang", *key], by["torch-lucent", *key]) for key in excited]
-    last = np.array([[line["objectives"][-1] for line in pair] for pair in pairs])
-    groups = {"all": pairs, **{name: [pair for pair in pairs if pair[0]["layer"] == name] for name in LAYERS}}
+
+    def silent(way: str) -> list[str]:
+        return sorted(_words(key) for key in alive if by[way, key]["objectives"][-1] <= usual[key[:2]])
+
+    missing = silent("torch-lucent")
+    pairs = [(by["bbilang", key], by["torch-lucent", key]) for key in alive if _words(key) not in missing]
+    longer = timed("longer.jsonl")
+    first = [(longer.get(("bbilang", _key(mine)), mine), other) for mine, other in pairs if mine["seed"] == 0]
     record = {
         "benchmark": "time_to_objective",
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -240,46 +302,56 @@ def join(folder: Path) -> None:
         "step_ms_of_an_icon": {
             layer: {way: round(value * 1000, 1) for way, value in each.items()} for layer, each in steps.items()
         },
-        "units_without_response_to_photographs": sorted({f"{a}-{b}" for a, b, _ in keys if usual[a, b] <= 0}),
-        "lucent_does_not_exceed_the_99th_percentile": sorted(
-            f"{a}-{b}, seed {s}" for a, b, s in set(alive) - set(excited)
-        ),
-        "ours_does_not_exceed_it": sorted(
-            f"{key[0]}-{key[1]}, seed {key[2]}"
-            for key in alive
-            if by["bbilang", *key]["objectives"][-1] <= usual[key[:2]]
-        ),
+        "units_without_response_to_photographs": sorted({f"{a}-{b}" for a, b, _ in set(keys) - set(alive)}),
+        "lucent_does_not_exceed_the_99th_percentile": missing,
+        "ours_does_not_exceed_it": silent("bbilang"),
         "icons_by_seed": {str(s): sum(key[2] == s for key in alive) for s in sorted({key[2] for key in alive})},
+        **compared(pairs),
+        f"seed_0_with_steps_{LONGER}_where_missed": [summary(first, share) for share in SHARES],
+    }
+    print(append("time_to_objective", record))
+
+
+def compared(pairs: Sequence[tuple[Line, Line]]) -> dict[str, Any]:
+    """Compare the last objectives and the times of pairs (ours, torch-lucent's), over all and for each layer."""
+    last = np.array([[line["objectives"][-1] for line in pair] for pair in pairs])
+    ratios = last[:, 0] / last[:, 1]
+    groups = {"all": pairs, **{name: [pair for pair in pairs if pair[0]["layer"] == name] for name in LAYERS}}
+
+    def whole(members: Sequence[tuple[Line, Line]], side: int) -> float:
+        return round(float(np.median([pair[side]["steps"][-1] * pair[side]["step_s"] for pair in members])), 2)
+
+    return {
         "last_objective": {
-            "at_least_lucents": int((last[:, 0] >= last[:, 1]).sum()),
-            "geometric_mean_of_ratios": round(float(np.exp(np.log(last[:, 0] / last[:, 1]).mean())), 3),
-            "worst_decile": round(float(np.quantile(last[:, 0] / last[:, 1], 0.1)), 3),
-            "least": round(float((last[:, 0] / last[:, 1]).min()), 3),
+            "icons": len(pairs),
+            "at_least_lucents": int((ratios >= 1).sum()),
+            "geometric_mean_of_ratios": round(float(np.exp(np.log(ratios).mean())), 3),
+            "worst_decile": round(float(np.quantile(ratios, 0.1)), 3),
+            "least": round(float(ratios.min()), 3),
         },
         "time_to_objective": {
             name: [summary(members, share) for share in SHARES] for name, members in groups.items() if members
         },
         "whole_icon_s": {
-            way: {
-                name: round(float(np.median([pair[side]["steps"][-1] * pair[side]["step_s"] for pair in members])), 2)
-                for name, members in groups.items()
-                if members
-            }
+            way: {name: whole(members, side) for name, members in groups.items() if members}
             for side, way in enumerate(("bbilang", "torch-lucent"))
         },
-    }  # fmt: skip
-    print(append("time_to_objective", record))
+    }
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("way", choices=("measure", "time", "join"))
+    parser.add_argument("way", choices=("measure", "last", "longer", "time", "join"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--count", type=int, default=32, help="units to measure")
     given = parser.parse_args()
     if given.way == "measure":
         measure(given.folder, given.seeds, given.count)
+    elif given.way == "last":
+        last_pictures(given.folder)
+    elif given.way == "longer":
+        longer(given.folder)
     elif given.way == "time":
         measure_steps(given.folder)
     else:
