@@ -64,6 +64,7 @@ class Heatmap(Style):
         ends = panel_ends(drawing, values)
         numbered, apart = drawing.whole or numbers_fit(values), len(set(ends)) > 1
         factor = smoothing(values) if over else 1
+        positions = drawing.axis("y").components == ("y",)
 
         def frame(index: Index) -> tuple[Frame, Shape]:
             cells = drawing.inside(values[index], index)
@@ -73,7 +74,8 @@ class Heatmap(Style):
             pictures = [drawing.picture(data, "image/png", x * factor, y * factor, words)]
             if not over:
                 pictures += input_below(drawing, index)
-            atoms = drawing.cells(index, (y, x)) if drawing.whole or cells.size <= MAX_CELLS else ()
+            small = cells.size <= MAX_CELLS and positions  # the offsets of a kernel are no atoms to point at
+            atoms = drawing.cells(index, (y, x)) if drawing.whole or small else ()
             numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered and atoms else ()
             end = ends[index[-1] if drawing.facet else 0][1]
             means = () if numbers else coarse(cells / end if apart else cells)  # in the legend's unit

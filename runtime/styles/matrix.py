@@ -152,7 +152,7 @@ def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
         raise Fail(
             "E304",
             f"`{style}` draws two axes, and this field has {len(axes)}: {', '.join(a.name for a in axes) or 'none'}",
-            "draw kernels as pictures, `present(image, facet=...)`, or leave `kernel=each` out"
+            "draw kernels as pictures, `present(heatmap, facet=...)`, or leave `kernel=each` out"
             if kernels
             else "as in `attribute(output[top(5)]) | top(12)`: atoms by classes",
         )

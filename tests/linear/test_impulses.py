@@ -7,7 +7,6 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 import bbilang
@@ -102,13 +101,10 @@ class Block(nn.Module):
         self.first = nn.Sequential(nn.Conv2d(8, 12, 3, 2, 2, dilation=2, groups=4, bias=False), nn.BatchNorm2d(12))
         self.second = nn.Conv2d(12, 16, 3, padding=1)
         self.short = nn.Conv2d(8, 16, 1, 2)
-        self.act = nn.ReLU()
+        self.inner, self.act = nn.ReLU(), nn.ReLU()
 
     def forward(self, x):
-        return self.act(self.second(F.relu(self.first(x)) if False else self.act_inside(self.first(x))) + self.short(x))
-
-    def act_inside(self, x):
-        return self.inner(x)
+        return self.act(self.second(self.inner(self.first(x))) + self.short(x))
 
 
 class Net(nn.Module):
@@ -116,7 +112,6 @@ class Net(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, padding=1)
         self.block = Block()
-        self.block.inner = nn.ReLU()
         self.left, self.right = (
             nn.Conv2d(16, 4, 1),
             nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(16, 6, 5, padding=2)),

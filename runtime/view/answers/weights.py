@@ -63,7 +63,7 @@ def _kernels(shown: Shown) -> Answer:
         return ()
     offsets = [int(field.coords[f"d{name}"].data[number]) for name, number in zip("yx", best[3], strict=True)]
     where = "in the middle" if offsets == [0, 0] else f"{_side(offsets)}"
-    which = f" of {best[2]}" if best[2] else ""
+    which = f", {best[2]}" if best[2] else ""
     return sentence(f"the largest weight is {prose(best[1], signed=shown.type.signed, decimals=shown.decimals)}, "
                     f"{where}{which}")  # fmt: skip
 
