@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from bbilang.compiler.ir.program import OUTPUT, Rerun
 from bbilang.runtime import passes
 from bbilang.runtime.attribution.slots import Slots, requested_keys, tables_of
 from bbilang.runtime.attribution.target_scores import scores_at, value_at
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.atoms import numpy_of
 from bbilang.runtime.inputs.texts import differing_lengths
 from bbilang.runtime.interventions.layer import ChangedLayer
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from bbilang.runtime.execution.context import Run
 
+VAIN = 1e-6  # of the largest score: changes below are roundings
 Chunk: TypeAlias = "tuple[Sequence[int], int, Tensor, Tensor]"
 """Slots, number of the first row, value at the target (row, ...), input of each row."""
 
@@ -49,8 +52,14 @@ def changes(run: Run, step: Rerun) -> None:
         after = scores_at(run, step.target_layer, keys, value.double(), owners)
         off = (after - own[list(which)][:, owners.to(own.device)]).cpu() / layer.draws
         total[list(which)] = total[list(which)].index_add(1, rows.places(start, len(value)), off)
+    most = float(own.abs().max()) if own.numel() else 0.0
+    if layer.operation.evens_out(change) and rows.count and float(total.abs().max()) <= VAIN * most:
+        what = f"what follows `{step.layer}` reads only its mean over positions, so `position_mean` changes nothing"
+        raise error("E540", what, "use `zero`, or `mean` with a dataset: `ablate(mean, source=photos)`")
     effects = _placed(numpy_of(total), sets, len(amounts))
-    notes = (*layer.operation.remarks(change, layer, sets), *sets.notes(layer))
+    unmoved = bool(rows.count) and float(total.abs().max()) <= VAIN * most
+    idle = ("nothing that is changed here reaches the target: its value stays the same, up to rounding",)
+    notes = (*(idle if unmoved else ()), *layer.operation.remarks(change, layer, sets), *sets.notes(layer))
     for _, table in requested:
         table.put(step.layer, slots.positions(table), effects)
         table.notes = notes
@@ -71,6 +80,15 @@ class _Rows:
         import torch
 
         return torch.arange(start, start + count) // self.layer.draws
+
+    def one_of_each_input(self) -> Iterator[list[int]]:
+        """Iterate over the numbers of all rows, at most one of each input at a time."""
+        own = self.inputs[self.places(0, self.count) // len(self.amounts)].tolist()
+        rows_of: dict[int, list[int]] = {}
+        for number, owner in enumerate(own):
+            rows_of.setdefault(owner, []).append(number)
+        for rows in zip_longest(*rows_of.values()):
+            yield [number for number in rows if number is not None]
 
     def make(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Return rows number start to stop, and their inputs."""
@@ -98,14 +116,19 @@ def _above(run: Run, step: Rerun, rows: _Rows, slots: int) -> Iterator[Chunk]:
 
 
 def _whole_network(run: Run, step: Rerun, rows: _Rows, slots: int) -> Iterator[Chunk]:
-    """Run the whole network for one row and one target at a time, as a call without an optimizer runs."""
+    """Run the whole network for one row of each input and one target at a time, as a call without an optimizer runs."""
+    import torch
+
     layers = [step.layer] if step.target_layer == OUTPUT else [step.layer, step.target_layer]
-    for start in range(rows.count):
-        changed, owners = rows.make(start, start + 1)
-        image = run.images[owners.to(run.images.device)]
+    for numbers in rows.one_of_each_input():
+        made = [rows.make(number, number + 1) for number in numbers]
+        changed, owners = torch.cat([one for one, _ in made]), torch.cat([owner for _, owner in made])
+        images = run.images[owners.to(run.images.device)]
         for slot in range(slots):
-            again = passes.forward(run.adapter, image, layers, counter=run.passes, replace={step.layer: changed})
-            yield [slot], start, value_at(again, step.target_layer), owners
+            again = passes.forward(run.adapter, images, layers, counter=run.passes, replace={step.layer: changed})
+            value = value_at(again, step.target_layer)
+            for place, number in enumerate(numbers):
+                yield [slot], number, value[place : place + 1], owners[place : place + 1]
 
 
 def _placed(effects: np.ndarray, sets: Sets, amounts: int) -> np.ndarray:

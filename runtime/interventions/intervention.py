@@ -53,6 +53,10 @@ class Intervention(Operation):
         """Return what is added to the layer if a group changes, (group, input, *layer axes)."""
         raise NotImplementedError
 
+    def evens_out(self, node: Node) -> bool:
+        """Return whether parts become their mean over positions, which nothing may distinguish from the parts."""
+        return False
+
     def words(self, arguments: Arguments, its: str) -> str:
         """Describe the change after the atoms that change: "set to zero". ``its``: "its" or "their"."""
         raise NotImplementedError

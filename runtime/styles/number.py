@@ -78,7 +78,7 @@ def _context(quantity: str, words: str) -> str:
     """Describe a number: "tiger cat: score", "attribution to tiger cat", "channel 447: attribution to tiger cat"."""
     if " each class" in quantity:
         return quantity.replace("each class", words, 1)
-    return quantity if not words or quantity.endswith(f" {words}") else f"{words}: {quantity}"
+    return quantity if not words or f" {words}," in f"{quantity}," else f"{words}: {quantity}"
 
 
 def _atoms_and_values(drawing: Drawing) -> tuple[Callable[[Index], tuple[int, str]], np.ndarray]:

@@ -46,6 +46,8 @@ PASSES = {
         ("direction_arithmetic", "one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"),
         (0, 0, 0),
     ),
+    "which_part_moved_the_answer": (1, 0, 0),
+    "would_it_still_say_so": (1, 1, 0),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures
 }
 # The two long ones run with fewer layers and classes. Which of their passes are reverse is for the measured speeds of a
@@ -60,6 +62,7 @@ EXAMPLES = {
     "rests_on_a_concept": 120,
     "what_channels_detect": 40,
     "what_it_calls_shapes": 60,
+    "would_it_still_say_so": 12,
 }
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}
 

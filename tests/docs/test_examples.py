@@ -47,6 +47,21 @@ def test_language_example(text, tmp_path, monkeypatch):
     assert program.elements
 
 
+INTERVENTIONS = (ROOT / "docs" / "interventions.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(INTERVENTIONS), ids=lambda text: text.split("\n")[0][:40])
+def test_intervention_example(text):
+    """Every block runs; at the last layer, where a change costs least, and over a dataset with one channel."""
+    import bbilang
+
+    text = re.sub(r"block\w+\.(project|expand)", "head", text).replace("effect(head.channel[447])", "effect(output)")
+    if "across" in text:
+        text = text.replace("head.channel", "head.channel[7]").replace(" | top(8, by=magnitude)", "")
+    page = bbilang.run(text, input=None if "input cat" in text or "across" in text else "sample:chelsea", cache=False)
+    assert page.view.interfaces[0].elements
+
+
 def test_what_the_language_guide_lists_is_there():
     from bbilang.registry import registry
 

@@ -34,6 +34,12 @@ SMALLER = {
     "what_channels_detect": (("sample(160)", "sample(40)"),),
     "spatial_attribution": (FEWER_STEPS, ("output[top(10)]", "output[top(8)]"), ("block5a.expand, ", "")),
     "teaser": (FEWER_STEPS,),
+    "which_part_moved_the_answer": (("block6a.project", "head"),),
+    "would_it_still_say_so": (
+        ("sample(40)", "sample(12)"),
+        ("| top(8)", "| top(2)"),
+        ("controls=20", "controls=2"),
+    ),
     "which_pixels_which_concepts": (
         FEWER_STEPS,
         ("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),

@@ -57,7 +57,7 @@ def content_of(field: Node, registry: Registry) -> Node:
     """Return the last content of a pipe, of all atoms of its head: what a scan keeps. Of a single channel it keeps all
     of the layer's, and of directions those of the channels, so that others need no other scan."""
     content = next(node for node in chain(field) if is_content(node, registry))
-    if not content.inputs:
+    if not content.inputs or registry.operations[content.op].of_interventions:
         return content
     head = head_of(content, registry)
     if content.inputs == (head,):
@@ -96,6 +96,9 @@ def check(field: Node, name: str, registry: Registry) -> None:
         if directions.of(node) and is_content(node, registry) and not operation.linear(dict(node.parameters)):
             message = f"`{node.op}` of a direction is not the sum of those of its channels, which `{name}` computes"
             raise Fail("E261", message, "take `gradient(...)`, or `activation` as a sum or mean over positions")
+    for node in nodes:
+        if registry.operations[node.op].of_interventions:
+            _check_change(node.inputs[0], name, registry)
     if not any(is_content(node, registry) for node in nodes):
         raise Fail("E261", f"`{name}` is of numbers, and this pipe has none", "as in `block5c.expand.channel`")
     own = next((a for node in nodes if registry.operations[node.op].selects for a in node.type.axes
@@ -113,6 +116,17 @@ def _of_the_page(made: Node, registry: Registry) -> bool:
     """Return whether something is computed from the inputs of the page."""
     demands = (d for node in walk(made) for d in registry.operations[node.op].demands(node, registry))
     return any(not isinstance(demand, ExamplesOf) for demand in demands)
+
+
+def _check_change(change: Node, name: str, registry: Registry) -> None:
+    """Check that an intervention is the same for every example. Raises `Fail` E261, E262."""
+    (frame,) = change.inputs
+    if any(not registry.operations[node.op].head for node in chain(frame)):
+        message = f"what chooses atoms for `{change.op}` chooses them on the page's input, and `{name}` has others"
+        raise Fail("E262", message, "take all atoms of the layer, or name one: `layer.channel[447]`")
+    if change.get("source") is not None:
+        message = f"`{change.op}` with a source cannot stand before `{name}`"
+        raise Fail("E261", message, "`zero`, `position_mean` and `noise` can, and `steer(2)`")
 
 
 def per_example(field: Node, run: Run, scanned: Scanned) -> Field:

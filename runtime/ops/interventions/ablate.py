@@ -76,6 +76,9 @@ class Ablate(Replacing):
             raise Fail("E272", f"the part of a group cannot be replaced by `{value}`", help, "value")
         return super().type(field, arguments)
 
+    def evens_out(self, node: Node) -> bool:
+        return bool(node["value"] == "position_mean")
+
     def of_groups(self, node: Node, layer: ChangedLayer) -> Tensor:
         parts = layer.parts
         if node["value"] == "zero":

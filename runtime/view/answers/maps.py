@@ -50,7 +50,8 @@ def _cells(shown: Shown, panel: int) -> np.ndarray:
     """Return the numbers (y, x) of one panel."""
     drawing, index = shown.drawing, shown.index(panel)
     values = drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
-    return np.asarray(drawing.inside(values[index], index), np.float64)
+    cells = np.asarray(drawing.inside(values[index], index), np.float64)
+    return np.abs(cells) if shown.type.content == "effect" else cells  # either way it is an effect
 
 
 def _subject(shown: Shown) -> str:
