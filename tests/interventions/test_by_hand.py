@@ -8,6 +8,8 @@ import pytest
 import torch
 from by_hand import activation, effects
 
+from bbilang.grammar.diagnostic import BbiError
+
 PLACES = {  # network, layer -> whether it is a cut or a branch
     ("residual", "stem"): "cut",
     ("residual", "body.two"): "branch",
@@ -16,6 +18,7 @@ PLACES = {  # network, layer -> whether it is a cut or a branch
     ("attention", "body.out"): "branch",
     ("attention", "body.sum"): "cut",
 }
+AVERAGED = {("attention", "body.out"), ("attention", "body.sum")}  # what follows reads their mean over tokens alone
 ATOMS = {"channel": ("channel",), "spatial": ("y", "x"), "token": ("token",), "whole": ()}
 STAGES = {
     "ablate(zero)": "zero",
@@ -48,6 +51,10 @@ def test_one_at_a_time(name, layer, stage):
     assert blocks.adapter(name).description.place(layer) == PLACES[name, layer]
     for atom in atoms_of(name, layer):
         text = f"{layer}.{atom} | {stage} | effect(output.class) | present({DRAWN[atom]})"
+        if stage == "ablate(position_mean)" and (name, layer) in AVERAGED and atom != "token":
+            with pytest.raises(BbiError, match="E540"):
+                blocks.attributed(text, name)
+            continue
         found = blocks.attributed(text, name, True, 0, *ATOMS[atom], "class")
         sets = [[index] for index in np.ndindex(sizes(name, layer, atom))]
         close(found, effects(blocks.block(name), blocks.image(), layer, atom, STAGES[stage], sets))
