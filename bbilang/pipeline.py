@@ -97,6 +97,12 @@ class Pipeline:
             raise BbiError(diagnostics, text.source if isinstance(text, ast.File) else text)
         return program
 
+    def alone(self, program: Program) -> Pipeline:
+        """Return a pipeline of a part of the program, with everything else as here."""
+        part = Pipeline(self.request, listener=self._listener, loaded=self.loaded)
+        part.checked = (program, ())
+        return part
+
     @cached_property
     def options(self) -> Options:
         """Return the options of the checker."""

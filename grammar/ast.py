@@ -188,6 +188,15 @@ class AtomName(Node):
 
 
 @frozen
+class Claim(Node):
+    """`claim "The cat rests on the stripes" = stripes | ablate(zero) | effect(output) < -0.5`: a sentence, and the
+    comparison of a pipe and a number that it stands for, or several joined by `and`."""
+
+    sentence: String
+    value: Expression
+
+
+@frozen
 class Output(Node):
     """`output = "head.logits"`: the scores of a model without one class vector."""
 
@@ -258,7 +267,20 @@ class Interface(Node):
 
 
 Statement: TypeAlias = (
-    Version | Model | Input | Dataset | AtomName | Output | Set | Use | Define | Bind | Show | Layout | Interface
+    Version
+    | Model
+    | Input
+    | Dataset
+    | AtomName
+    | Claim
+    | Output
+    | Set
+    | Use
+    | Define
+    | Bind
+    | Show
+    | Layout
+    | Interface
 )
 
 

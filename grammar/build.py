@@ -32,7 +32,7 @@ else:
 Children: TypeAlias = list[Any]  # the children of a rule; inside the class, `list` is a rule
 
 STATEMENT_WORDS: Final = frozenset(
-    {"bbi", "model", "input", "dataset", "name", "output", "set", "use", "def", "interface", "layout"}
+    {"bbi", "model", "input", "dataset", "name", "claim", "output", "set", "use", "def", "interface", "layout"}
 )
 RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
 VERSIONS: Final = (1,)
@@ -47,6 +47,7 @@ FORMS: Final[dict[str, str]] = {
     "input": 'input "photo.jpeg"',
     "dataset": 'dataset photos = "folder/"',
     "name": 'name block5c.expand.channel[447] "stripes"',
+    "claim": 'claim "The cat rests on the stripes" = stripes | ablate(zero) | effect(output) < -0.5',
     "output": 'output = "head.logits"',
     "set": "set seed 7` or `set featvis(size=96)",
     "use": 'use "other.bbi"',
@@ -327,6 +328,14 @@ class Builder:
     def name(self, children: Children) -> ast.AtomName:
         atom, words = self.index(children[1:-1]), children[-1]
         return ast.AtomName(atom, self.string_from(words))
+
+    def claim(self, children: Children) -> ast.Claim:
+        return ast.Claim(self.string_from(children[1]), children[2])
+
+    def compared_claim(self, children: Children) -> ast.Claim:
+        """Build a claim whose comparison stands after the last stage, as if the pipe were in parentheses."""
+        _, sentence, head, *stages, operator, bound = children
+        return ast.Claim(self.string_from(sentence), self.binary([self.pipe([head, *stages]), operator, bound]))
 
     def set_arguments(self, children: Children) -> ast.Set:
         name = ast.Name(self.name_text(children[1]), span=token_span(children[1]))

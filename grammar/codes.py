@@ -251,8 +251,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     UNKNOWN_STATEMENT: Code(
         "a line that begins with an unknown statement word",
-        "Statements begin with `bbi model input output dataset name set use def interface layout`; everything else is "
-        "`name = value` or a pipe.",
+        "Statements begin with `bbi model input output dataset name claim set use def interface layout`; everything "
+        "else is `name = value` or a pipe.",
         f"modle efficientnet_lite0\n{_PHOTO}",
         f"model efficientnet_lite0\n{_PHOTO}",
     ),

@@ -267,6 +267,11 @@ class Writer:
                 return self.after(f"dataset {name.text} = ", value, indent)
             case ast.AtomName(atom=atom, name=name):
                 return f"name {_flat(atom, _PIPE)} {_flat(name, _PIPE)}"
+            case ast.Claim(sentence=sentence, value=ast.Binary(left=ast.Pipe() as pipe) as test) if _is_bounded(test):
+                head = self.after(f"claim {_flat(sentence, _PIPE)} = ", pipe, indent)
+                return f"{head} {test.operator} {_flat(test.right, _PIPE)}"
+            case ast.Claim(sentence=sentence, value=value):
+                return self.after(f"claim {_flat(sentence, _PIPE)} = ", value, indent)
             case ast.Output(path=path):
                 return f"output = {_flat(path, _PIPE)}"
             case ast.Use(path=path):
@@ -373,3 +378,8 @@ class Writer:
                 text += self.comments_inside(item.span.start, pad)
             text += f"\n{pad}{self.node(item, inner, inner, _PIPE, 1)},"
         return f"{text}{self.comments_inside(end, pad)}\n{' ' * indent}{brackets[1]}"
+
+
+def _is_bounded(test: ast.Binary) -> bool:
+    """Return whether a claim's comparison is written after the last stage of its pipe, without parentheses."""
+    return test.operator in _COMPARISONS and isinstance(test.right, ast.Number)

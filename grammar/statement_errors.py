@@ -46,7 +46,9 @@ def statement_word_called(context: ErrorContext) -> Diagnostic | None:
     word = context.before
     if word.text == "output":
         help = 'a class is picked with brackets: `output["name"]`, `output[208]`, `output[top(5)]`'
-    elif word.text in ("bbi", "model", "dataset", "name", "set", "use", "def", "layout") and context.index == 2:
+    elif (
+        word.text in ("bbi", "model", "dataset", "name", "claim", "set", "use", "def", "layout") and context.index == 2
+    ):
         help = f"the form of the statement is `{FORMS[word.text]}`"
     else:
         help = "an operation has another name"

@@ -32,6 +32,10 @@ STATEMENTS = {
     "model": ("model efficientnet_lite0", "The network: a name from `bbi models`, or of another library in quotes."),
     "input": ('input "sample:chelsea"', "The picture: a file, a glob, a folder or `sample:NAME`."),
     "dataset": ('dataset photos = "folder/"', "A name for a folder of pictures."),
+    "claim": (
+        'claim "The cat rests on the stripes" = stripes | ablate(zero, together=true) | effect(output) < -0.5',
+        "A sentence with the number that it stands for: the page says whether it holds, and `bbi test` fails if not.",
+    ),
     "name": ('name block5c.expand.channel[447] "stripes"', "What you call a channel, shown wherever it is drawn."),
     "output": ('output = "head.logits"', "The module that gives the scores, for a model without one class vector."),
     "set": ("set featvis(size=96)", "Defaults for the whole file."),

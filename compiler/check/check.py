@@ -10,6 +10,7 @@ from pathlib import Path
 from bbilang.compiler.check import imports
 from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.check.arguments.bounding_boxes import FileContext
+from bbilang.compiler.check.claims import CLAIMS, ClaimReader
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
@@ -125,6 +126,7 @@ class Checker(Preamble):
         )
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         self.attempt(self._given_datasets, statements)
+        self.claims = ClaimReader(self.resolver, self.resolver.fields, self.file.source)
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []
         interfaces: list[Interface] = []
@@ -137,6 +139,7 @@ class Checker(Preamble):
                 loose_layout.append(statement)
             else:
                 self.attempt(self._statement, statement, loose)
+        self.attempt(self._claims, loose)
         if loose:
             layout = self.attempt(self._layout, loose_layout, loose)
             interfaces.insert(0, Interface("", tuple(loose), layout or ("column", ())))
@@ -192,8 +195,18 @@ class Checker(Preamble):
                 self._dataset(statement)
             case ast.AtomName():
                 self.atom_names.add(statement, self.resolver)
+            case ast.Claim():
+                self.claims.add(statement)
             case _:
                 pass
+
+    def _claims(self, elements: list[Element]) -> None:
+        """Add the element that says which claims hold."""
+        node = None if self.has_errors else self.claims.node(self.resolver.inputs)
+        if node is not None:
+            span = self.claims.span
+            table = ast.Call("present", (ast.Argument(ast.Path("table", span=span), span=span),), span=span)
+            self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements)
 
     def _given_datasets(self, statements: Sequence[ast.Statement]) -> None:
         """Bind the names of datasets that a caller gives and the text does not state."""
@@ -350,7 +363,9 @@ class Checker(Preamble):
     def _layout(self, statements: list[ast.Layout], elements: list[Element]) -> Layout:
         reader = LayoutReader(self.resolver, elements)
         layout = reader.read(statements)
-        if statements and (left := reader.left_out()):
+        if statements and (left := reader.left_out()) and all(element.id == CLAIMS for element in left):
+            return ("column", (*(element.id for element in left), layout))
+        if statements and left:
             names = reader.in_words(left, self.file.source)
             self._warn("W308", f"the layout leaves out {names}", statements[0].span, "they follow below it")
             layout = ("column", (layout, *(element.id for element in left)))

@@ -95,6 +95,29 @@ STATEMENTS: Final[dict[str, Code]] = {
         "block5c.expand.channel | attribute(output) | top(8)",
         BARS,
     ),
+    "E285": Code(
+        "a claim without a comparison",
+        "A claim is a sentence and the comparison that it stands for: a pipe that ends in one number, `<`, `<=`, `>` "
+        "or `>=`, and a number or another pipe. Several are joined by `and`.",
+        'claim "It is a cat" = output["tabby"]\n' + BARS,
+        'claim "It is a cat" = output["tabby"] > 5\n' + BARS,
+    ),
+    "E286": Code(
+        "a claim about more than one number",
+        "A claim spends every axis but the inputs and the examples, over which it takes the mean. Sum the others up, "
+        "or change atoms together.",
+        'claim "They are strong" = block5c.expand.channel | attribute(output) | top(4) > 1\n' + BARS,
+        'claim "They are strong" = block5c.expand.channel | attribute(output) | top(4) | sum(channel) > 1\n' + BARS,
+    ),
+    "E287": Code(
+        "too few random sets for a claim",
+        "The p-value of n random sets is at least 1 / (n + 1), and m claims correct it by up to m: with fewer than "
+        "20 m - 1 sets no claim could ever hold.",
+        'claim "It rests on them" = block5c.expand.channel | attribute(output) | top(4) | ablate(zero, together=true)\n'
+        "    | effect(output, controls=9) < -0.5\n" + BARS,
+        'claim "It rests on them" = block5c.expand.channel | attribute(output) | top(4) | ablate(zero, together=true)\n'
+        "    | effect(output, controls=99) < -0.5\n" + BARS,
+    ),
     "E308": Code(
         "layout names something that is not an element",
         "`row` and `column` arrange elements of the same interface by name, each once; what is drawn `over=` another "

@@ -73,6 +73,7 @@ class Operation:
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
+    controls: ClassVar[str] = ""  # the parameter that says with how many random sets the numbers are compared
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     called: ClassVar[bool] = False  # of a head: a call of layers starts the pipe (`started`)
     indices: ClassVar[

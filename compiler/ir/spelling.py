@@ -7,7 +7,7 @@ import re
 
 PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
 ATOMS = {"neuron", "spatial", "channel", "token", "group", "whole", "pixel", "class", "example"}
-WORDS = {"bbi", "model", "input", "dataset", "name", "output", "set", "use", "def", "interface", "layout"}
+WORDS = {"bbi", "model", "input", "dataset", "name", "claim", "output", "set", "use", "def", "interface", "layout"}
 
 
 def name_text(name: str) -> str:

@@ -2,7 +2,7 @@
 import {HighlightStyle, LanguageSupport, StreamLanguage, syntaxHighlighting} from "@codemirror/language"
 import {tags} from "@lezer/highlight"
 
-const STATEMENTS = /^(bbi|model|input|dataset|name|output|set|use|def|interface|layout)\b(?=[ \t]+["\w]|[ \t]*\{)(?![ \t]+=)/
+const STATEMENTS = /^(bbi|model|input|dataset|name|claim|output|set|use|def|interface|layout)\b(?=[ \t]+["\w]|[ \t]*\{)(?![ \t]+=)/
 const ATOM = /^\.(neuron|spatial|channel|group|whole|pixel|class|token|example)\b(?!\.)/
 const PATH = /^[\p{L}_][\p{L}\p{N}_]*(\.(?!(neuron|spatial|channel|group|whole|pixel|class|token|example)\b(?!\.))[\p{L}\p{N}_]+)*/u
 

@@ -107,6 +107,49 @@ def explain(
         return explain_plan(line, analyze)
 
 
+def test(
+    files: Files = None,
+    input: Inputs = None,
+    data: Data = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME", help="a name, or a file of weights; repeatable")] = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    device: Device = "auto",
+    no_cache: NoCache = False,
+    json: Json = False,
+    junit: Annotated[
+        str | None, typer.Option(metavar="PATH", help="JUnit XML, for continuous integration", rich_help_panel=OUT)
+    ] = None,
+    verbose: Verbose = False,
+) -> Any:  # fmt: skip
+    """Test the claims of texts.
+
+    Explanations as regression tests: every `claim` of the texts is computed, for each model, and the exit code is 1 if
+    one does not hold. p-values are corrected for all claims of the command. Nothing else of the pages is computed.
+
+    $ bbi test claims/ --input 'photos/*.jpg'
+    $ bbi test claims.bbi --model before.safetensors --model after.safetensors --junit claims.xml
+    """
+    from bbilang.cli.errors import errors_as
+    from bbilang.cli.request import data_of, root_of, settings_of
+    from bbilang.cli.test import test as test_texts
+    from bbilang.grammar.source import Source
+    from bbilang.pipeline import Request
+    from bbilang.runtime.cache.disk import Cache
+
+    with errors_as(json):
+        gc.enable()
+        request = Request(
+            Source("", ""), input=tuple(input) if input else None, data=data_of(data), weights=weights,
+            settings=settings_of(settings), root=root_of(root), device=device, cache=None if no_cache else Cache(),
+        )  # fmt: skip
+        return test_texts(files or [], model or [], request, json, junit)
+
+
 def format_texts(
     files: Files = None,
     check: Annotated[

@@ -1,0 +1,138 @@
+"""`claim "..." = pipe < number`: sentences, and the numbers that they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
+from bbilang.compiler.check.fields import FieldReader
+from bbilang.compiler.check.scope import Scope
+from bbilang.compiler.contract.claims import CASES, Claim, Condition
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.frozen import frozen
+from bbilang.grammar.source import Source, Span
+
+CLAIMS = "claims"  # the id of their element
+LONGEST = 200  # letters of a sentence
+CONTROLS = 999  # random sets of a claim about an intervention, where it does not say how many
+PER_CLAIM = 20  # with fewer than 20 m - 1 random sets, no p-value of m claims passes Holm's correction
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+FORM = f'as in `claim "..." = {SOME_LAYER}.channel[7] | ablate(zero) | effect(output) < -0.5`'
+
+
+@frozen
+class _Test:
+    """A comparison as it stands in the text."""
+
+    left: Node
+    comparison: str
+    right: Node | float
+    text: str
+    span: Span
+
+
+class ClaimReader:
+    """The claims of one text, in its order."""
+
+    def __init__(self, scope: Scope, fields: FieldReader, source: Source | None):
+        self.scope, self.fields, self.source = scope, fields, source
+        self.tests: list[tuple[str, tuple[_Test, ...], Span]] = []
+
+    def add(self, statement: ast.Claim) -> None:
+        """Check a statement. Raises CheckError E285, E286."""
+        sentence = statement.sentence.value
+        if not sentence.strip() or len(sentence) > LONGEST or not sentence.isprintable():
+            message = f"a claim is a sentence on one line, of at most {LONGEST} letters"
+            raise at(statement.sentence.span, "E285", message, "say what should hold")
+        self.tests.append((sentence, tuple(self._tests(statement.value)), statement.span))
+
+    def _tests(self, value: ast.Expression) -> list[_Test]:
+        if isinstance(value, ast.Binary) and value.operator == "and":
+            return [*self._tests(value.left), *self._tests(value.right)]
+        if not isinstance(value, ast.Binary) or value.operator not in TURNED:
+            message = f"a claim compares a number, and {describe(value)} is no comparison"
+            raise at(value.span, "E285", message, FORM)
+        left, right = (self._side(side) for side in (value.left, value.right))
+        comparison = value.operator
+        if isinstance(left, float):
+            left, right, comparison = right, left, TURNED[comparison]
+        if isinstance(left, float):
+            raise at(value.span, "E285", "a claim is about the network, and these are two numbers", FORM)
+        text = self.source.text[value.span.start : value.span.end] if self.source is not None else ""
+        return [_Test(left, comparison, right, " ".join(text.split()), value.span)]
+
+    def _side(self, side: ast.Expression) -> Node | float:
+        """Read one side of a comparison. Raises CheckError E285, E286."""
+        value = self.scope.value(side)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, Node) or value.type.content in ("picture", "selection", "intervention", "dataset"):
+            raise at(side.span, "E285", f"{describe(side)} is no number", FORM)
+        node = self.fields.with_content(value, side.span) if value.type.content == "substrate" else value
+        left = [axis.name for axis in node.type.axes if axis.name not in CASES and axis.size > 1]
+        if left:
+            axes = ", ".join(f"`{name}`" for name in left)
+            message = f"a claim is about one number, and this field has the ax{'is' if len(left) == 1 else 'es'} {axes}"
+            help = "spend it: `sum`, `mean`, `max`; of changed atoms `together=true`"
+            raise at(side.span, "E286", message, help)
+        return node
+
+    def node(self, inputs: int) -> Node | None:
+        """Return the node of all claims; None where there is none. ``inputs``: of the page. Raises CheckError E287."""
+        if not self.tests:
+            return None
+        count = len(self.tests)
+        nodes: list[Node] = []
+        claims = []
+        for sentence, tests, _ in self.tests:
+            conditions = []
+            for test in tests:
+                left = self._controlled(test.left, count, test.span) if isinstance(test.right, float) else test.left
+                nodes.append(left)
+                number = len(nodes) - 1
+                right = -1
+                if isinstance(test.right, Node):
+                    nodes.append(test.right)
+                    right = len(nodes) - 1
+                bound = test.right if isinstance(test.right, float) else 0.0
+                conditions.append(Condition(number, test.comparison, right, bound, test.text))
+            claims.append(Claim(sentence, tuple(conditions)))
+        several = inputs > 1 or any(axis.name == "example" for node in nodes for axis in node.type.axes)
+        by_chance = any(self._controls_of(node) for node in nodes)
+        measures = ("value", *(("from", "to") if several else ()), *(("p",) if by_chance else ()))
+        rows = sum(len(tests) for _, tests, _ in self.tests)
+        type = FieldType(
+            "statistic", "class", (), (Axis("claim", rows), Axis("measure", len(measures))), model=nodes[0].type.model
+        )
+        parameters = {"claims": tuple(claim.plain for claim in claims), "measures": measures}
+        return self.scope.make("claims", tuple(nodes), parameters, type, self.tests[0][2])
+
+    @property
+    def span(self) -> Span:
+        """Where the first claim stands."""
+        return self.tests[0][2]
+
+    def _controls_of(self, node: Node) -> int:
+        """Return how many random sets an operation compares with."""
+        name = self.scope.registry.operations[node.op].controls
+        return int(node[name]) if name else 0
+
+    def _controlled(self, node: Node, count: int, span: Span) -> Node:
+        """Return a field with as many random sets as ``count`` claims need. Raises CheckError E287."""
+        name = self.scope.registry.operations[node.op].controls
+        if not name:
+            return node
+        needed = PER_CLAIM * count - 1
+        given = int(node[name])
+        if given and given < needed:
+            message = (
+                f"{given} random sets are too few for {count} claim{'s' * (count > 1)}: no p-value could pass 0.05"
+            )
+            raise at(span, "E287", message, f"{needed} suffice: `{name}={needed}`; without it there are {CONTROLS}")
+        if given:
+            return node
+        parameters = {key: value for key, value in node.parameters if key != name}
+        parameters[name] = max(CONTROLS, needed)
+        return self.scope.make(node.op, node.inputs, parameters, replace(node.type), span)

@@ -1,0 +1,105 @@
+"""The claims of a page: sentences, their numbers, and whether they hold."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import numpy as np
+
+from bbilang.compiler.contract import Operation, Run
+from bbilang.compiler.contract.claims import CASES, Claim, Condition, claims_of
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.verdicts import Verdicts
+from bbilang.runtime.statistics.claims import HOLDS, Outcome, corrected, outcome, verdicts
+
+CONTROLS, CONTROL = "controls", "control"  # what an operation leaves beside its numbers; the axis of the random sets
+FORMATS = {"value": ".3~g", "from": ".3~g", "to": ".3~g", "p": ".2~g"}
+
+
+class Claims(Operation):
+    """Which claims of a page hold, a row for each condition."""
+
+    name = "claims"
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        claims = claims_of(node["claims"])
+        outcomes = [[_outcome(each, inputs) for each in claim.conditions] for claim in claims]
+        words, adjusted = verdicts(outcomes), corrected(outcomes)
+        names, rows = [], []
+        for claim, results, verdict, p in zip(claims, outcomes, words, adjusted, strict=True):
+            for number, (condition, result) in enumerate(zip(claim.conditions, results, strict=True)):
+                several = f", {number + 1} of {len(results)}" if len(results) > 1 else ""
+                bound = "" if condition.right >= 0 else f" ({condition.comparison} {condition.bound:g}{several})"
+                names.append(f"{verdict}: {claim.sentence}{bound}")
+                numbers = {"value": result.value, "from": result.low, "to": result.high, "p": p}
+                rows.append([numbers[measure] for measure in node["measures"]])
+        values = Named(("claim", "measure"), np.array(rows, np.float32))
+        labels = {"claim": np.array(names, object), "measure": np.array(node["measures"], object)}
+        table = [[float(part) for part in astuple(result)] for results in outcomes for result in results]
+        return Verdicts(
+            node.type,
+            values,
+            {name: Named((name,), np.arange(size)) for name, size in values.sizes.items()},
+            {name: Named((name,), array) for name, array in labels.items()},
+            notes=_notes(claims, outcomes),
+            title="Claims",
+            finding=_finding(claims, words),
+            formats=tuple(FORMATS[measure] for measure in node["measures"]),
+            sentences=tuple(claim.sentence for claim in claims),
+            verdicts=tuple(words),
+            conditions=tuple((n, each.text) for n, claim in enumerate(claims) for each in claim.conditions),
+            outcomes=Named(("claim", "part"), np.array(table, np.float64)),
+        )
+
+
+def _outcome(condition: Condition, inputs: tuple[Field, ...]) -> Outcome:
+    left = inputs[condition.left]
+    own = _cases(left.values)
+    if condition.right >= 0:
+        own = own - _cases(inputs[condition.right].values)
+    random = left.beside.get(CONTROLS) if condition.right < 0 else None
+    controls = None
+    if random is not None:
+        controls = np.stack([_cases(random.take(CONTROL, Named((), np.array(number))))
+                             for number in range(random.sizes[CONTROL])], -1)  # fmt: skip
+    return outcome(own, condition.comparison, condition.bound, controls)
+
+
+def _cases(values: Named) -> np.ndarray:
+    """Return (state, case): inputs and examples are cases; an axis of one atom is dropped."""
+    cases = tuple(name for name in values.dims if name in CASES)
+    ordered = values.ordered((*(name for name in values.dims if name not in CASES), *cases)).data
+    count = int(np.prod([values.sizes[name] for name in cases])) if cases else 1
+    return np.asarray(ordered, np.float64).reshape(-1, count)
+
+
+def _notes(claims: tuple[Claim, ...], outcomes: list[list[Outcome]]) -> tuple[str, ...]:
+    texts = tuple(f"`{each.text}`" for claim in claims for each in claim.conditions)
+    sets = [o.sets for results in outcomes for o in results if o.sets]
+    if not sets:
+        return texts
+    tested = sum(any(o.sets for o in results) for results in outcomes)
+    least, most = min(sets), max(sets)
+    count = f"{most}" if least == most else f"{least} to {most}"
+    correction = f", corrected for {tested} claims (Holm)" if tested > 1 else ""
+    note = f"p: the part of {count} random sets of like norm that do as much{correction}"
+    return (*texts, note)
+
+
+def _finding(claims: tuple[Claim, ...], words: list[str]) -> str:
+    """Say in a sentence which claims hold."""
+    count = sum(word == HOLDS for word in words)
+    if count == len(words):
+        return "the claim holds" if count == 1 else f"all {count} claims hold"
+    others = "; ".join(f"\u201c{claim.sentence}\u201d {_said(word)}"
+                       for claim, word in zip(claims, words, strict=True) if word != HOLDS)  # fmt: skip
+    return others if len(words) == 1 else f"{count or 'none'} of {len(words)} claims hold{'s' * (count == 1)}: {others}"
+
+
+def _said(verdict: str) -> str:
+    return verdict if verdict.startswith(("fails", "cannot")) else f"is {verdict}"
+
+
+OPERATIONS = (Claims(),)
