@@ -207,6 +207,7 @@ class Checker(Preamble):
             span = self.claims.span
             table = ast.Call("present", (ast.Argument(ast.Path("table", span=span), span=span),), span=span)
             self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements)
+            elements.insert(0, elements.pop())  # what the page states comes first
 
     def _given_datasets(self, statements: Sequence[ast.Statement]) -> None:
         """Bind the names of datasets that a caller gives and the text does not state."""

@@ -51,6 +51,7 @@ class Claims(Operation):
             verdicts=tuple(words),
             conditions=tuple((n, each.text) for n, claim in enumerate(claims) for each in claim.conditions),
             outcomes=Named(("claim", "part"), np.array(table, np.float64)),
+            corrected=tuple(adjusted),
         )
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.findings import Findings
+from bbilang.runtime.fields.verdicts import Verdicts
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Answer, Element, Panel
+from bbilang.runtime.view.model import Answer, Element, Panel, Verdict
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -59,6 +60,10 @@ class Table(Style):
 
         field = shown.drawing.field
         return sentence(field.finding) if isinstance(field, Findings) else None
+
+    def verdicts(self, drawing: Drawing) -> tuple[Verdict, ...]:
+        field = drawing.field
+        return tuple(Verdict(*line) for line in field.lines()) if isinstance(field, Verdicts) else ()
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.table import chart

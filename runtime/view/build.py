@@ -178,6 +178,7 @@ class _Builder:
             points=points,
             follows=follows,
             details=() if self.whole else style.details(drawing),
+            verdicts=style.verdicts(drawing),
             alt=style.alternative(drawing) or _alternative(result),
         )
         return self.pipes.asking(made, node)

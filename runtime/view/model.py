@@ -237,6 +237,17 @@ class Detail:
 
 
 @frozen
+class Verdict:
+    """A claim of the page. ``word``: "holds", "fails" ...; ``kind``: holds, fails or open, for its mark. ``tests``: of
+    each condition, (as the text has it, its number in words)."""
+
+    word: str
+    kind: str
+    sentence: str
+    tests: tuple[tuple[str, str], ...]
+
+
+@frozen
 class Element:
     """One figure of the page: atoms and panels, with everything that is written around them."""
 
@@ -267,6 +278,7 @@ class Element:
     follows: Following | None = None  # the lasso of a map
     points: PointSet | None = None  # drawn by the page's points layer, in place of marks
     details: tuple[Detail, ...] = ()  # of each atom, shown below the picture; () for none
+    verdicts: tuple[Verdict, ...] = ()  # a page shows these in place of the picture, which other formats have
 
 
 @frozen

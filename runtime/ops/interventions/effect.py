@@ -47,6 +47,7 @@ class Effect(Operation):
     content = True
     decomposable = False
     of_interventions = True
+    controls = "controls"
     parameters = (
         Parameter("to", "target", "the target whose change is measured: a score, or the atoms of a later layer"),
         Parameter("controls", "integer", "how many random sets of as many atoms of the layer, drawn among those whose "
