@@ -69,9 +69,9 @@ class Tested:
             return value if math.isfinite(value) else None
 
         conditions = [
-            {"text": c.text, "value": number(c.value), "from": number(c.low), "to": number(c.high), "random_sets": c.sets}
+            {"text": c.text, "value": number(c.value), "from": number(c.low), "to": number(c.high), "sets": c.sets}
             for c in self.conditions
-        ]  # fmt: skip
+        ]
         return {
             "file": self.file, "line": self.line, "model": self.model, "claim": self.sentence, "verdict": self.verdict,
             "holds": self.holds, "p": number(self.p), "conditions": conditions,

@@ -87,8 +87,8 @@ def junit_xml(results: Sequence[Tested]) -> bytes:
             root, "testsuite", name=file, tests=str(len(own)), failures=str(sum(not r.holds for r in own)), errors="0"
         )
         for each in own:
-            case = ElementTree.SubElement(suite, "testcase", classname=f"{file}.{each.model}", name=_legal(each.sentence),
-                                          file=file, line=str(each.line))  # fmt: skip
+            named = {"classname": f"{file}.{each.model}", "name": _legal(each.sentence)}
+            case = ElementTree.SubElement(suite, "testcase", named, file=file, line=str(each.line))
             said = "\n".join(f"{c.text}\n  value {c.words}" for c in each.conditions)
             if not each.holds:
                 failure = ElementTree.SubElement(case, "failure", message=each.verdict)

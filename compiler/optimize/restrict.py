@@ -14,7 +14,8 @@ def restricted(program: Program, element: str, registry: Registry) -> Program | 
     own = next((each for each in program.elements if each.id == element), None)
     if own is None:
         return None
-    alone = replace(program, interfaces=(Interface("", (own,), ("column", ())),), bindings=(), forwards=(), backwards=(),
-                    tangents=(), reruns=(), icons=(), scans=(), kept=())  # fmt: skip
+    shown = (Interface("", (own,), ("column", ())),)
+    alone = replace(program, interfaces=shown, bindings=(), forwards=(), backwards=(), tangents=(), reruns=(), icons=(),
+                    scans=(), kept=())  # fmt: skip
     description = program.description
     return with_passes(alone, registry, description is not None and description.classes > 0 and bool(program.inputs))

@@ -13,8 +13,8 @@ from bbilang.runtime.fields.findings import Findings
 @dataclass
 class Verdicts(Findings):
     """sentences, verdicts: of each claim. conditions: (the claim, its words) of each row. outcomes (row, 6): mean, low
-    and high end of its interval, p-value before any correction, number of random sets, whether it is satisfied. corrected: the
-    p-value of each claim after the correction for all claims of the page."""
+    and high end of its interval, p-value before any correction, number of random sets, whether it is satisfied.
+    corrected: the p-value of each claim after the correction for all claims of the page."""
 
     sentences: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()

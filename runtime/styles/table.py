@@ -49,6 +49,9 @@ class Table(Style):
         field = drawing.field
         return {"formats": list(field.formats), "names": LONG} if isinstance(field, Findings) else {}
 
+    def has_legend(self, drawing: Drawing) -> bool:
+        return not isinstance(drawing.field, Verdicts)
+
     def title(self, drawing: Drawing) -> str:
         return drawing.field.title if isinstance(drawing.field, Findings) else ""
 

@@ -80,6 +80,7 @@ statements = st.one_of(
     st.builds(ast.Input, st.lists(strings, min_size=1, max_size=2).map(tuple)),
     st.builds(ast.Dataset, new_names, strings),
     st.builds(ast.AtomName, named_atoms, strings),
+    st.builds(ast.Claim, strings, values),
     st.builds(ast.Output, strings),
     st.builds(ast.Set, name_nodes, arguments_of(values)),
     st.builds(ast.Set, name_nodes, value=simple),
