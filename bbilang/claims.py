@@ -148,4 +148,4 @@ def _outcomes(field: Verdicts, number: int) -> Sequence[Outcome]:
     assert field.outcomes is not None
     rows = [row for (claim, _), row in zip(field.conditions, field.outcomes.data.tolist(), strict=True)
             if claim == number]  # fmt: skip
-    return [Outcome(*row[:4], int(row[4]), bool(row[5])) for row in rows]
+    return [Outcome(value, low, high, p, int(sets), bool(satisfied)) for value, low, high, p, sets, satisfied in rows]
