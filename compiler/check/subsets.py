@@ -30,14 +30,14 @@ def check_stage(
         enclosed = any(isinstance(part, Node) and part.type.content == "dataset" and part.type.lasso for part in parts)
         if enclosed and not operation.takes_parts:
             message = f"`{operation.name}` would need a pass for each part that a reader encloses"
-            raise at(spans.get(name, span), "E270", message, POSSIBLE)
+            raise at(spans.get(name, span), "E265", message, POSSIBLE)
     if field.type.lasso is None:
         return
     if ranked(field, registry):
         message = f"`{operation.name}` cannot follow a ranking that the page computes for a lasso"
-        raise at(span, "E270", message, f"put `{field.op}(...)` last, before `present`")
+        raise at(span, "E265", message, f"put `{field.op}(...)` last, before `present`")
     if not operation.follows(field.type, arguments):
-        raise at(span, "E270", f"`{operation.name}` cannot be computed in the page for what a lasso encloses", POSSIBLE)
+        raise at(span, "E265", f"`{operation.name}` cannot be computed in the page for what a lasso encloses", POSSIBLE)
 
 
 def ranked(field: Node, registry: Registry) -> bool:
@@ -58,7 +58,7 @@ def check_style(field: Node, style: Style, facet: str | None, size: str | None, 
         or (ranked(field, registry) and (style.states_one or facet is not None))
     ):  # fmt: skip
         what = "`size=`" if redraw and size is not None else f"`{style.name}` of this field"
-        raise at(span, "E270", f"{what} cannot follow a lasso", POSSIBLE)
+        raise at(span, "E265", f"{what} cannot follow a lasso", POSSIBLE)
     stages = list(_chain(field))
     examples = next((axis.size for stage in stages for axis in stage.type.axes if axis.name == EXAMPLE), 1)
     grouped = {name for name, _ in type.columns} | {EXAMPLE}

@@ -48,7 +48,7 @@ DATASETS: Final[dict[str, Code]] = {
         f"{_PHOTOS}block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",
         needs="a dataset with one label",
     ),
-    "E270": Code(
+    "E265": Code(
         "what a page cannot compute for a lasso",
         "What a reader encloses is known only in the page, which has no network: from the numbers that it keeps of "
         "each example it computes reductions, rankings of them, histograms and rows. All else stands before `at`.",

@@ -227,16 +227,16 @@ def test_recalled_numbers_follow_too(network, tmp_path):
 
 ACROSS = "b.channel | across(shapes) | "
 REFUSED = {
-    f"{ACROSS}at(mine) | project(pca, 2, along=channel) | present(scatter)": ("E270", "project"),
-    f"{ACROSS}at(mine) | top(3) | mean(example) | present(bars)": ("E270", "top"),
-    f"{ACROSS}at(mine) | mean(example) | top(3) | only(x) | present(bars)": ("E270", "only"),
-    f"{ACROSS}at(mine) | mean(example) | both(2) | present(bars)": ("E270", "both"),
-    f"{ACROSS}at(mine) | mean(example) | present(featvis)": ("E270", "featvis"),
-    f"{ACROSS}at(mine) | mean(example) | top(1) | present(number)": ("E270", "number"),
-    "b.channel | tcav([mine], against=shapes) | present(table)": ("E270", "[mine]"),
+    f"{ACROSS}at(mine) | project(pca, 2, along=channel) | present(scatter)": ("E265", "project"),
+    f"{ACROSS}at(mine) | top(3) | mean(example) | present(bars)": ("E265", "top"),
+    f"{ACROSS}at(mine) | mean(example) | top(3) | only(x) | present(bars)": ("E265", "only"),
+    f"{ACROSS}at(mine) | mean(example) | both(2) | present(bars)": ("E265", "both"),
+    f"{ACROSS}at(mine) | mean(example) | present(featvis)": ("E265", "featvis"),
+    f"{ACROSS}at(mine) | mean(example) | top(1) | present(number)": ("E265", "number"),
+    "b.channel | tcav([mine], against=shapes) | present(table)": ("E265", "[mine]"),
     "b.channel | at(mine) | present(bars)": ("E309", "mine"),
     "shapes | at(lasso(x)) | present(image)": ("E306", "x"),
-    "shapes | at(mine) | filter(size > 3) | present(image)": ("E270", "filter"),
+    "shapes | at(mine) | filter(size > 3) | present(image)": ("E265", "filter"),
 }
 
 
