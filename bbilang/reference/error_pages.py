@@ -56,7 +56,7 @@ def checked(text: str, files: Mapping[str, str] | None = None) -> tuple[Checker,
 
     The input is a sample picture unless the text names one, or begins with `# without --input`.
     """
-    has_input = text.startswith(WITHOUT) or re.search(r'^input "', text, re.MULTILINE)
+    has_input = text.startswith(WITHOUT) or re.search(r'^input (\w+ = )?"', text, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in (files or {}).items():
             (Path(folder) / name).write_text(content, encoding="utf-8")

@@ -205,7 +205,7 @@ class Checker(Preamble):
         node = None if self.has_errors else self.claims.node(self.resolver.inputs)
         if node is not None:
             span = self.claims.span
-            table = ast.Call("present", (ast.Argument(ast.Path("table", span=span), span=span),), span=span)
+            table = ast.Call("present", (ast.Argument(ast.Path(self.claims.style, span=span), span=span),), span=span)
             self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements)
             elements.insert(0, elements.pop())  # what the page states comes first
 

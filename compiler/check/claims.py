@@ -114,6 +114,11 @@ class ClaimReader:
         """Where the first claim stands."""
         return self.tests[0][2]
 
+    @property
+    def style(self) -> str:
+        """The name of the style that lists claims."""
+        return next(name for name, style in self.scope.registry.styles.items() if style.lists_claims)
+
     def _controls_of(self, node: Node) -> int:
         """Return how many random sets an operation compares with."""
         name = self.scope.registry.operations[node.op].controls

@@ -65,6 +65,7 @@ class Style:
     enlarges_cells: ClassVar[bool] = False  # of its maps, the cell at the position pointed at is shown enlarged
     fades_groups: ClassVar[bool] = False  # at a position pointed at, groups fade that are not there, in every element
     follows_links: ClassVar[bool] = False  # a click on a node leaves what flows through it; classes have a menu
+    lists_claims: ClassVar[bool] = False  # draws the claims of a page
     available: ClassVar[bool] = True
     example: ClassVar[str] = ""
 

@@ -27,6 +27,7 @@ class Table(Style):
     name = "table"
     spends = "one axis or two"
     takes = ("class",)
+    lists_claims = True
     example = "block6a.expand.channel | attribute(output[top(5)]) | top(12) | present(table)"
 
     def spend(self, field: FieldType) -> Drawn:
