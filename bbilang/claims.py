@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.check.claims import CLAIMS
+from bbilang.compiler.check.statements.claims import CLAIMS
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.optimize.restrict import restricted
 from bbilang.grammar import ast
@@ -62,7 +62,7 @@ class Tested:
 
         return self.verdict == HOLDS
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain values; numbers that are not there are None."""
 
         def number(value: float) -> float | None:

@@ -18,6 +18,7 @@ from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import COMPARISONS
 from bbilang.grammar.source import Span
+from bbilang.grammar.statement_words import FORMS, STATEMENT_WORDS
 
 if TYPE_CHECKING:
 
@@ -31,30 +32,11 @@ else:
 
 Children: TypeAlias = list[Any]  # the children of a rule; inside the class, `list` is a rule
 
-STATEMENT_WORDS: Final = frozenset(
-    {"bbi", "model", "input", "dataset", "name", "claim", "output", "set", "use", "def", "interface", "layout"}
-)
-RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
 VERSIONS: Final = (1,)
 
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BAD_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\u[0-9a-fA-F]{0,3}|\\.|[\x00-\x1f]")
 _CONSTANTS: Final = {"true": True, "false": False, "none": None}
-
-FORMS: Final[dict[str, str]] = {
-    "bbi": "bbi 1",
-    "model": 'model inceptionv1`, `model inceptionv1 from "weights.pt"` or `model a = ..., b = ...',
-    "input": 'input "photo.jpeg"',
-    "dataset": 'dataset photos = "folder/"',
-    "name": 'name block5c.expand.channel[447] "stripes"',
-    "claim": 'claim "The cat rests on the stripes" = stripes | ablate(zero) | effect(output) < -0.5',
-    "output": 'output = "head.logits"',
-    "set": "set seed 7` or `set featvis(size=96)",
-    "use": 'use "other.bbi"',
-    "def": "def evidence(layer, k=8) = layer.channel | top(k)",
-    "interface": 'interface "title" { ... }',
-    "layout": "layout row(photo, blocks)",
-}
 
 
 def token_span(token: Token) -> Span:

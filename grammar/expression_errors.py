@@ -6,9 +6,9 @@ Each function recognizes one kind of mistake and returns its diagnostic, or None
 from __future__ import annotations
 
 from bbilang.grammar import codes
-from bbilang.grammar.build import STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import COMPARISONS, OPERATORS, ErrorContext
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 
 # --- pipes ----------------------------------------------------------------------------------------------------------
 

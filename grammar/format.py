@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from bbilang.grammar import ast, codes
-from bbilang.grammar.build import STATEMENT_WORDS, leftmost
+from bbilang.grammar.build import leftmost
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.scan import MAX_DEPTH
 from bbilang.grammar.source import NOWHERE
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 from bbilang.grammar.walk import first_too_deep
 
 WIDTH: Final = 100

@@ -20,11 +20,12 @@ from lark.exceptions import UnexpectedInput
 
 from bbilang.grammar import ast, codes, parse_tables
 from bbilang.grammar.ast import File
-from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS, Builder
+from bbilang.grammar.build import Builder
 from bbilang.grammar.codes import CODES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.scan import MAX_DEPTH, Piece, scan
 from bbilang.grammar.source import Source, Span
+from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.syntax_errors import syntax_error
 from bbilang.grammar.walk import first_too_deep, shift
 

@@ -14,10 +14,10 @@ from typing import Final, Literal
 
 from bbilang.grammar import codes
 from bbilang.grammar.ast import Comment
-from bbilang.grammar.build import STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.foreign_symbols import CHARACTERS, OPERATORS, describe
 from bbilang.grammar.source import Span
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 
 MAX_DEPTH: Final = 64
 MAX_REPORTS: Final = 50

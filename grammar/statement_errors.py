@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from bbilang.grammar import codes
-from bbilang.grammar.build import FORMS, RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import ErrorContext
 from bbilang.grammar.source import Span
+from bbilang.grammar.statement_words import FORMS, RESERVED_WORDS, STATEMENT_WORDS
 
 
 def _similar(word: str, choices: frozenset[str]) -> str | None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from bbilang.grammar.build import STATEMENT_WORDS
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 
 TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+) | (?P<comment>\#[^\n]*) | (?P<string>"(?:[^"\\\n]|\\[^\n])*+"?)

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.ir.types import ATOMS
-from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.parse import _BOUND
+from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.lsp.cursor import Token, tokens
 from bbilang.lsp.document import Document
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from bbilang.compiler.check import imports
 from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.check.arguments.bounding_boxes import FileContext
-from bbilang.compiler.check.claims import CLAIMS, ClaimReader
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
@@ -18,6 +17,7 @@ from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers, Macro
 from bbilang.compiler.check.selections import SELECTIONS
+from bbilang.compiler.check.statements.claims import CLAIMS, ClaimReader
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program, walk
 from bbilang.compiler.optimize.lower import with_passes

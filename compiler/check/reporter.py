@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned
-from bbilang.compiler.check.atom_names import AtomNames
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.statements.atom_names import AtomNames
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast

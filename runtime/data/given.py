@@ -8,7 +8,7 @@ from functools import cached_property
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.runtime.data.peek import Peek, peek
 from bbilang.runtime.data.resolve import EXPECTED
 from bbilang.runtime.data.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from bbilang.grammar import ast
-from bbilang.grammar.build import STATEMENT_WORDS
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 
 names = st.sampled_from(["a", "b", "mixed4d", "top", "value", "x1", "from", "né", "名前", "_", "andy", "models"])
 operations = names.filter(lambda name: name != "from")

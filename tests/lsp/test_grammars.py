@@ -9,7 +9,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
 from bbilang.compiler.ir.types import ATOMS as KNOWN_ATOMS
-from bbilang.grammar.build import STATEMENT_WORDS
+from bbilang.grammar.statement_words import STATEMENT_WORDS
 from bbilang.lsp.cursor import tokens
 from bbilang.pygments_lexer import ATOMS, STATEMENTS, BbiLexer
 

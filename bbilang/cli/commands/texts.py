@@ -125,7 +125,7 @@ def test(
         str | None, typer.Option(metavar="PATH", help="JUnit XML, for continuous integration", rich_help_panel=OUT)
     ] = None,
     verbose: Verbose = False,
-) -> Any:  # fmt: skip
+) -> int:  # fmt: skip
     """Test the claims of texts.
 
     Explanations as regression tests: every `claim` of the texts is computed, for each model, and the exit code is 1 if
