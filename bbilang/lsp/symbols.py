@@ -61,6 +61,9 @@ def _symbol(document: Document, line: Line, inside: bool) -> Symbol | None:
             span = name.span.shift(start)
             detail = document.text[atom.span.start + start : atom.span.end + start]
             return Symbol(name.value or "name", "binding", detail, start, end, span.start, span.end)
+        case ast.Claim(sentence=sentence):
+            span = sentence.span.shift(start)
+            return Symbol(sentence.value or "claim", "binding", "claim", start, end, span.start, span.end)
         case ast.Show(value=ast.Pipe(stages=stages)) if stages[-1].name == "present":
             call = stages[-1]
             style = next((a.value.name for a in call.arguments[:1] if isinstance(a.value, ast.Path)), "present")

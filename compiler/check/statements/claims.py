@@ -83,7 +83,7 @@ class ClaimReader:
         """Return the node of all claims; None where there is none. ``inputs``: of the page. Raises CheckError E287."""
         if not self.tests:
             return None
-        count = len(self.tests)
+        count = sum(any(self._is_controlled(test.left) for test in tests) for _, tests, _ in self.tests)
         nodes: list[Node] = []
         claims = []
         for sentence, tests, _ in self.tests:
@@ -118,6 +118,9 @@ class ClaimReader:
     def style(self) -> str:
         """The name of the style that lists claims."""
         return next(name for name, style in self.scope.registry.styles.items() if style.lists_claims)
+
+    def _is_controlled(self, node: Node) -> bool:
+        return bool(self.scope.registry.operations[node.op].controls)
 
     def _controls_of(self, node: Node) -> int:
         """Return how many random sets an operation compares with."""
