@@ -53,7 +53,7 @@ def test_ctrl_c_keeps_finished_shards(pictures, cache):
 def test_an_error_of_the_network_keeps_finished_shards(pictures, cache):
     work = TwoLayers()
     usual = work.batch
-    work.batch = lambda images, wanted: usual(images, wanted) if len(work.runs) < 20 else 1 / 0
+    work.batch = lambda images, wanted: usual(images, wanted) if len(work.runs) < 40 else 1 / 0
     with pytest.raises(ZeroDivisionError):
         scan(pictures, work, cache)
     assert scan(pictures, TwoLayers(), cache).recalled == 1
