@@ -131,7 +131,7 @@ def _map(
                     f"a nonlinearity ({word}{f', `{where}`' if where else ''}) is between `{earlier}` and `{later}`"
                 )
                 raise error("E276", message, f"{EXPAND}, or {NEXT}")
-            skipped.append(word)
+            skipped += [word] if kind == "nonlinear" else []
         steps.maps[node] = steps.step(node)
         paths[node] = sum(paths.get(source, 0) for source in node.all_input_nodes)
     result: Any = steps.maps[section.end]

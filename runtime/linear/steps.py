@@ -137,7 +137,7 @@ class Steps:
 
     def _conv(self, node: Node) -> Value:
         m, module = self._of(node), self._module(node)
-        if m.axes[0] != "channel" or len(m.axes) == 1 or m.reads != POSITIONS:
+        if m.axes[0] != "channel" or len(m.axes) == 1:
             raise Unlike(f"`{_words(node)}` convolves along other axes than positions")
         if module is not None:
             weight, stride, padding = module.weight, module.stride, module.padding
@@ -150,6 +150,8 @@ class Steps:
             weight = weight[:, :, None]
         strides, dilations = _pair(stride), _pair(dilation)
         before = self._padding(node, module, padding, weight, strides, dilations)
+        if m.reads != POSITIONS and (weight.shape[2:].numel() > 1 or before != (0, 0)):  # after a mean, channels alone
+            raise Unlike(f"`{_words(node)}` convolves what is no longer at positions")
         return m.convolved(weight, strides, before, dilations, groups)
 
     def _padding(self, node: Node, module: Layer, padding: Given, weight: Tensor, stride: Pair, dilation: Pair) -> Pair:

@@ -62,6 +62,18 @@ def test_intervention_example(text):
     assert page.view.interfaces[0].elements
 
 
+WEIGHTS = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(WEIGHTS), ids=lambda text: text.split("\n")[0][:40])
+def test_weights_example(text):
+    """Every block runs without an input; icons with few steps."""
+    import bbilang
+
+    page = bbilang.run(text, settings={"featvis.size": 32, "featvis.steps": 4}, cache=False)
+    assert page.view.interfaces[0].elements and not page.results.program.inputs
+
+
 def test_what_the_language_guide_lists_is_there():
     from bbilang.registry import registry
 
