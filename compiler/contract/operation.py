@@ -90,6 +90,11 @@ class Operation:
         """Return the parameters and the type of a pipe that a call of layers (by name) starts. Raises `Fail`."""
         raise NotImplementedError
 
+    def controls_of(self, type: FieldType) -> str:
+        """Return the parameter that says with how many random sets numbers of this type are compared; empty for
+        none."""
+        return self.controls
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         """Return the type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError

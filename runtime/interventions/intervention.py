@@ -53,6 +53,11 @@ class Intervention(Operation):
         """Return what is added to the layer if a group changes, (group, input, *layer axes)."""
         raise NotImplementedError
 
+    def of_directions(self, node: Node, layer: ChangedLayer) -> Tensor | None:
+        """Return what is added to the layer if a direction changes, (direction, input, *layer axes), 1 for what all
+        positions have in common; None where the component of the difference along it changes."""
+        return None
+
     def evens_out(self, node: Node) -> bool:
         """Return whether parts become their mean over positions, which nothing may distinguish from the parts."""
         return False
@@ -68,9 +73,6 @@ class Intervention(Operation):
     def changed(self, field: FieldType, arguments: Arguments) -> FieldType:
         """Return the type of a field's atoms under the intervention; all of them together spend their axes. Raises
         `Fail` E272."""
-        if field.atom == "direction":
-            help = "change the channels that it is made of, or the groups of a factorization"
-            raise Fail("E272", f"`{self.name}` changes parts of a layer, and a direction has none of its own", help)
         together = self.together(arguments)
         type = replace(field, content="intervention", unit="", signed=True, scope="", linked=(), linked_family="")
         type = replace(type, steps=(self._said(field, together, arguments),))
@@ -80,9 +82,10 @@ class Intervention(Operation):
         """Describe the change in words: "each channel set to zero", "these channels set to zero together"."""
         one = not together or field.atom == "whole"
         words = self.words(arguments, "its" if one else "their")
+        along = field.atom == "direction"
         if one:
-            return f"each {singular(field.atom)} {words}"
-        whom = f"these {PLURALS.get(field.atom, 'atoms')}"
+            return f"{'the component along ' if along else ''}each {singular(field.atom)} {words}"
+        whom = f"{'the components along ' if along else ''}these {PLURALS.get(field.atom, 'atoms')}"
         return f"all but {whom} {words}" if self.keeps else f"{whom} {words} together"
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
@@ -92,7 +95,7 @@ class Intervention(Operation):
 
 def _spent(type: FieldType, field: FieldType) -> FieldType:
     """Return the type without the axes of the field's atoms. Raises `Fail` E272."""
-    own = {*ATOM_AXES["neuron"], "token", "group"}
+    own = {*ATOM_AXES["neuron"], "token", "group", "concept"}
     mixed = next((axis for axis in field.axes if "layer" in axis.components and own & set(axis.components)), None)
     if mixed is not None:
         help = "choose them in each layer: `top(..., per=layer)`"

@@ -11,8 +11,10 @@ import numpy as np
 
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.errors import error
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import axes_of_atoms, masks_over, numpy_of, reduce_part
 from bbilang.runtime.fields.groups import group_parts
+from bbilang.runtime.interventions import along
 from bbilang.runtime.interventions.intervention import Intervention
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class ChangedLayer:
         """The sizes of the axes that number the layer's atoms."""
         if self.atom == "group":
             return (len(self.of_groups),)
+        if self.atom == directions.ATOM:
+            return (self.units.shape[1],)
         layer = self.layer.as_map if self.atom == "spatial" else self.layer
         return tuple(layer.sizes[axis] for axis in axes_of_atoms(self.atom, self.layer))
 
@@ -81,6 +85,18 @@ class ChangedLayer:
     def of_groups(self) -> Tensor:
         """(group, input, *layer axes): the same for each group."""
         return self.operation.of_groups(self.change, self).to(self.activation)
+
+    @cached_property
+    def units(self) -> Tensor:
+        """(input, direction, channel): the directions, at length 1."""
+        return along.units(self)
+
+    @cached_property
+    def steps(self) -> Tensor | None:
+        """(direction, input, *layer axes): what is added along each direction; None where the component of the
+        difference along it changes."""
+        steps = self.operation.of_directions(self.change, self)
+        return None if steps is None else steps.to(self.activation)
 
     @cached_property
     def parts(self) -> Tensor:
@@ -107,23 +123,32 @@ class ChangedLayer:
     def rows(self, sets: Sequence[np.ndarray], inputs: Tensor, draws: Tensor, amounts: Tensor) -> Tensor:
         """Return the layer with sets of atoms changed, (row, *layer axes). inputs, draws, amounts (row,)."""
         own = self.activation[inputs]
-        extra = own.dim() - 1
-        factor = amounts.to(own).view(-1, *[1] * extra)
+        factor = amounts.to(own).view(-1, *[1] * (own.dim() - 1))
         if self.atom == "group":
-            chosen = own.new_zeros(len(sets), len(self.of_groups))
-            for row, atoms in enumerate(sets):
-                chosen[row, atoms.tolist()] = 1
-            each = self.of_groups[:, inputs.to(own.device)] if self.of_groups.shape[1] > 1 else self.of_groups
-            return own + factor * (chosen.T.reshape(*chosen.T.shape, *[1] * extra) * each).sum(0)
+            return own + factor * self._sum(self.of_groups, sets, inputs)
+        if self.atom == directions.ATOM and self.steps is not None:
+            return own + factor * self._sum(self.steps, sets, inputs)
+        difference = self.difference
+        at = (draws if len(difference) > 1 else draws * 0, inputs if difference.shape[1] > 1 else inputs * 0)
+        if self.atom == directions.ATOM:
+            off = difference[at]
+            inside = along.component(self, sets, inputs, off)
+            return own + factor * (off - inside if self.operation.keeps else inside)
         mask = own.new_zeros(len(sets), self.atoms)
         for row, atoms in enumerate(sets):
             mask[row, atoms.tolist()] = 1
         changed = masks_over(mask, self.layer, self.atom)
         if self.operation.keeps:
             changed = 1 - changed
-        difference = self.difference
-        at = (draws if len(difference) > 1 else draws * 0, inputs if difference.shape[1] > 1 else inputs * 0)
         return own + factor * changed * difference[at]
+
+    def _sum(self, parts: Tensor, sets: Sequence[np.ndarray], inputs: Tensor) -> Tensor:
+        """Return the sum of the parts (atom, input, *layer axes) that are in each row's set."""
+        chosen = self.activation.new_zeros(len(parts), len(sets))
+        for row, atoms in enumerate(sets):
+            chosen[atoms.tolist(), row] = 1
+        each = parts[:, inputs.to(parts.device)] if parts.shape[1] > 1 else parts
+        return (chosen.reshape(*chosen.shape, *[1] * (each.dim() - 2)) * each).sum(0)
 
     @cached_property
     def norms(self) -> np.ndarray:
@@ -131,6 +156,8 @@ class ChangedLayer:
         inputs = len(self.activation)
         if self.atom == "group":
             norms = self.of_groups.flatten(2).norm(dim=2).T
+        elif self.atom == directions.ATOM:
+            norms = along.norms(self)
         else:
             squares = self.difference.square().mean(0)
             norms = reduce_part(squares, self.layer, self.atom, "sum").reshape(len(squares), -1).sqrt()

@@ -30,6 +30,7 @@ class Replacement:
     words: str
     draws: int = 1
     of_groups: bool = False
+    of_directions: bool = True
     of_dataset: bool = False
 
 
@@ -76,7 +77,7 @@ VALUES = {
     "zero": Replacement(zero, "set to zero", of_groups=True),
     "position_mean": Replacement(position_mean, "set to {its} mean over positions", of_groups=True),
     "mean": Replacement(mean, "set to {its} mean over {source}", of_dataset=True),
-    "noise": Replacement(noise, "replaced by noise", DRAWS),
+    "noise": Replacement(noise, "replaced by noise", DRAWS, of_directions=False),
     "resample": Replacement(resample, "replaced by {its} counterparts in examples of {source}", DRAWS, of_dataset=True),
 }
 

@@ -124,12 +124,12 @@ class ClaimReader:
 
     def _controls_of(self, node: Node) -> int:
         """Return how many random sets an operation compares with."""
-        name = self.scope.registry.operations[node.op].controls
+        name = self.scope.registry.operations[node.op].controls_of(node.type)
         return int(node[name]) if name else 0
 
     def _controlled(self, node: Node, count: int, span: Span) -> Node:
         """Return a field with as many random sets as ``count`` claims need. Raises CheckError E287."""
-        name = self.scope.registry.operations[node.op].controls
+        name = self.scope.registry.operations[node.op].controls_of(node.type)
         if not name:
             return node
         needed = PER_CLAIM * count - 1

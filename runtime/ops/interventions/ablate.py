@@ -55,10 +55,11 @@ class Ablate(Replacing):
     """Replaces each atom's part of the layer, one atom at a time or all of the field `together`. `effect(to)` says what
     that does to a target.
 
-    The part of a channel is its map, that of a position its vector. `zero` sets it to zero; `position_mean` to each
-    channel's mean over the positions of the same input; `mean` to each channel's mean over all positions of a dataset;
-    `noise` to normal noise with the mean and the standard deviation over positions; `resample` to what other examples
-    of a dataset have there. Of `noise` and `resample` the effect is the mean over eight draws.
+    The part of a channel is its map, that of a position its vector, and that of a direction the component along it, at
+    every position; of several directions together, the component in their span. `zero` sets it to zero;
+    `position_mean` to each channel's mean over the positions of the same input; `mean` to each channel's mean over all
+    positions of a dataset; `noise` to normal noise with the mean and the standard deviation over positions; `resample`
+    to what other examples of a dataset have there. Of `noise` and `resample` the effect is the mean over eight draws.
     """
 
     name = "ablate"
@@ -74,6 +75,9 @@ class Ablate(Replacing):
         if field.atom == "group" and not replacements.VALUES[value].of_groups:
             help = "`zero` or `position_mean`; or take the channels that the groups are made of"
             raise Fail("E272", f"the part of a group cannot be replaced by `{value}`", help, "value")
+        if field.atom == "direction" and not replacements.VALUES[value].of_directions:
+            what = f"`{value}` has the mean and the standard deviation of each channel, and a direction has others"
+            raise Fail("E272", what, "`zero`, `position_mean`, `mean` or `resample`", "value")
         return super().type(field, arguments)
 
     def evens_out(self, node: Node) -> bool:

@@ -24,7 +24,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
-from bbilang.runtime.fields.atoms import axes_of_atoms, gather
+from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named, coalesce, combine
 from bbilang.runtime.interventions.intervention import Intervention
 from bbilang.runtime.interventions.sets import atom_axes, dims_together
@@ -33,7 +33,7 @@ from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
 AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
 LEADING = ("slot", "input", AMOUNT, SET)
 BEFORE, CONTROLS, CONTROL = "before", "controls", "control"  # what stands beside the numbers; the axis of controls
-ATOMS = {"y", "x", "channel", "token", "group"}
+ATOMS = {"y", "x", "channel", "token", "group", "concept"}
 
 
 class Effect(Operation):
@@ -64,10 +64,16 @@ class Effect(Operation):
         to: Node = arguments["to"]
         if target_layer_of(to).startswith("chain "):
             raise Fail("E238", "`effect` is on a score, and this is an attribution", "name the class", "to")
+        if arguments["controls"] and not self.controls_of(field):
+            what = "random sets are of other atoms of the layer, and a layer has no other directions to draw from"
+            raise Fail("E272", what, "leave it out, and show the effects of other concepts beside it", "controls")
         unit = to.type.unit if to.type.content == "score" else "the later layer's own units"
         type = replace(derivative_type(field, "effect", to, unit, signed=True), steps=field.steps)
         spent = _spent(field)
         return replace(type, spent=tuple(dict.fromkeys((*type.spent, *spent)))) if spent else type
+
+    def controls_of(self, type: FieldType) -> str:
+        return "" if type.atom == "direction" else self.controls
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         target = target_text(node["to"], writer)
@@ -113,7 +119,7 @@ def _controls(node: Node) -> str:
 def _spent(field: FieldType) -> tuple[str, ...]:
     """Return the components of the atoms that changed together, which the field has no axes for."""
     known = {component for axis in (*field.axes, *field.states) for component in axis.components}
-    return () if known & ATOMS else (*ATOM_AXES.get(field.atom, ()), *(["group"] if field.atom == "group" else []))
+    return () if known & ATOMS else (*ATOM_AXES.get(field.atom, ()), *MADE_AXES.get(field.atom, ()))
 
 
 @dataclass

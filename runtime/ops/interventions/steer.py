@@ -10,6 +10,7 @@ from bbilang.compiler.contract import Arguments, Parameter, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Named
+from bbilang.runtime.interventions import along
 from bbilang.runtime.interventions.intervention import Intervention
 from bbilang.runtime.ops.activation import require_layer
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 class Steer(Intervention):
     """Adds an amount of each atom's direction, one atom at a time or all of the field `together`.
 
-    To a channel, and to a group's direction, the amount is added at every position, in units of the root mean square
-    over positions of its part's norm; a neuron, a position, a token and a whole layer become (1 + amount) times what
-    they are. An amount of 0 changes nothing. `slider(-3, 3, 0.5)` leaves the amount to the reader.
+    To a channel, to a group's direction, and to a concept or another direction, the amount is added at every position,
+    in units of the root mean square over positions of its part's norm; a neuron, a position, a token and a whole layer
+    become (1 + amount) times what they are. An amount of 0 changes nothing. `slider(-3, 3, 0.5)` leaves the amount to
+    the reader.
     """
 
     name = "steer"
@@ -70,6 +72,9 @@ class Steer(Intervention):
         total = parts.sum(dims, keepdim=True) if dims else parts  # all vectors of a part point one way
         direction = total / total.norm(dim=channels, keepdim=True).clamp_min(1e-20) * (strongest > 0)
         return (direction * size).expand_as(parts)
+
+    def of_directions(self, node: Node, layer: ChangedLayer) -> Tensor | None:
+        return along.step(layer)
 
     def words(self, arguments: Arguments, its: str) -> str:
         amount = arguments["amount"]
