@@ -47,7 +47,7 @@ FEWER = (
 )
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 # Texts that need a dataset with labels that are classes of the network, which no sample has; tests/datasets runs them.
-LABELLED = ("operations slices",)
+LABELLED = ("operations slice", "operations slices")
 RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presentation are not forced again
 
 
