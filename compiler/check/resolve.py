@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bbilang.compiler.check import subsets
-from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe, written
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.arguments.methods import MethodReader
 from bbilang.compiler.check.arguments.starts import StartReader
@@ -20,7 +20,7 @@ from bbilang.compiler.check.present import PresentReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
-from bbilang.compiler.contract import Fail, Parameter, did_you_mean
+from bbilang.compiler.contract import Fail, Operation, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
@@ -258,7 +258,9 @@ class Resolver(Scope):
             call.span,
             call.arguments,
             operation.parameters,
-            lambda value, parameter: self.arguments.argument(value, parameter, field),
+            lambda value, parameter: self.arguments.argument(
+                value, parameter, self._owner(call, operation, parameter, field)
+            ),
         )
         for parameter in operation.parameters:  # `set attribute(method=...)` applies where the text names none
             if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
@@ -275,6 +277,17 @@ class Resolver(Scope):
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, inputs, arguments, type, span)
+
+    def _owner(self, call: ast.Call, operation: Operation, parameter: Parameter, field: Node) -> Node:
+        """Return the field that an argument is read for: the pipe's, or the dataset of another argument."""
+        if not parameter.of:
+            return field
+        other = next(each for each in operation.parameters if each.name == parameter.of)
+        value = written(other.name, call.arguments, operation.parameters)
+        if value is None:
+            raise at(call.span, "E212", f"`{call.name}` needs `{other.name}`: {other.doc}")
+        datasets: Node | tuple[Node, ...] = self.arguments.argument(value, other, field)
+        return datasets[0] if isinstance(datasets, tuple) else datasets
 
     def _inner(self, span: Span, name: str, field: Node, **named: Any) -> Node:
         """Build a node of an operation that another operation expands to."""

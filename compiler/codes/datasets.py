@@ -41,8 +41,8 @@ DATASETS: Final[dict[str, Code]] = {
     ),
     "E264": Code(
         "a column that makes no groups",
-        "`per=` compares groups of examples, those of each value of a column. A column with one value, or none, has "
-        "nothing to compare: the pictures lie in one folder, or the table has no labels.",
+        "`per=` compares groups of examples, those of each value of a column, and `split=` two halves. A column with "
+        "one value, or none, has nothing to compare: the pictures lie in one folder, or the table has no labels.",
         'dataset photos = "cats/"\n'
         "block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",
         f"{_PHOTOS}block5c.expand.channel | across(photos) | mean(example, per=label) | present(matrix)",

@@ -44,6 +44,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     slides: bool = False  # whether a `slider(...)` may set it
+    of: str = ""  # of a column: the argument whose examples have it; empty: the field's own
 
     @property
     def required(self) -> bool:

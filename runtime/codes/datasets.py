@@ -125,4 +125,12 @@ dataset large = shapes | filter(size > 80)
 block6a.expand.channel | gradient(output["zebra"]) | across(shapes) | tcav(large, against=shapes) | present(table)""",
         needs="a pass over a dataset",
     ),
+    "E467": Code(
+        "a column that makes no two halves",
+        "`split=` names a column with two values: what is searched or fitted on the examples of one is measured on "
+        "those of the other. Of a column with more values, keep the examples of two.",
+        f'dataset shapes = "sample:shapes"\n{DISSECT.replace("photos)", "shapes, split=texture)")}',
+        f'dataset shapes = "sample:shapes"\n{DISSECT.replace("photos)", "shapes, split=split)")}',
+        needs="a pass over a dataset",
+    ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,8 @@ RANDOM_SETS = 20
 LEAST = 3  # examples of each set
 LOGISTIC, MEAN_DIFFERENCE = "logistic", "mean_difference"
 METHODS = (LOGISTIC, MEAN_DIFFERENCE)
+
+Sets: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # examples of a concept and others, (example, channel) each
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,31 @@ class Concept:
 
 
 def concept(
-    examples: np.ndarray, others: np.ndarray, seed: int = 0, random_sets: int = RANDOM_SETS, method: str = LOGISTIC
+    examples: np.ndarray,
+    others: np.ndarray,
+    seed: int = 0,
+    random_sets: int = RANDOM_SETS,
+    method: str = LOGISTIC,
+    held_out: Sets | None = None,
 ) -> Concept:
     """Find the direction that separates examples of a concept from others, by logistic regression or the difference of
     their means.
 
     examples (example, channel), others (example, channel): activations, as their means over positions. As many of each
     are used, the larger set drawn from; a third of each is held out, and the direction is that of the other two
-    thirds. Raises ValueError where a set has fewer than 3 examples.
+    thirds. held_out: examples and others that are held out instead; the direction is that of all.
+    Raises ValueError where a set has fewer than 3 examples.
     """
     source = np.random.default_rng(seed)
     size = _size(examples, others)
-    direction, right, held_out = _told(draw(examples, size, source), draw(others, size, source), method)
-    low, high = wilson(right, held_out)
+    if held_out is not None:
+        return _elsewhere(examples, others, held_out, source, random_sets, method)
+    direction, right, count = _told(draw(examples, size, source), draw(others, size, source), method)
+    low, high = wilson(right, count)
     random_size = min(size, len(others) // 2)
     sets = range(random_sets if random_size >= LEAST else 0)
     random = [_random_accuracy(others, random_size, source, method) for _ in sets]
-    return Concept(direction, right / held_out, (float(low), float(high)), 2 * size - held_out, held_out,
+    return Concept(direction, right / count, (float(low), float(high)), 2 * size - count, count,
                    np.array(random), random_size)  # fmt: skip
 
 
@@ -130,10 +141,42 @@ def _told(examples: np.ndarray, others: np.ndarray, method: str) -> tuple[np.nda
     """Hold out the first third of each. Returns (direction, how many held-out examples it classifies correctly, how
     many there are)."""
     out = max(1, round(len(examples) * HELD_OUT))
-    normal, offset = FITS[method](examples[out:], others[out:])
-    right = int((examples[:out] @ normal + offset > 0).sum() + (others[:out] @ normal + offset <= 0).sum())
+    return _told_of((examples[out:], others[out:]), (examples[:out], others[:out]), method)
+
+
+def _told_of(fitted: Sets, held_out: Sets, method: str) -> tuple[np.ndarray, int, int]:
+    """Fit a direction to two sets and tell two others by it; returns what `_told` does."""
+    examples, others = held_out
+    normal, offset = FITS[method](*fitted)
+    right = int((examples @ normal + offset > 0).sum() + (others @ normal + offset <= 0).sum())
     length = np.linalg.norm(normal)
-    return normal / length if length > 0 else normal, right, 2 * out
+    return normal / length if length > 0 else normal, right, len(examples) + len(others)
+
+
+def _elsewhere(
+    examples: np.ndarray,
+    others: np.ndarray,
+    held_out: Sets,
+    source: np.random.Generator,
+    random_sets: int,
+    method: str,
+) -> Concept:
+    """Find a concept whose held-out examples are given: `concept`. Random sets keep to the same halves."""
+    size, out = _size(examples, others), _size(*held_out)
+
+    fitted = draw(examples, size, source), draw(others, size, source)
+    kept = draw(held_out[0], out, source), draw(held_out[1], out, source)
+    _, right, count = _told_of(fitted, kept, method)
+    low, high = wilson(right, count)
+    sizes = min(size, len(others) // 2), min(out, len(held_out[1]) // 2)
+    random = []
+    for _ in range(random_sets if min(sizes) >= LEAST else 0):
+        first, second = draw(others, 2 * sizes[0], source), draw(held_out[1], 2 * sizes[1], source)
+        fitted, kept = (first[: sizes[0]], first[sizes[0] :]), (second[: sizes[1]], second[sizes[1] :])
+        _, of_random, of_count = _told_of(fitted, kept, method)
+        random.append(of_random / of_count)
+    direction = fit_direction(examples, others, method)
+    return Concept(direction, right / count, (float(low), float(high)), 2 * size, count, np.array(random), sizes[0])
 
 
 def _random_accuracy(others: np.ndarray, size: int, source: np.random.Generator, method: str) -> float:

@@ -70,6 +70,7 @@ def find_slices(
     permutations: int = PERMUTATIONS,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    searched: np.ndarray | None = None,
 ) -> Slices:
     """Find up to n slices by SliceLine's score (Sagadeeva and Boehm 2021).
 
@@ -77,7 +78,8 @@ def find_slices(
     dataset, without those that the errors are computed from. features (example,): numbers of a layer, as the maximum of
     each channel, by the channel's name. smallest: examples of a slice in the half that is searched; by default 1 % of
     it, at least 10. overlap: at most so much of a slice (Jaccard index) is in a better one. groups (example,): near
-    duplicates, which stay in one half.
+    duplicates, which stay in one half. searched (example,): which examples are searched, where a dataset has halves of
+    its own; the others are measured.
 
     Conditions, their quantiles and the slices come from one half, and every number about a slice but its score from the
     other. p: errors are permuted over the other half; each time the largest standardized difference among the slices is
@@ -85,7 +87,10 @@ def find_slices(
     """
     errors = np.asarray(errors, np.float64)
     defined = np.flatnonzero(np.isfinite(errors))
-    first, second = halves(errors[defined], None if groups is None else np.asarray(groups)[defined], seed)
+    if searched is None:
+        first, second = halves(errors[defined], None if groups is None else np.asarray(groups)[defined], seed)
+    else:
+        first, second = np.flatnonzero(searched[defined]), np.flatnonzero(~searched[defined])
     searched, measured = defined[first], defined[second]
     features = features or {}
     smallest = smallest if smallest is not None else max(10, int(np.ceil(0.01 * len(searched))))

@@ -272,6 +272,50 @@ d = (seen | concept(red, against=others)).channel | present(matrix)
         compiled(folder, "seen | concept(train, against=red) | across(asked) | mean(example) | present(bars)\n")
 
 
+def test_a_column_says_what_is_held_out(folder):
+    """Fitted to the examples of `train`, told apart on those of `test`; the same for `tcav`."""
+    page = compiled(folder, """dataset all_red = shapes | filter(colour == "red")
+dataset others = shapes | filter(colour != "red")
+fitted = (seen | concept(all_red, against=others, split=split)).channel | present(matrix)
+c = seen | concept(all_red, against=others, split=split)
+shown = c | across(asked) | mean(example) | present(bars)
+g = seen.channel | gradient(output[0]) | across(asked)
+tested = g | tcav(all_red, against=others, split=split) | present(table)
+dataset rest_of_train = train | filter(colour != "red")
+plain = (seen | concept(red, against=rest_of_train)).channel | present(matrix)
+""")  # fmt: skip
+    np.testing.assert_allclose(page.data("fitted").values, page.data("plain").values, atol=1e-6)
+    dataset, network = open_dataset("sample:shapes"), Colours()
+    columns = dataset.columns
+    halves = []
+    for split in ("train", "test"):
+        own = columns["split"] == split
+        rows = (np.flatnonzero(own & (columns["colour"] == "red")), np.flatnonzero(own & (columns["colour"] != "red")))
+        halves.append([network.seen(network.early(pictures(dataset, r))).mean((2, 3)).detach().numpy() for r in rows])
+    told = concept(*halves[0], held_out=tuple(halves[1]))
+    notes = " ".join(page.results.fields["shown"].notes).replace("\u00a0", " ")
+    assert f"{100 * told.accuracy:.0f} % of {2 * len(halves[1][0])} held-out examples" in notes
+    for name in ("shown", "tested"):
+        found = page.results.fields[name].notes
+        assert 'directions are fitted where split is "train", told apart where it is "test"' in found
+    assert page.data("tested").values[0, -1] == pytest.approx(told.accuracy, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words"),
+    [
+        ("concept(red, against=rest, split=split)", "E467", "`split` holds 1 value (train)"),
+        ("concept(red, against=shapes, split=split)", "E466", "red has 0 examples with the split"),
+        ("concept(shapes, against=few, split=splt)", "E215", "no column `splt`"),
+        ("concept(asked, against=red, split=split)", "E466", "asked has 0 examples"),
+    ],
+)
+def test_columns_that_make_no_halves(folder, call, code, words):
+    with pytest.raises(BbiError) as caught:
+        compiled(folder, f"c = seen | {call}\nc | across(asked) | mean(example) | present(bars)\n")
+    assert code in [each.code for each in caught.value.diagnostics] and words in str(caught.value)
+
+
 def test_too_few_examples_are_said(folder):
     page = compiled(folder, """dataset some = red | sample(8)
 c = seen | concept(some, against=rest)

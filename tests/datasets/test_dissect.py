@@ -49,17 +49,18 @@ def page(folder, network, quantile=0.97, text=TEXT):
     return bbilang.run(folder / "page.bbi", model=bbilang.adapt(network, 128), cache=folder / "cache")
 
 
-def slow(network, quantile):
+def slow(network, quantile, column="split", values=("train", "test")):
     """The definition, one channel, picture and segment after the other."""
     dataset = open_dataset("sample:shapes")
     rows = sampled([str(name) for name in dataset.files], 150, 0)
+    rows = rows[np.isin(dataset.columns[column][rows], values)]
     maps, masks = {}, {}
     for row in rows:
         picture = torch.tensor(np.asarray(dataset.picture(row)) / 255, dtype=torch.float32).movedim(-1, 0)
         with torch.no_grad():
             maps[row] = network.seen(picture[None])
         masks[row] = dataset.segments(row).reshape(17, 64, 2, 64, 2).mean((2, 4)) >= 0.5
-    train = [row for row in rows if dataset.split[row] == "train"]
+    train = [row for row in rows if dataset.columns[column][row] == values[0]]
     result = np.zeros((4, 17))
     for channel in range(4):
         level = np.quantile(
@@ -88,12 +89,30 @@ def test_against_the_definition(tmp_path, network):
     assert "1 channel has no overlap: nothing is above" in html and "after a random rotation of the layer" in html
 
 
+def test_a_column_says_which_half_is_which(tmp_path, network):
+    """The smaller word is first where none of the two is `train` or `test`; examples with another are kept out."""
+    text = TEXT.replace("sample(150)", 'sample(150) | filter(shape == "square" or shape == "circle")')
+    made = page(tmp_path, network, text=text.replace("quantile={quantile}", "quantile=0.98, split=shape"))
+    found, expected = made.data("all").values[:3], slow(network, 0.98, "shape", ("circle", "square"))[:3]
+    known = np.isfinite(found)  # a shape that is in no picture of the second half has no overlap
+    np.testing.assert_allclose(found[known], expected[known], atol=2e-3)
+    names = made.data("all").labels["segment"][1]
+    assert known[:, names == "square"].all() and not known[:, names == "circle"].any()
+    assert 'quantiles where shape is "circle", overlaps where it is "square"' in made.results.fields["all"].notes
+
+
 @pytest.mark.parametrize(
     ("before", "after", "code", "words"),
     [
         ("seen.neuron", "seen.channel", "E238", "seen.neuron | dissect"),
         ('"sample:shapes"', '"photos/"', "E465", "no segments are labelled in photos"),
         ("sample(150)", 'filter(shape == "circle" and size > 95.9)', "E465", "no two halves"),
+        (", quantile={quantile}", ", split=texture", "E467", "`texture` holds 5 values"),
+        (", quantile={quantile}", ", split=textur", "E215", "no column `textur`"),
+        (", quantile={quantile}", ", split=label", "E215", "which half"),
+        (", quantile={quantile}", ", split=correct", "E215", "which half"),
+        (", quantile={quantile}", ', split="texture"', "E213", "name of a column"),
+        ("dissect(some, quantile={quantile})", "dissect(split=split)", "E212", "needs `dataset`"),
     ],
 )
 def test_refused(tmp_path, network, before, after, code, words):

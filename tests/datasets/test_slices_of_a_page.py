@@ -96,6 +96,40 @@ def test_channels_make_conditions_too(folder):
     assert first.startswith("label == dark and channel[1] > q") and data.values[0, 0] == 1
 
 
+@pytest.mark.parametrize(("values", "searched"), [(("fit", "test"), "fit"), (("2", "10"), "2"), (("b", "a"), "a")])
+def test_a_column_says_which_half_is_which(folder, values, searched):
+    """Every number is of the half that was not searched; examples without a value are in neither, and counted."""
+    header, *rows = (folder / "photos.csv").read_text().splitlines()
+    folds = [values[number % 3 == 0] if number % 10 else "" for number in range(len(rows))]
+    table = [f"{header},fold", *(f"{row},{fold}" for row, fold in zip(rows, folds, strict=True))]
+    (folder / "photos.csv").write_text("\n".join(table))
+    made = page(folder, ", split=fold")
+    other = next(value for value in values if value != searched)
+    measured = [row.split(",") for row, fold in zip(rows[:300], folds, strict=False) if fold == other]
+    bright = [int(np.asarray(Image.open(folder / row[0])).mean()) > 127 for row in measured]
+    wrong = [(row[1] == "bright") != seen for row, seen in zip(measured, bright, strict=True) if row[2] == "web"]
+    data = made.data("found")
+    assert data.labels["slice"][1][0] == "origin == web" and not any("fold" in str(n) for n in data.labels["slice"][1])
+    assert data.values[0, 4] == len(wrong) and data.values[0, 0] == pytest.approx(np.mean(wrong))
+    notes = made.results.fields["found"].notes
+    assert f'found where fold is "{searched}", measured where it is "{other}"' in notes
+    assert "31 examples are left out: without a fold" in notes
+
+
+def test_a_kind_of_examples_with_the_same_halves(folder):
+    lines = (folder / "photos.csv").read_text().splitlines()
+    table = [f"{line},{'fold' if number == 0 else 'ab'[number % 2]}" for number, line in enumerate(lines)]
+    (folder / "photos.csv").write_text("\n".join(table))
+    (folder / "page.bbi").write_text(
+        'dataset photos = "photos.csv"\ndataset worst = photos | slice(1, split=fold)\nworst | present(image)\n'
+    )
+    made = bbilang.run(
+        folder / "page.bbi", model=bbilang.adapt(Brightness(), 8, labels=("dark", "bright")), cache=False
+    )
+    notes = made.results.fields["element-1"].notes
+    assert 'found where fold is "a", measured where it is "b"' in notes and "origin == web" in " ".join(notes)
+
+
 def test_again_from_the_cache(folder):
     assert page(folder).data("found").values.tolist() == page(folder).data("found").values.tolist()
 
@@ -123,11 +157,20 @@ def test_where_nothing_is_wrong(folder):
     [
         (", features=seen.neuron", "E235", "channels of a layer"),
         (", by=size", "E215", "error"),
+        (", split=origin", "E467", "holds 4 values (camera, phone, scan, web)"),
+        (", split=orign", "E215", "no column `orign`"),
+        (", split=label", "E215", "which half"),
+        (", split=one", "E264", "leave out `split=`"),
+        (", split=few", "E464", "10 examples with the few"),
         ("", "E464", "have a label"),
     ],
 )
 def test_refused(folder, more, code, words):
-    if code == "E464":
+    if "one" in more or "few" in more:
+        lines = (folder / "photos.csv").read_text().splitlines()
+        cells = ["one,few", *(f"x,{'ab'[number < 10]}" for number in range(len(lines) - 1))]
+        (folder / "photos.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(lines, cells, strict=True)))
+    elif code == "E464":
         (folder / "photos.csv").write_text("file,label\n" + "\n".join(f"{i}.png,cat" for i in range(60)))
     with pytest.raises(BbiError) as caught:
         page(folder, more)

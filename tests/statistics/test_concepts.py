@@ -34,6 +34,23 @@ def test_the_unit_of_a_layer_does_not_change_the_direction():
     )
 
 
+def test_held_out_examples_that_are_given():
+    """The direction is that of all others; the accuracy is counted on as many of each set as the smaller has."""
+    examples, others, _ = sets(3, distance=1.0)
+    held = tuple(part[:50] for part in sets(4, distance=1.0)[:2])
+    found = concept(examples, others, held_out=held)
+    np.testing.assert_allclose(found.direction, fit_direction(examples, others))
+    rows, labels = np.concatenate([examples, others]), np.repeat([1, 0], 120)
+    scale = np.sqrt(rows.var(0).mean())
+    theirs = LogisticRegression(max_iter=2000).fit((rows - rows.mean(0)) / scale, labels)
+    right = theirs.score((np.concatenate(held) - rows.mean(0)) / scale, np.repeat([1, 0], 50))
+    assert found.accuracy == pytest.approx(right) and (found.trained, found.held_out) == (240, 100)
+    assert found.interval[0] < right < found.interval[1] and len(found.random_accuracies) == 20
+    assert abs(found.random_accuracies.mean() - 0.5) < 0.1 < right - 0.5
+    uneven = concept(examples, others, held_out=(held[0][:20], held[1]))
+    assert uneven.held_out == 40
+
+
 def test_a_planted_direction():
     examples, others, axis = sets(2)
     found = concept(examples, others)

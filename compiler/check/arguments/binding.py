@@ -76,6 +76,13 @@ def bind(
     return values, spans
 
 
+def written(name: str, arguments: Sequence[ast.Argument], parameters: Sequence[Parameter]) -> ast.Expression | None:
+    """Return the expression that a call gives a parameter, by its name or its place; None where it gives none."""
+    named = next((argument.value for argument in arguments if argument.name == name), None)
+    places = zip(parameters, [argument.value for argument in arguments if argument.name is None], strict=False)
+    return named or next((value for parameter, value in places if parameter.name == name), None)
+
+
 def describe(value: ast.Expression) -> str:
     """Describe an expression in words, for messages."""
     match value:

@@ -177,15 +177,17 @@ class ArgumentReader:
         if isinstance(value, ast.Call) and value.name == "column":
             return self._named_column(value, field.type)[1]
         if not isinstance(value, ast.Path):
-            raise at(value.span, "E213", f"`{parameter.name}` is the name of a column", "as in `per=label`")
+            raise at(
+                value.span, "E213", f"`{parameter.name}` is the name of a column", f"as in `{parameter.name}=label`"
+            )
         if self._column(value.name, field.type) is None:
             names = [name for name, _ in field.type.columns]
             help = did_you_mean(value.name, names, f"its columns are {', '.join(names)}") if names else None
             raise at(value.span, "E215", f"there is no column `{value.name}`", help)
-        self._compares(value, field)
+        self._compares(value, parameter, field)
         return value.name
 
-    def _compares(self, value: ast.Path, field: Node) -> None:
+    def _compares(self, value: ast.Path, parameter: Parameter, field: Node) -> None:
         """Check that a column has two values or more, where that is known. Raises CheckError E264."""
         known = known_columns(field, self.scope)
         if not known or value.name in SCORED or (value.name in known and known[value.name].values is None):
@@ -195,7 +197,7 @@ class ArgumentReader:
             has = f'only "{values[0]}"' if values else "nothing"
             help = "labels are the folders of the pictures, or a column of a table"
             message = f"the column `{value.name}` holds {has}, and groups are at least two"
-            raise at(value.span, "E264", message, help if value.name == "label" else "leave out `per=`")
+            raise at(value.span, "E264", message, help if value.name == "label" else f"leave out `{parameter.name}=`")
 
     def _named_column(self, call: ast.Call, type: FieldType) -> tuple[str, str]:
         """Read `column("file name")`: a column whose name is no word. Raises CheckError E213, E215."""

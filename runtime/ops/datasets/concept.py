@@ -1,9 +1,9 @@
-"""`concept(sets, against=)`: directions of a layer that sets of examples define, as atoms."""
+"""`concept(sets, against=, split=)`: directions of a layer that sets of examples define, as atoms."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,9 +24,12 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.fields.directions import ATOM, AXIS, directions
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import percent
-from bbilang.runtime.statistics.concepts import LEAST, LOGISTIC, METHODS, Concept, concept, fit_direction
+from bbilang.runtime.ops.datasets.splits import Split, check_split, split_of, split_parameter
+from bbilang.runtime.statistics.concepts import LEAST, LOGISTIC, METHODS, Concept, Sets, concept, fit_direction
 
 AGAINST = "a dataset of other examples, from which concepts are told; what is also in a concept's set counts as its own"
+SPLIT = split_parameter("a column with two values: directions are fitted to the examples where it is `train`, or the "
+                        "first, and told apart on the others; by default a third is held out", "concepts")  # fmt: skip
 
 
 class Concepts(Operation):
@@ -50,6 +53,7 @@ class Concepts(Operation):
         Parameter("concepts", "datasets", "a dataset of examples of a concept, or a list of several"),
         Parameter("against", "dataset", AGAINST),
         Parameter("method", "word", "logistic regression, or the difference of the means", LOGISTIC, choices=METHODS),
+        SPLIT,
     )
     example = (
         'dataset shapes = "sample:shapes"\n'
@@ -65,6 +69,7 @@ class Concepts(Operation):
         if len(field.layers) != 1 or field.axis("layer") is not None:
             raise Fail("E238", "`concept` takes one layer, and these are several", "name one of them")
         sets = sets_of(arguments["concepts"])
+        check_split(arguments["split"], (*sets, arguments["against"]))
         known = Node("family", (), tuple(sorted(arguments.items())), FieldType("", "", (), ())).digest
         inputs = tuple(axis for axis in field.axes if axis.name == "input")
         family = f"concept-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
@@ -82,9 +87,9 @@ class Concepts(Operation):
         found, notes, names = [], [], []
         for number, dataset in enumerate(sets_of(node["concepts"])):
             name = str(dataset.get("called") or f"concept {number + 1}")
-            examples, others = both_sets(dataset, node, name, run)
-            found.append(fit_direction(examples, others, method))
-            notes.append(told_apart(name, concept(examples, others, seed, method=method)))
+            sets = both_sets(dataset, node, name, run)
+            found.append(fit_direction(*sets.fitted, method))
+            notes += [told_apart(name, concept(*sets.fitted, seed, method=method, held_out=sets.held_out)), *sets.notes]
             names.append(name)
         vectors = Named((AXIS, "channel"), np.array(found, np.float32))
         return directions(node, vectors, names, tuple(dict.fromkeys(notes)))
@@ -95,24 +100,47 @@ def sets_of(sets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     return sets if isinstance(sets, tuple) else (sets,)
 
 
-def both_sets(dataset: Node, node: Node, name: str, run: Run) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class BothSets:
+    """The examples of a concept and others that a direction is fitted to, and those that are held out, if the text says
+    which."""
+
+    fitted: Sets
+    held_out: Sets | None = None
+    notes: tuple[str, ...] = ()
+
+
+def both_sets(dataset: Node, node: Node, name: str, run: Run) -> BothSets:
     """Return the activations of a set's examples and of those of `against` that are not in the set, averaged over
-    positions (example, channel). Raises BbiError E466 where there are too few of either."""
+    positions (example, channel). Raises BbiError E466 where there are too few of either, E467 for a column that makes
+    no halves."""
+    against, column = node["against"], node["split"]
+    if column is None:
+        return BothSets(_both(dataset, node, name, run, None))
+    split = split_of(column, (dataset, against), run)
+    halves = [_both(dataset, node, name, run, (split, side)) for side in (0, 1)]
+    return BothSets(halves[0], halves[1], split.notes("directions are fitted", "told apart", 0))
+
+
+def _both(dataset: Node, node: Node, name: str, run: Run, half: tuple[Split, int] | None) -> Sets:
+    """Return both sets, of the examples of one half where one is given."""
     activation, against = node["activation"].node, node["against"]
-    inside = _rows(dataset, run)
-    others = _rows(against, run)
+    inside, others = _rows(dataset, run, half), _rows(against, run, half)
     if source_dataset(against) == source_dataset(dataset):
         others = np.setdiff1d(others, inside)
     means = [_means(one, rows, activation, run) for one, rows in ((dataset, inside), (against, others))]
     words = name, str(against.get("called") or "against")
     few, said = min(zip(map(len, means), words, strict=True))
     if few < LEAST:
-        raise error("E466", f"{said} has {few} examples", f"a concept needs {LEAST}, better 45 or more")
+        where = "" if half is None else f' with the {half[0].column} "{(half[0].first, half[0].second)[half[1]]}"'
+        raise error("E466", f"{said} has {few} examples{where}", f"a concept needs {LEAST}, better 45 or more")
     return means[0], means[1]
 
 
-def _rows(dataset: Node, run: Run) -> np.ndarray:
-    return run.value(dataset).coords["example"].data
+def _rows(dataset: Node, run: Run, half: tuple[Split, int] | None) -> np.ndarray:
+    field = run.value(dataset)
+    rows = field.coords["example"].data
+    return rows if half is None else rows[half[0].sides(field.columns[half[0].column].data) == half[1]]
 
 
 def _means(dataset: Node, rows: np.ndarray, activation: Node, run: Run) -> np.ndarray:

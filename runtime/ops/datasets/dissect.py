@@ -1,4 +1,4 @@
-"""`dissect(dataset, quantile=)`: what the channels of a layer detect (Network Dissection)."""
+"""`dissect(dataset, quantile=, split=)`: what the channels of a layer detect (Network Dissection)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets.examples import DATASET
+from bbilang.runtime.ops.datasets.splits import Split, check_split, split_of, split_parameter
 from bbilang.runtime.statistics.dissect import DETECTOR, QUANTILE, Overlaps, OverlapSearch, ThresholdSearch, rotation
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Dissect(Operation):
     union of the pixels where its map, interpolated to the picture, is above a high quantile, with the segment's, summed
     over the pictures (Network Dissection, Bau et al. 2017).
 
-    Quantiles are those of one half of the examples (the split `train` where there is one), overlaps those of the other.
+    Quantiles are those of one half of the examples (the split `train` where there is one; with `split=`, one value
+    of that column), overlaps those of the other.
     A channel whose quantile is its largest value, as at the ceiling of ReLU6, has no overlap. The legend compares how
     many channels reach 0.04 with how many do after a random rotation of the layer: as many would say that its
     directions mean as much as its channels.
@@ -53,6 +55,8 @@ class Dissect(Operation):
         DATASET,
         Parameter("quantile", "number", "of a channel's values at all positions, above which it is active", QUANTILE,
                   minimum=0.5, maximum=0.9999),
+        split_parameter("a column with two values: quantiles are of the examples where it is `train`, or the first, "
+                        "overlaps of the others", DATASET.name),
     )  # fmt: skip
     example = (
         'dataset shapes = "sample:shapes"\n'
@@ -66,6 +70,7 @@ class Dissect(Operation):
             raise Fail(
                 "E238", "`dissect` takes the maps of a layer's channels", f"write `{layer}.neuron | dissect(...)`"
             )
+        check_split(arguments["split"], (arguments["dataset"],))
         channel = field.axis("channel")
         assert channel is not None
         axes = (replace(channel), Axis("segment", MOST_SEGMENTS, exact=False))
@@ -88,19 +93,27 @@ class Dissect(Operation):
             raise error("E465", f"no segments are labelled in {dataset.name}", "`sample:shapes` has some")
         wanted = run.value(node["dataset"]).coords["example"].data
         (layer,) = maps.type.layers
-        halves = _halves(dataset, scanned, wanted)
+        split = split_of(node["split"], (node["dataset"],), run) if node["split"] else None
+        halves = _halves(dataset, scanned, wanted, split)
         if not all(half.any() for half in halves):
             raise error("E465", f"{len(wanted)} examples of {dataset.name} give no two halves", "take more of them")
         turn = rotation(run.layer(layer).sizes["channel"], int(run.program.setting("seed", 0)))
         own = _overlaps(maps, scanned, dataset, halves, node["quantile"], None)
         turned = _overlaps(maps, scanned, dataset, halves, node["quantile"], turn)
-        return _field(node, own, turned, dataset.segment_names, (*scanned.notes, *_words(halves)))
+        return _field(
+            node, own, turned, dataset.segment_names, (*scanned.notes, *_words(halves, split, wanted, scanned))
+        )
 
 
-def _halves(dataset: Dataset, scanned: Scanned, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _halves(
+    dataset: Dataset, scanned: Scanned, wanted: np.ndarray, chosen: Split | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Split the scanned examples (example,) into those of the thresholds and those of the overlaps."""
     rows = np.asarray(scanned.rows)
     inside = np.isin(rows, wanted)
+    if chosen is not None:
+        sides = chosen.sides(dataset.columns[chosen.column][rows])
+        return inside & (sides == 0), inside & (sides == 1)
     split = dataset.split
     if split is not None and len(set(split[rows[inside]].tolist())) > 1:
         first = split[rows] == TRAIN if TRAIN in split else split[rows] == split[rows[inside]][0]
@@ -109,9 +122,13 @@ def _halves(dataset: Dataset, scanned: Scanned, wanted: np.ndarray) -> tuple[np.
     return inside & first, inside & ~first
 
 
-def _words(halves: tuple[np.ndarray, np.ndarray]) -> tuple[str, ...]:
+def _words(
+    halves: tuple[np.ndarray, np.ndarray], split: Split | None, wanted: np.ndarray, scanned: Scanned
+) -> tuple[str, ...]:
     first, second = (int(half.sum()) for half in halves)
-    return (f"quantiles of {first:,} examples, overlaps on {second:,} others",)
+    words = f"quantiles of {first:,} examples, overlaps on {second:,} others"
+    lost = int(np.isin(np.asarray(scanned.rows), wanted).sum()) - first - second
+    return (words,) if split is None else (words, *split.notes("quantiles", "overlaps", lost))
 
 
 def _maps(maps: Node, scanned: Scanned, turn: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:

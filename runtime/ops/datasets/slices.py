@@ -1,4 +1,4 @@
-"""`slices(n, by=, features=)`: the kinds of examples that a network gets wrong."""
+"""`slices(n, by=, features=, split=)`: the kinds of examples that a network gets wrong."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.ops.datasets.splits import Split, check_split, split_of, split_parameter
 from bbilang.runtime.statistics.slices import Slice, Slices, find_slices
 
 LEAST = 40  # examples; a half of fewer says nothing
@@ -48,15 +49,18 @@ BY = Parameter("by", "word", "what is large in a slice: how often the network is
                choices=(ERROR, LOSS))  # fmt: skip
 FEATURES = Parameter("features", "atoms", "the channels of a layer, whose largest activations make conditions, too",
                      None)  # fmt: skip
+SPLIT = split_parameter("a column with two values: slices are found where it is `train`, or the first, and measured on "
+                        "the other; by default two random halves")  # fmt: skip
 
 
 class FindSlices(Operation):
     """The kinds of examples that the network gets wrong most often: up to n slices, each of up to three conditions on
     columns and on the largest activations of a layer's channels (SliceLine, Sagadeeva and Boehm 2021).
 
-    Slices are found on one half of the examples; every number shown is of the other half: the part that is wrong in the
-    slice, with Wilson's interval (95 %), that of the rest, how many examples the slice has, and the p-value by
-    permutation, corrected for all slices shown. Examples whose label is no class of the network are left out.
+    Slices are found on one half of the examples (with `split=`, on those with one value of a column); every number
+    shown is of the other half: the part that is wrong in the slice, with Wilson's interval (95 %), that of the rest,
+    how many examples the slice has, and the p-value by permutation, corrected for all slices shown. Examples whose
+    label is no class of the network are left out.
     """
 
     name = "slices"
@@ -65,6 +69,7 @@ class FindSlices(Operation):
         Parameter("n", "integer", "how many slices, at most", ROWS, minimum=1, maximum=50),
         BY,
         FEATURES,
+        SPLIT,
     )
     example = (
         "# in place of the sample: a dataset whose labels are classes of the network\n"
@@ -78,6 +83,7 @@ class FindSlices(Operation):
                        "features")  # fmt: skip
         if features is not None and len(features.type.layers) > 1:
             raise Fail("E235", "`features=` are the channels of one layer", "name one of them", "features")
+        check_split(arguments["split"], ())
         measures = COLUMNS[arguments["by"]]
         axes = (Axis("slice", arguments["n"], exact=False), Axis("measure", len(measures)))
         return replace(field, content="statistic", atom="class", axes=axes, signed=False, columns=(),
@@ -94,8 +100,8 @@ class FindSlices(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
-        found, _, rate = _found(node, field, run, node["n"])
-        return _table(node, found, (*field.notes, *run.scanned(node.inputs[0]).notes), rate)
+        found, _, rate, notes = _found(node, field, run, node["n"])
+        return _table(node, found, (*field.notes, *run.scanned(node.inputs[0]).notes, *notes), rate)
 
 
 class InSlice(FindSlices):
@@ -105,7 +111,7 @@ class InSlice(FindSlices):
 
     name = "slice"
     parameters = (Parameter("number", "integer", "which one: the number of its row", 1, minimum=1, maximum=50), BY,
-                  FEATURES)  # fmt: skip
+                  FEATURES, SPLIT)  # fmt: skip
     example = (
         "# in place of the sample: a dataset whose labels are classes of the network\n"
         'dataset photos = "sample:shapes"\ndataset worst = photos | slice(1)\n'
@@ -119,22 +125,26 @@ class InSlice(FindSlices):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         number = node["number"]
-        found, there, _ = _found(node, field, run, max(number, ROWS))
+        found, there, _, notes = _found(node, field, run, max(number, ROWS))
         if number > len(found.slices):
             message = f"`slices` finds {len(found.slices)} kinds of examples here, and this is number {number}"
             raise error("E451", message, "look at them first: `photos | slices(5) | present(table)`")
         chosen = found.slices[number - 1]
         kept = field.take("example", Named(("example",), np.flatnonzero(there)[chosen.examples]))
         words = f"{node.get('called') or f'slice {number}'}: {chosen}, {len(chosen.examples):,} examples"
-        return replace(kept.with_values(kept.values, node.type), notes=(*field.notes, words))
+        return replace(kept.with_values(kept.values, node.type), notes=(*field.notes, words, *notes))
 
 
-def _found(node: Node, field: Field, run: Run, n: int) -> tuple[Slices, np.ndarray, float]:
-    """Return (the slices of a dataset, which of its examples were scanned, their mean error)."""
+def _found(node: Node, field: Field, run: Run, n: int) -> tuple[Slices, np.ndarray, float, tuple[str, ...]]:
+    """Return (the slices of a dataset, which of its examples were asked, their mean error, words about the split)."""
     scanned = run.scanned(node.inputs[0])
     own = field.coords["example"].data
     at = np.searchsorted(scanned.rows, own)
     there = (at < len(scanned.rows)) & (scanned.rows[np.minimum(at, len(scanned.rows) - 1)] == own)
+    split = split_of(node["split"], node.inputs, run) if node["split"] else None
+    sides = np.zeros(len(own), np.int64) if split is None else split.sides(field.columns[split.column].data)
+    lost = int((there & (sides < 0)).sum())
+    there &= sides >= 0
     known = scanned.columns()
     column, wrong = ("correct", True) if node["by"] == ERROR else ("loss", False)
     errors = np.asarray(known[column], np.float64)[at[there]]
@@ -143,10 +153,24 @@ def _found(node: Node, field: Field, run: Run, n: int) -> tuple[Slices, np.ndarr
     if defined < LEAST:
         message = f"{defined} examples have a label that is a class of the network"
         raise error("E464", message, f"slices need {LEAST} or more")
-    columns = {name: array.data[there] for name, array in field.columns.items() if name not in (*SCORED, "file")}
+    unused = (*SCORED, "file", node["split"])
+    columns = {name: array.data[there] for name, array in field.columns.items() if name not in unused}
     seed = int(run.program.setting("seed", 0))
-    found = find_slices(errors, columns, _features(node, scanned, at[there]), n, seed=seed)
-    return found, there, float(np.nanmean(errors))
+    searched = None if split is None else sides[there] == 0
+    if split is not None:
+        _enough(split, sides[there][np.isfinite(errors)])
+    found = find_slices(errors, columns, _features(node, scanned, at[there]), n, seed=seed, searched=searched)
+    notes = () if split is None else split.notes("found", "measured", lost)
+    return found, there, float(np.nanmean(errors)), notes
+
+
+def _enough(split: Split, sides: np.ndarray) -> None:
+    """Raise BbiError E464 where a half has too few examples of which is known whether they are wrong."""
+    for side, word in enumerate((split.first, split.second)):
+        count = int((sides == side).sum())
+        if count < LEAST // 2:
+            message = f'{count} examples with the {split.column} "{word}" have a label that is a class of the network'
+            raise error("E464", message, f"slices need {LEAST // 2} or more in each half")
 
 
 def _features(node: Node, scanned: Scanned, rows: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""`tcav(concepts, against=)`: whether a score answers to concepts that sets of examples define."""
+"""`tcav(concepts, against=, split=)`: whether a score answers to concepts that sets of examples define."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
 from bbilang.runtime.fields.prose import percent
-from bbilang.runtime.ops.datasets.concept import AGAINST, both_sets, sets_of, told_apart
+from bbilang.runtime.ops.datasets.concept import AGAINST, SPLIT, both_sets, sets_of, told_apart
 from bbilang.runtime.ops.datasets.pipes import chain
+from bbilang.runtime.ops.datasets.splits import check_split
 from bbilang.runtime.statistics.concepts import Concept, concept
 from bbilang.runtime.statistics.intervals import holm
 from bbilang.runtime.statistics.tcav import PERMUTATIONS, RESAMPLES, Tcav, tcav
@@ -58,6 +59,7 @@ class TestConcepts(Operation):
     parameters = (
         Parameter("concepts", "datasets", "a dataset of examples of a concept, or a list of several"),
         Parameter("against", "dataset", AGAINST),
+        SPLIT,
     )
     example = (
         'dataset shapes = "sample:shapes"\n'
@@ -75,6 +77,7 @@ class TestConcepts(Operation):
         if set(field.names) != {"example", "channel"} or field.states or len(field.layers) != 1:
             raise Fail("E238", "`tcav` takes the gradients of one score, of each example of one dataset",
                        'name the class: `gradient(output["zebra"]) | across(photos)`')  # fmt: skip
+        check_split(arguments["split"], (*sets_of(arguments["concepts"]), arguments["against"]))
         sets = len(sets_of(arguments["concepts"]))
         axes = (Axis("concept", sets), Axis("measure", len(MEASURES)))
         return replace(field, content="statistic", atom="class", axes=axes, signed=False, columns=(), unit="", steps=())
@@ -94,15 +97,19 @@ class TestConcepts(Operation):
         gradients = gradients[np.isfinite(gradients).all(1)]
         seed = int(run.program.setting("seed", 0))
         found: list[tuple[str, Concept, Tcav]] = []
+        notes: list[str] = []
         for number, dataset in enumerate(sets_of(node["concepts"])):
             name = str(dataset.get("called") or f"concept {number + 1}")
-            examples, others = both_sets(dataset, node, name, run)
-            told = concept(examples, others, seed)
-            found.append((name, told, tcav(gradients, examples, others, seed=seed)))
-        return _table(node, field, found, len(gradients))
+            sets = both_sets(dataset, node, name, run)
+            told = concept(*sets.fitted, seed, held_out=sets.held_out)
+            found.append((name, told, tcav(gradients, *sets.fitted, seed=seed)))
+            notes += sets.notes
+        return _table(node, field, found, len(gradients), notes)
 
 
-def _table(node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], examples: int) -> Findings:
+def _table(
+    node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], examples: int, of_split: list[str]
+) -> Findings:
     p = holm(np.array([each.p for _, _, each in found]))
     rows = []
     for (_, told, each), corrected in zip(found, p, strict=True):
@@ -112,7 +119,7 @@ def _table(node: Node, field: Field, found: list[tuple[str, Concept, Tcav]], exa
     values = Named(("concept", "measure"), np.array(rows, np.float32))
     names = {"concept": [name for name, _, _ in found], "measure": list(MEASURES)}
     notes = [*field.notes, f"{RESAMPLES} bootstrap samples, {PERMUTATIONS} permutations, {examples:,} examples"]
-    notes += [told_apart(name, told) for name, told, _ in found]
+    notes += [*(told_apart(name, told) for name, told, _ in found), *of_split]
     return Findings(
         node.type,
         values,
