@@ -12,6 +12,7 @@ from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.check.arguments.bounding_boxes import FileContext
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
+from bbilang.compiler.check.paths import without_paths
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
@@ -92,6 +93,7 @@ class Checker(Preamble):
             origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
             source=self.file.source,
             names=self.atom_names.all,
+            called=tuple(self.input_names.items()),
             description=next(iter(models.values())).description,
         )
         scored = next(iter(models.values())).description.classes > 0 and bool(inputs)
@@ -101,6 +103,7 @@ class Checker(Preamble):
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
             self._report(at(span, "E420", "no input: this is computed for the picture that the page explains", help))
             return None
+        self.diagnostics += without_paths(made, models, self.resolver.origins)
         return made
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:

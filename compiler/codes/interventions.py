@@ -40,4 +40,11 @@ INTERVENTIONS: Final[dict[str, Code]] = {
         f"{_INPUTS}{_TOP} | patch(source=cup) | effect(output) | present(bars)",
         f"{_INPUTS}{_TOP} | patch(source=coffee) | effect(output) | present(bars)",
     ),
+    "W274": Code(
+        "an intervention that its target does not depend on",
+        "No path leads from the layer to the target, as between two branches of a block, so the effect is zero "
+        "whatever changes. Take a target above both, or the scores.",
+        "model inceptionv1\nmixed4d.conv1x1.channel | steer(2) | effect(mixed4d.conv3x3.channel[0]) | present(bars)",
+        "model inceptionv1\nmixed4d.conv1x1.channel | steer(2) | effect(mixed4d.channel[0]) | present(bars)",
+    ),
 }

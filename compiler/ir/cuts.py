@@ -63,3 +63,19 @@ def reaches(sources: Sources, ends: Collection[str], closed: Collection[str] = (
         seen.add(name)
         waiting.extend(sources.get(name, ()))
     return False
+
+
+def leads(sources: Sources, ends: Collection[str], start: str) -> bool:
+    """Return whether a path from a layer leads to what is made of ``ends``; true where the graph is not known."""
+    seen: set[str] = set()
+    waiting = list(ends)
+    while waiting:
+        name = waiting.pop()
+        if name == start:
+            return True
+        if name != START and not sources.get(name):
+            return True  # nothing is known of what it is made of
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(sources.get(name, ()))
+    return not ends

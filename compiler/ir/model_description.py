@@ -8,7 +8,7 @@ from dataclasses import asdict, field, replace
 from functools import cached_property
 from typing import Any
 
-from bbilang.compiler.ir.cuts import Place, dominators, meets_every_path
+from bbilang.compiler.ir.cuts import Place, dominators, leads, meets_every_path
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.grammar.frozen import frozen
 
@@ -178,6 +178,11 @@ class ModelDescription:
             return "cut"
         together = len(known) > 1 and meets_every_path(self._sources, self.ends, known)
         return "cut" if together else "branch"
+
+    def leads(self, name: str, to: str) -> bool:
+        """Return whether a path from a layer leads to a later one, or to `output`; true where that is not known."""
+        ends = self.ends if to == OUTPUT else self.by_name[to].inputs
+        return leads(self._sources, ends, name if name == INPUT else self.by_name[name].name)
 
     def cuts_before(self, name: str) -> tuple[str, ...]:
         """Return the layers on every path from the input to a layer, or to `output`, in forward order, without the

@@ -371,6 +371,7 @@ class Program:
     scans: tuple[Scan, ...] = ()
     names: tuple[AtomName, ...] = ()  # what the text calls atoms
     kept: tuple[Node, ...] = ()  # nodes whose values are needed although no element shows them
+    called: tuple[tuple[str, int], ...] = ()  # names that the text gives inputs, with their numbers
 
     @cached_property
     def roots(self) -> tuple[Node, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
@@ -144,9 +144,12 @@ class Results:
         cls, program: Program, numbers: Numbers, model: Model, pictures: Sequence[NetworkInput],
         **making: Unpack[Making],
     ) -> Results:  # fmt: skip
-        """Gather the numbers of a run with the model and the inputs that they were computed from."""
+        """Gather the numbers of a run with the model and the inputs that they were computed from. An input is called
+        what the text calls it, else as its file."""
+        called = {number: name for name, number in program.called}
+        shown = tuple(replace(own, name=called.get(number, own.name)) for number, own in enumerate(pictures))
         return cls(
-            program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
+            program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=shown,
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
             labels=model.description.label, layers=numbers.layers, adapter=model,
             budgets=numbers.budgets, thumbnails=numbers.thumbnails, followed=numbers.followed, **making,

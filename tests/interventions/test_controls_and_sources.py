@@ -187,3 +187,51 @@ def test_a_mean_over_positions_that_nothing_distinguishes_is_refused(planted):
     with pytest.raises(BbiError) as refused:
         executed(text, planted, blocks.image())
     assert refused.value.diagnostics[0].code == "E540"
+
+
+def test_a_target_that_no_path_leads_to_is_warned_of():
+    text = "body.left.channel | ablate(zero) | effect({}) | present(bars)"
+    for target, warned in (("body.right.channel[0]", True), ("body.join.channel[0]", False), ("output", False)):
+        model = blocks.adapter("concatenation")
+        program = bbilang.check(bbilang.parse(text.format(target)), model=model, input=blocks.image())
+        assert ["W274"] * warned == [warning.code for warning in program.warnings]
+        values = field_of(executed(text.format(target), model, blocks.image())).values.data
+        assert (np.abs(values).max() < 1e-7) == warned
+
+
+def test_resample_is_the_mean_of_what_eight_examples_have(tmp_path: Path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    made = []
+    for number in range(12):
+        pixels = (np.random.default_rng(number).random((12, 12, 3)) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+        made.append(torch.from_numpy(pixels).permute(2, 0, 1).float() / 255)
+    network, image, layer = blocks.block("residual"), blocks.image(), "stem"
+    before = scores(network, image, layer, None)
+    donors = [activation(network, made[n], layer) for n in np.random.default_rng([0, 6]).permutation(12)[:8]]
+    kept = np.argsort(-activation(network, image, layer).sum((1, 2)), kind="stable")[:2]
+    start = f'dataset some = "{folder}"\n{layer}.channel'
+
+    text = f"{start} | ablate(resample, source=some) | effect(output.class) | present(matrix)"
+    values = field_of(executed(text, blocks.adapter("residual"), image)).values.ordered(("input", "channel", "class"))
+    for channel in range(4):
+
+        def change(own, other, channel=channel):
+            changed = own.copy()
+            changed[channel] = other[channel]
+            return changed
+
+        each = [scores(network, image, layer, lambda own, o=other: change(own, o)) for other in donors]
+        np.testing.assert_allclose(values.data[0][channel], np.mean(each, 0) - before, atol=2e-6, rtol=1e-6)
+
+    text = f"{start} | activation | top(2) | isolate(source=some) | effect(output.class) | present(bars)"
+    found = field_of(executed(text, blocks.adapter("residual"), image)).values.data.ravel()
+
+    def keep(own, other):
+        changed = other.copy()
+        changed[kept] = own[kept]
+        return changed
+
+    each = [scores(network, image, layer, lambda own, o=other: keep(own, o)) for other in donors]
+    np.testing.assert_allclose(found, np.mean(each, 0) - before, atol=2e-6, rtol=1e-6)
