@@ -7,7 +7,7 @@ from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
 from bbilang.runtime.view.answers.ranked import ranked
 from bbilang.runtime.view.answers.shown import Shown
-from bbilang.runtime.view.answers.weights import circuit, weights
+from bbilang.runtime.view.answers.weights import weights
 from bbilang.runtime.view.model import Answer
 
 
@@ -16,7 +16,7 @@ def by_content(shown: Shown) -> Answer:
     if shown.type.content == "picture":
         return ()
     if shown.type.content == "weight":
-        return circuit(shown) if shown.frame.columns else weights(shown)
+        return weights(shown)
     if shown.frame.columns:
         return flow(shown)
     if shown.drawing.drawn.cells is not None:

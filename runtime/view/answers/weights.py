@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.view.answers.explained import ends_of
-from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
-from bbilang.runtime.view.answers.shown import Mark, Shown
+from bbilang.runtime.view.answers.pieces import sentence
+from bbilang.runtime.view.answers.shown import Shown
 from bbilang.runtime.view.model import Answer, Piece
 
 
@@ -26,26 +26,6 @@ def weights(shown: Shown) -> Answer:
     if components == ("to.channel",):
         return sentence(*shown.listed(marks), f" of {shown.type.linked[0]} {has} the largest {weight} from {earlier}")
     return sentence(f"the largest {weight} {between}: ", *shown.listed(marks))
-
-
-def circuit(shown: Shown) -> Answer:
-    """Describe the links into the first node of the last column: the largest that excite and that inhibit."""
-    frame = shown.frame
-    last = [slot for slot, column in enumerate(frame.columns) if column == max(frame.columns)]
-    into = sorted((value, start) for start, to, value in frame.links if last and to == last[0])
-    if not into:
-        return ()
-    marks = [Mark(frame.atoms[start], value, 0, start) for value, start in into]
-    target = shown.named(shown.label(frame.atoms[last[0]]))
-    items: list[list[Part]] = []
-    if marks[-1].value > 0:
-        items.append(
-            ["the largest positive weight into ", target, " comes from ", *shown.listed(marks[-1:], signed=True)]
-        )
-    if marks[0].value < 0:
-        start = "the largest negative from " if items else f"the largest negative weight into {target} comes from "
-        items.append([start, *shown.listed(marks[:1], signed=True)])
-    return sentences(sentence(*listed(items)))
 
 
 def _kernels(shown: Shown) -> Answer:
