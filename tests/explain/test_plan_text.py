@@ -104,7 +104,8 @@ def test_many_steps_are_told_of_together():
 
 
 def test_measurements_have_columns_or_a_line_below():
-    explained = measured(explanation(SPECS[-1].read_text(encoding="utf-8")))
+    with_icons = next(path for path in SPECS if path.stem == "which_pixels_which_concepts")
+    explained = measured(explanation(with_icons.read_text(encoding="utf-8")))
     wide, narrow = explained.text(120), explained.text(80)
     assert re.search(r"(?m)^ .* time +peak +lines$", wide) and "41 ms" in wide
     assert re.search(r"(?m)^ +measured: took 41 ms, peak memory 10 MB$", narrow)
