@@ -70,7 +70,8 @@ def at_64_pixels(text: str) -> str:
     """Maps are smaller there, so that a start may lie outside; and of each layer's strongest, three can be clicked."""
     text = re.sub(r"(model efficientnet_lite0.*\n)", rf"\1set preprocess(size={SIZE}, crop={SIZE})\n", text)
     text = re.sub(r"top\(\d+, per=", "top(3, per=", text)
-    text = text.replace('dataset photos = "sample:shapes"\n', 'dataset photos = "sample:shapes" | sample(240)\n')
+    text = text.replace('dataset photos = "sample:shapes"\n', 'dataset photos = "sample:shapes" | sample(96)\n')
+    text = text.replace('"sample:shapes"\n', '"sample:shapes" | sample(240)\n')  # parts of these need some of each kind
     text = re.sub(r"(?<=factorize\(nmf, )6", "3", text)  # `head` has four positions, and so four directions
     text = re.sub(r"slider\(2, 10, 2, start=6", "slider(2, 4, 1, start=3", text)
     return re.sub(r"start=\[[^\]]+\]", lambda m: re.sub(r"\d+", lambda d: str(min(int(d[0]), 1)), m[0]), text)
