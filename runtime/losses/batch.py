@@ -14,6 +14,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.runtime.errors import error
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.score_output import probabilities
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
 
 NO_GRADIENT = "E505"
@@ -75,7 +76,7 @@ class TrainingBatch:
         for score in scores.unbind(1):
             own = None
             if score.requires_grad:
-                (own,) = torch.autograd.grad(score.sum(), at, create_graph=True, allow_unused=True)
+                (own,) = grad(score.sum(), at, create_graph=True, allow_unused=True)
             if own is None:
                 message = f"the target does not depend on `{layer}`, or `detach` cuts the gradient off"
                 raise error(NO_GRADIENT, message)
