@@ -163,6 +163,9 @@ class PipeWriter:
             if operation is None or operation.head:
                 break
             stage = operation.written(node, self)
+            if operation.of_interventions:  # with its intervention; else the pipe asks about the atom alone
+                change = self.registry.operations[node.inputs[0].op].written(node.inputs[0], self)
+                return [" | ", *change, " | ", *stage, *words] if change and stage else []
             if stage:
                 words = [" | ", *stage, *words]
             if operation.content:  # it replaces the contents before it

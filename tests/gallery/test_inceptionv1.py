@@ -26,6 +26,7 @@ LAYERS = {
     "block5c.depthwise": "mixed4c",
     "layer=block5c)": "layer=mixed4c)",
     "block6a.expand": "mixed4d",
+    "block6a.project": "mixed4e",
     "block7a.expand": "mixed5a",
     "head": "mixed5b",
 }
