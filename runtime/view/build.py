@@ -188,7 +188,7 @@ class _Builder:
     ) -> tuple[vm.Following | None, tuple[vm.Panel, ...]]:
         """Return how an element follows a lasso, if it does, and its panels until a reader draws one."""
         redraw = style.redraws(type) if drawing.element.id in self.results.followed else ""
-        if not redraw:
+        if not redraw or self.whole:  # a table has no lasso: its numbers are those of all examples
             return None, panels
         over = map_of(drawing.node)
         around, field = self.built[self.ids[over]], self.results.fields[self.ids[over]]
