@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from bbilang.claims import ClaimRun, Tested, has_claims, tested
@@ -35,8 +36,6 @@ def test(files: Sequence[str], models: Sequence[str], request: Request, json: bo
 
 def _runs(files: Sequence[str], models: Sequence[str], request: Request) -> list[ClaimRun]:
     """Return a run for each text with claims and each model; all texts are checked before any runs."""
-    from dataclasses import replace
-
     runs = []
     for name in named(files):
         source = read(name)

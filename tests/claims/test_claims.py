@@ -88,12 +88,14 @@ def test_the_claims_of_a_cached_page_need_no_network(tmp_path):
         ('"x" = 2 < 3', "E285", "2 < 3"),
         ('"" = output[0] > 3', "E285", '""'),
         ('"x" = parts.channel | activation > 3', "E286", "parts.channel | activation"),
+        ('"x" = (parts.channel | across(shapes) | mean(channel)) > output[0]', "E286", "(parts.channel"),
         ('"x" = parts.channel[2] | ablate(zero) > 3', "E285", "parts.channel[2] | ablate(zero)"),
         ('"x" = parts.channel[2] | ablate(zero, together=true) | effect(output, controls=18) < 1', "E287", "parts"),
     ],
 )
 def test_refused(claim, code, words):
-    text = f"claim {claim}\nparts.channel | top(2) | present(bars)"
+    head = 'dataset shapes = "sample:shapes"\n' if "shapes" in claim else ""
+    text = f"{head}claim {claim}\nparts.channel | top(2) | present(bars)"
     with pytest.raises(BbiError) as caught:
         run(text)
     (diagnostic,) = caught.value.diagnostics

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
@@ -60,6 +58,11 @@ class ClaimReader:
             left, right, comparison = right, left, TURNED[comparison]
         if isinstance(left, float):
             raise at(value.span, "E285", "a claim is about the network, and these are two numbers", FORM)
+        if isinstance(right, Node) and _cases(left) != _cases(right):
+            message = "the two sides are about different cases: their numbers cannot be paired"
+            raise at(
+                value.span, "E286", message, "compare each with a number, or take both of the same inputs or dataset"
+            )
         text = self.source.text[value.span.start : value.span.end] if self.source is not None else ""
         return [_Test(left, comparison, right, " ".join(text.split()), value.span)]
 
@@ -83,7 +86,7 @@ class ClaimReader:
         """Return the node of all claims; None where there is none. ``inputs``: of the page. Raises CheckError E287."""
         if not self.tests:
             return None
-        count = sum(any(self._is_controlled(test.left) for test in tests) for _, tests, _ in self.tests)
+        count = sum(any(self._parameter(test.left) for test in tests) for _, tests, _ in self.tests)
         nodes: list[Node] = []
         claims = []
         for sentence, tests, _ in self.tests:
@@ -100,7 +103,7 @@ class ClaimReader:
                 conditions.append(Condition(number, test.comparison, right, bound, test.text))
             claims.append(Claim(sentence, tuple(conditions)))
         several = inputs > 1 or any(axis.name == "example" for node in nodes for axis in node.type.axes)
-        by_chance = any(self._controls_of(node) for node in nodes)
+        by_chance = any(self._parameter(node) and node[self._parameter(node)] for node in nodes)
         measures = ("value", *(("from", "to") if several else ()), *(("p",) if by_chance else ()))
         rows = sum(len(tests) for _, tests, _ in self.tests)
         type = FieldType(
@@ -119,17 +122,13 @@ class ClaimReader:
         """The name of the style that lists claims."""
         return next(name for name, style in self.scope.registry.styles.items() if style.lists_claims)
 
-    def _is_controlled(self, node: Node) -> bool:
-        return bool(self.scope.registry.operations[node.op].controls)
-
-    def _controls_of(self, node: Node) -> int:
-        """Return how many random sets an operation compares with."""
-        name = self.scope.registry.operations[node.op].controls_of(node.type)
-        return int(node[name]) if name else 0
+    def _parameter(self, node: Node) -> str:
+        """Return the parameter that says how many random sets an operation compares with; empty where it has none."""
+        return self.scope.registry.operations[node.op].controls_of(node.type)
 
     def _controlled(self, node: Node, count: int, span: Span) -> Node:
         """Return a field with as many random sets as ``count`` claims need. Raises CheckError E287."""
-        name = self.scope.registry.operations[node.op].controls_of(node.type)
+        name = self._parameter(node)
         if not name:
             return node
         needed = PER_CLAIM * count - 1
@@ -143,4 +142,10 @@ class ClaimReader:
             return node
         parameters = {key: value for key, value in node.parameters if key != name}
         parameters[name] = max(CONTROLS, needed)
-        return self.scope.make(node.op, node.inputs, parameters, replace(node.type), span)
+        return self.scope.make(node.op, node.inputs, parameters, node.type, span)
+
+
+def _cases(node: Node) -> tuple[object, ...]:
+    """Return what two numbers must share to be paired case by case: inputs, examples, and choices of the reader."""
+    axes = tuple(axis for axis in node.type.axes if axis.name in CASES)
+    return axes, node.type.states, node.type.columns
