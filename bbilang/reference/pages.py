@@ -69,7 +69,8 @@ SELECTIONS = {  # name -> (description, example, parameters)
     "lasso": (
         "The reader draws around points of a map, with the mouse, a finger or the keyboard. What lies inside is a part "
         "of the dataset: `at(lasso(map))`, or one of several in `across([photos, lasso(map)])`. It adds no states: the "
-        "page itself computes reductions over `example`, rankings of them, histograms and rows of examples again.",
+        "page itself computes reductions over `example`, rankings of them, histograms and rows of examples again, and "
+        "chooses the icon of the nearest bin of a map.",
         'dataset photos = "sample:shapes"\n'
         "map = head.channel | across(photos) | project(pca, 2, along=channel) | present(scatter)\n"
         "block5c.expand.channel | across(photos) | at(lasso(map)) | mean(example) | top(8) | present(bars)",

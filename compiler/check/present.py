@@ -67,7 +67,7 @@ class PresentReader:
             arguments["facet"] = over["facet"]  # what is drawn over an element matches its facets
         drawn = self._spend(field.type, presentation)
         subsets.check_style(
-            field, style, arguments["facet"], arguments["size"], presentation.spans["style"], self.scope.registry
+            field, style, arguments["facet"], arguments["size"], presentation.spans, self.scope.registry
         )
         type = _with_input_states(field.type, arguments["facet"], drawn)
         self._check_states(type, call.span)

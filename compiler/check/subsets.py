@@ -17,7 +17,7 @@ MOST_PICTURES = 2_000  # of examples, in a row of which the page shows those tha
 EXAMPLE = "example"
 POSSIBLE = (
     "a page computes `mean`, `sum`, `std`, `max`, `min`, `quantile` and `fraction` of `example` for a lasso, "
-    "the `top` of those, histograms, and rows of examples; put all else before `at`"
+    "the `top` of those, histograms, rows of examples and the icon of a map; put all else before `at`"
 )
 
 
@@ -46,19 +46,22 @@ def ranked(field: Node, registry: Registry) -> bool:
         registry.operations[field.op].ranks(field) is not None)  # fmt: skip
 
 
-def check_style(field: Node, style: Style, facet: str | None, size: str | None, span: Span, registry: Registry) -> None:
+def check_style(
+    field: Node, style: Style, facet: str | None, size: str | None, spans: Mapping[str, Span], registry: Registry
+) -> None:
     """Raise CheckError E270 for a style that a page cannot draw again, E312 for more numbers than it stores."""
-    type = field.type
+    type, span = field.type, spans["style"]
     if type.lasso is None:
         return
     redraw = style.redraws(type.panel(facet))
     alone = facet is None and len(type.states) == 1
     if (
-        not redraw or size is not None or (redraw == "rows" and not alone)
+        not redraw or size is not None or (redraw in ("rows", "nearest") and not alone)
         or (ranked(field, registry) and (style.states_one or facet is not None))
     ):  # fmt: skip
-        what = "`size=`" if redraw and size is not None else f"`{style.name}` of this field"
-        raise at(span, "E265", f"{what} cannot follow a lasso", POSSIBLE)
+        sized = redraw and size is not None
+        what = "`size=`" if sized else f"`{style.name}` of this field"
+        raise at(spans["size"] if sized else span, "E265", f"{what} cannot follow a lasso", POSSIBLE)
     stages = list(_chain(field))
     examples = next((axis.size for stage in stages for axis in stage.type.axes if axis.name == EXAMPLE), 1)
     grouped = {name for name, _ in type.columns} | {EXAMPLE}

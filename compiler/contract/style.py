@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
     from bbilang.runtime.view.drawing import Drawing
-    from bbilang.runtime.view.model import Answer, Detail, Element, Panel, PointSet, Selection, Verdict
+    from bbilang.runtime.view.model import Answer, Detail, Element, Frame, Panel, PointSet, Selection, Verdict
 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
 ColourScale: TypeAlias = Literal["", "full", "map", "spotlight"]
-Redraw: TypeAlias = Literal["", "values", "counts", "rows"]
+Redraw: TypeAlias = Literal["", "values", "counts", "rows", "nearest"]
 
 
 @frozen
@@ -90,7 +90,8 @@ class Style:
 
     def redraws(self, field: FieldType) -> Redraw:
         """Return how the page draws a field again for the examples that a lasso encloses: their numbers reduced anew,
-        counted in bins, or the examples themselves in a row; empty where it cannot."""
+        counted in bins, the examples themselves in a row, or the icon of the bin nearest to their mean; empty where it
+        cannot."""
         return ""
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
@@ -125,6 +126,10 @@ class Style:
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         """Return the panels of the view, from a field's numbers."""
+        raise NotImplementedError
+
+    def chosen_from(self, drawing: Drawing) -> Frame:
+        """Return the frame among whose slots a page chooses the nearest, for a style that redraws it."""
         raise NotImplementedError
 
     def selections(self, drawing: Drawing) -> tuple[Selection, ...]:

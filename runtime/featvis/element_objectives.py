@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -143,6 +143,26 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
         _require_plain(others | {name: icon_option(node, run.program, name, float) is not None for name in NAMES})
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
+
+
+def of_directions(
+    node: Node, layer: str, vectors: Sequence[tuple[float, ...]], run: Run
+) -> tuple[list[int], list[Objective]]:
+    """Return (the number of each vector's first objective, the objectives) of icons along vectors of a layer that are no
+    atoms of the field: means of bins."""
+    from dataclasses import replace
+
+    from bbilang.runtime.featvis.icon import Objective
+
+    pictures, negative = pictures_per_atom(node, run.program), bool(icon_option(node, run.program, "negative", bool))
+    pixels, search = regularization(node, run.program), candidates_per_atom(node, run.program)
+    made = [
+        Objective(layer, vector, "direction", None, negative, number, pictures, None)
+        for vector in vectors for number in range(pictures)
+    ]  # fmt: skip
+    if pixels or search:
+        made = [replace(how, regularization=pixels, search=search) for how in made]
+    return [pictures * number for number in range(len(vectors))], made
 
 
 def _require_plain(others: Mapping[str, bool]) -> None:

@@ -33,7 +33,7 @@ PART = "part*"  # the axis of an atom's vector
 @dataclass
 class Projected(Field):
     """A field over (..., component). ``loadings``: what each component is made of, over (*apart, component, ``along``),
-    for pca and nmf along an axis. ``vectors``: what was projected, of a map of positions of a dataset."""
+    for pca and nmf along an axis. ``vectors``: what was projected, of a map of a dataset's examples or positions."""
 
     loadings: Named | None = None
     vectors: positions.Vectors | None = None
@@ -169,11 +169,13 @@ class Project(Operation):
             note += "; of more than 100 %, the vectors lie far from those that the components were made for"
         notes = (*field.notes, *([note] if note else []))
         numbers = Named((*apart, *atoms, "component"), values)
+        whole = not apart and along == "channel" and atoms == ["example"]
+        vectors = positions.Vectors(data.reshape(-1, deep), field) if whole else None
         columns = field.columns
         if (dataset := dataset_of(node.inputs[0])) is not None and columns:
             columns = looked_up(["predicted", "correct"], field, dataset, run)
         return Projected(node.type, numbers, result.coords, result.names, notes=notes, columns=columns,
-                         loadings=loadings_field)  # fmt: skip
+                         loadings=loadings_field, vectors=vectors)  # fmt: skip
 
 
 def _of_positions(node: Node, field: Field, run: Run) -> Projected:

@@ -93,14 +93,15 @@ class Atlas(Style):
         return examples_of(field)
 
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
-        from bbilang.runtime.featvis.icon import Objective
+        from bbilang.runtime.featvis.element_objectives import of_directions
 
         assert isinstance(field, Binned)
         tables = field.tables
-        index = np.full(field.values.data.shape, -1)
-        index[tables["zoom"].data, tables["slot"].data] = np.arange(len(tables["slot"].data))
         (layer,) = node.type.layers
-        return Named(field.values.dims, index), [Objective(layer, tuple(mean.tolist())) for mean in tables["mean"].data]
+        numbers, made = of_directions(node, layer, [tuple(mean.tolist()) for mean in tables["mean"].data], run)
+        index = np.full(field.values.data.shape, -1)
+        index[tables["zoom"].data, tables["slot"].data] = numbers
+        return Named(field.values.dims, index), made
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         counts = drawing.grid(drawing.field.values, drawing.slots)

@@ -8,14 +8,14 @@ import numpy as np
 
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.check.settings import GUIDE, OBJECTIVE
-from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Run, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Redraw, Run, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.compiler.optimize.cost import octaves_of
 from bbilang.runtime.featvis.dream_options import dream_notes, guide_name
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.styles import grid
+from bbilang.runtime.styles import grid, lasso_icon
 from bbilang.runtime.styles.swatches import is_pair
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_checks import check_notes, remark_of
@@ -40,19 +40,28 @@ class Featvis(Style):
 
     `negative=`, `diversity=`, `place=` and `start=` request other pictures, for one element here or for a whole file by
     `set featvis(...)` (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input,
-    which exaggerates what the layer responds to (Carter et al. 2019), or a dream (Mordvintsev, Olah, Tyka 2015)."""
+    which exaggerates what the layer responds to (Carter et al. 2019), or a dream (Mordvintsev, Olah, Tyka 2015).
+
+    Of a map of examples after `at(lasso(...))` it is one icon: that of the bin of the map nearest to the mean of what
+    the reader draws around. `bins=` is how many the map has along each side."""
 
     name = "featvis"
     portrays = True
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
     coloured = True  # `color=` is for its bars
-    parameters = (*OBJECTIVE, GUIDE)
+    parameters = (
+        *OBJECTIVE, GUIDE,
+        Parameter("bins", "integer", f"of the icon of a lasso, bins of the map along each side; {lasso_icon.BINS} by "
+                  "default", None, minimum=1, maximum=30),
+    )  # fmt: skip
     selects_positions = True  # where it draws every position, as `grid` does
     enlarges_cells = True
     example = "block6a.expand.channel | attribute(output) | top(8) | present(featvis)"
 
     def spend(self, field: FieldType) -> Drawn:
+        if lasso_icon.is_enclosed(field):
+            return lasso_icon.spend(field)
         if field.atom == "whole" and field.content == "activation" and field.layers != ("input",):
             return Drawn(())  # one picture of each layer
         if field.atom == "class" and field.content == "score":
@@ -82,10 +91,31 @@ class Featvis(Style):
             return (IconsOf(), Activations(node.type.layers))
         return (IconsOf(),)
 
+    def redraws(self, field: FieldType) -> Redraw:
+        return "nearest" if lasso_icon.is_enclosed(field) else ""
+
+    def icon_bound(self, node: Node) -> int | None:
+        if lasso_icon.is_enclosed(node.inputs[0].type):
+            return lasso_icon.bound(node)
+        if node["bins"] is not None:
+            help = "leave it out, or let a reader choose: `... | project(pca, 2, along=channel) | at(lasso(map))`"
+            raise Fail("E231", "`bins=` is of the icon of a lasso, which is that of a bin of a map", help, "bins")
+        return None
+
+    def prepared(self, node: Node, field: Field, run: Run) -> Field:
+        return lasso_icon.gathered(node, field, run) if lasso_icon.is_enclosed(node.inputs[0].type) else field
+
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
+        if lasso_icon.is_enclosed(node.inputs[0].type):
+            return lasso_icon.objectives(node, field, run)
         return objectives(node, field, run)
 
+    def chosen_from(self, drawing: Drawing) -> Frame:
+        return lasso_icon.of_cells(drawing)
+
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        if _of_lasso(drawing):
+            return lasso_icon.panels(drawing)
         if drawing.drawn.cells is not None:
             return grid.panels(drawing)
         if drawing.drawn.slots is None:
@@ -110,6 +140,8 @@ class Featvis(Style):
         return drawing.panels(frame)
 
     def options(self, drawing: Drawing) -> dict[str, object]:
+        if _of_lasso(drawing):
+            return {"icon": lasso_icon.SIDE}
         dreams = _dreams(drawing)
         if not dreams:
             return {}
@@ -118,9 +150,16 @@ class Featvis(Style):
         return own if guide < 0 else own | {"guide": guide, "guide_name": guide_name(drawing.node)}
 
     def quantity(self, drawing: Drawing) -> str:
+        if _of_lasso(drawing):
+            return f"what raises the response along a bin's mean activation of {drawing.node.type.layers[0]}"
         return "a dream: the input, optimized step by step for the layer" if _dreams(drawing) else ""
 
+    def title(self, drawing: Drawing) -> str:
+        return "The icon of what you draw around" if _of_lasso(drawing) else ""
+
     def answer(self, shown: Shown) -> Answer | None:
+        if _of_lasso(shown.drawing):
+            return lasso_icon.answer(shown)
         if not _dreams(shown.drawing):
             return None
         from bbilang.runtime.view.answers.dreams import raised
@@ -175,6 +214,10 @@ class Featvis(Style):
             from bbilang.runtime.charts.featvis import chart
 
         return chart(element, theme)
+
+
+def _of_lasso(drawing: Drawing) -> bool:
+    return lasso_icon.is_enclosed(drawing.node.inputs[0].type)
 
 
 def _dreams(drawing: Drawing) -> list[Icon]:

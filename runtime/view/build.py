@@ -193,7 +193,8 @@ class _Builder:
         over = map_of(drawing.node)
         around, field = self.built[self.ids[over]], self.results.fields[self.ids[over]]
         edges = edges_of(drawing.field.values.data).tolist() if redraw == "counts" else ()
-        follows = following_of(drawing, redraw, panels, around, field, edges)
+        whole = style.chosen_from(drawing) if redraw == "nearest" else panels[0].frames[0]
+        follows = following_of(drawing, redraw, whole, around, field, edges)
         return follows, before_any(panels, redraw, follows.count, around.title)
 
     def _legend(self, drawing: Drawing, style: Style, missed: tuple[str, ...]) -> vm.Legend:

@@ -197,13 +197,14 @@ class Following:
     """How the page computes an element again for the points that a lasso encloses.
 
     redraw: "values" are ``reduction`` of vectors, "counts" those of a vector in bins between ``edges``, "rows" the
-    examples themselves. payload: gzip of ``sections``: the vectors (vector, point), the group of each point, whether
+    examples themselves, "nearest" the slot of ``whole`` along whose vector the mean of the points is longest, a group
+    being the slot to which a point belongs. payload: gzip of ``sections``: the vectors (vector, point), the group of each point, whether
     the element has the point's example at all. cells: panel -> state -> number of vector + vectors x group, for each
-    slot and series; -1 for what does not follow. slots: the point of each slot of ``whole``, the row of all examples.
+    slot and series; -1 for what does not follow. slots: the point of each slot of ``whole``, the row of all examples; () of "nearest".
     """
 
     map: str  # id of the element around whose points the reader draws
-    redraw: Literal["", "values", "counts", "rows"]
+    redraw: Literal["", "values", "counts", "rows", "nearest"]
     reduction: str
     level: float  # of a quantile, a threshold
     vectors: int

@@ -18,9 +18,11 @@ from bbilang.runtime.styles.histogram import counted
 from bbilang.runtime.view.states import elements
 
 HEAD = """
+set featvis(size=16, steps=2)
 dataset shapes = "sample:shapes" | sample(40)
 dataset striped = shapes | filter(texture == "striped")
-map = b.channel | across(shapes) | project(pca, 2, along=channel) | present(scatter)
+points = b.channel | across(shapes) | project(pca, 2, along=channel)
+map = points | present(scatter)
 mine = lasso(map, title="mine")
 """
 TEXT = (
@@ -39,6 +41,7 @@ kinds = b.channel | across(shapes) | at(mine) | mean(example, per=label) | prese
 pointed = b.channel | across(shapes) | at(mine) | mean(example) | at(hover(every)) | present(number)
 bins = b.channel[1] | across(shapes) | at(mine) | present(histogram)
 row = shapes | at(mine) | present(image)
+icon = points | at(mine) | present(featvis, bins=3)
 """
 )
 CHART = 'document.querySelector("[data-chart=map]").points'
@@ -101,10 +104,10 @@ def drawn(tab) -> np.ndarray:
     tab.mouse.up()
     tab.keyboard.up("Shift")
     tab.wait_for_function(f"() => {CHART}.chose !== null")
-    return inside(tab)
+    return inside_of(tab)
 
 
-def inside(tab) -> np.ndarray:
+def inside_of(tab) -> np.ndarray:
     return np.array(tab.evaluate(f"() => [...{CHART}.set.mask()]"), bool)
 
 
@@ -179,13 +182,53 @@ def test_groups_bins_and_rows_are_those_of_the_enclosed_examples(tab, numbers, m
 
 
 @pytest.mark.browser
+def test_the_icon_is_that_of_the_bin_at_the_smallest_angle_to_the_mean_of_what_is_enclosed(tab, numbers, made):
+    places = made[0].results.fields["map"].values.ordered(("example", "component")).data.astype(float)
+    low, high = np.quantile(places, (0.01, 0.99), axis=0)
+    inside = ((places >= low - 0.1 * (high - low)) & (places <= high + 0.1 * (high - low))).all(1)
+    corner, far = places[inside].min(0), places[inside].max(0)
+    side = float((far - corner).max())
+    corner = (corner + far) / 2 - side / 2
+    bins = {}  # (row from the top, column) -> examples
+    for example in np.flatnonzero(inside):
+        x, y = np.minimum((places[example] - corner) / side * 3, 2).astype(int)
+        bins.setdefault((2 - int(y), int(x)), []).append(example)
+    means = {place: numbers[own].mean(0) for place, own in bins.items()}
+    element = next(one for one in elements(made[0].view) if one.id == "icon")
+    assert element.follows.vectors == len(bins) == len(made[0].results.icons)
+
+    def nearest(mask) -> tuple[str, int]:
+        mean = numbers[mask].mean(0)
+        cosines = {place: mean @ own / np.linalg.norm(mean) / np.linalg.norm(own) for place, own in means.items()}
+        row, column = max(cosines, key=cosines.get)
+        return f"row {row + 1}, column {column + 1}", int(mask[bins[row, column]].sum())
+
+    remark, chart = tab.locator('[data-remark="icon"]'), tab.locator('[data-chart="icon"]')
+    label, count = nearest(np.ones(len(numbers), bool))
+    assert f"at {label}, and {count} of them" in "".join(piece.words for piece in element.answers[0])
+    assert label in chart.inner_text() and "nearest to the mean of all 40 examples" in remark.inner_text()
+    seen = set()
+    for half in ([0, 0, 0.45, 1], [0.55, 0, 1, 1], [0, 0, 1, 0.4]):
+        left, top, right, bottom = (round(65535 * part) for part in half)  # of the range of all places
+        ring = [left, top, right, top, right, bottom, left, bottom]
+        tab.evaluate(f"ring => {CHART}.choose({{polygon: ring}})", ring)
+        mask = inside_of(tab)
+        assert mask.any() and not mask.all()
+        label, count = nearest(mask)
+        tab.wait_for_function("label => document.querySelector('[data-chart=icon]').textContent.includes(label)", arg=label)
+        assert f"{count} of your {mask.sum()} points" in remark.inner_text()
+        seen.add(chart.locator("image").first.get_attribute("href"))
+    assert len(seen) > 1
+
+
+@pytest.mark.browser
 def test_keys_and_the_address_choose_as_the_mouse_does(tab, numbers):
     chart = tab.locator('[data-chart="map"]')
     chart.focus()
     for key in ("r", "+", "+", "+", "Shift+ArrowRight", "Enter"):
         chart.press(key)
     tab.wait_for_function(f"() => {CHART}.chose !== null && {CHART}.set.chosen > 0")
-    mask = inside(tab)
+    mask = inside_of(tab)
     np.testing.assert_allclose(column(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
     status = tab.locator("#status").text_content()
     assert f"{mask.sum()} of 40 points" in status and "In the lasso, the largest number is" in status
@@ -193,14 +236,14 @@ def test_keys_and_the_address_choose_as_the_mouse_does(tab, numbers):
     tab.goto("about:blank")
     tab.goto(address)
     tab.wait_for_selector("html[data-ready]")
-    assert inside(tab).tolist() == mask.tolist()
+    assert inside_of(tab).tolist() == mask.tolist()
     np.testing.assert_allclose(column(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
 
 
 @pytest.mark.browser
 def test_a_part_without_points_has_no_numbers(tab):
     tab.evaluate(f"() => {CHART}.choose({{polygon: [-900, -900, -900, -800, -800, -800]}})")
-    assert not inside(tab).any()
+    assert not inside_of(tab).any()
     assert np.isnan(column(table(tab, "mean"))).all()
     assert "0 of 40 examples" in tab.locator('[data-remark="mean"]').inner_text()
 
@@ -237,6 +280,15 @@ REFUSED = {
     "b.channel | at(mine) | present(bars)": ("E309", "mine"),
     "shapes | at(lasso(x)) | present(image)": ("E306", "x"),
     "shapes | at(mine) | filter(size > 3) | present(image)": ("E265", "filter"),
+    "points | at(mine) | present(featvis, bins=40)": ("E214", "40"),
+    "points | at(mine) | present(featvis, size=value)": ("E265", "size=value"),
+    "points | at(mine) | mean(example) | present(featvis)": ("E304", "featvis"),
+    "b.channel | activation | present(featvis, bins=4)": ("E231", "bins=4"),
+    "b.channel | across(shapes) | project(pca, 3, along=channel) | at(mine) | present(featvis)": ("E304", "featvis"),
+    "b.channel | attribute(output) | across(shapes) | project(pca, 2, along=channel) | at(mine) | present(featvis)": (
+        "E304",
+        "featvis",
+    ),
 }
 
 

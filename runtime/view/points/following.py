@@ -16,6 +16,7 @@ from bbilang.compiler.contract import Redraw
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.runtime.errors import error
 from bbilang.runtime.execution.following import EXAMPLE, Followed
+from bbilang.runtime.fields.binned import Binned
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Element, Following, Frame, Panel
@@ -34,10 +35,10 @@ def map_of(node: Node) -> Node:
 
 
 def following_of(
-    drawing: Drawing, redraw: Redraw, panels: Sequence[Panel], around: Element, drawn: Field, edges: Sequence[float]
+    drawing: Drawing, redraw: Redraw, whole: Frame, around: Element, drawn: Field, edges: Sequence[float]
 ) -> Following:
-    """Pack what an element needs to follow a lasso. ``around``: the map, whose field is ``drawn``; ``edges``: of the
-    bins of a histogram."""
+    """Pack what an element needs to follow a lasso. ``whole``: the frame among whose slots the page chooses; ``around``:
+    the map, whose field is ``drawn``; ``edges``: of the bins of a histogram."""
     followed = drawing.results.followed[drawing.element.id]
     points = around.points
     assert points is not None, "a lasso is drawn around points"
@@ -46,6 +47,8 @@ def following_of(
     rows = followed["rows"]
     place = np.minimum(np.searchsorted(rows, examples), max(len(rows) - 1, 0))
     there = rows[place] == examples if len(rows) else np.zeros(len(examples), bool)
+    if redraw == "nearest":
+        followed = _of_bins(drawing, followed)
     count = len(followed["vectors"]) if redraw != "rows" else 0
     if count * len(examples) * NUMBER > MOST_STORED:
         raise error("E312", too_much(count, len(examples)), REMEDY)
@@ -56,22 +59,28 @@ def following_of(
     block.numbers("groups", "u2", groups)
     block.numbers("there", "u1", there)
     slots: tuple[int, ...] = ()
-    whole = None
     if redraw == "rows":
         own = drawing.grid(drawing.field.coords[EXAMPLE], drawing.slots).reshape(-1)
         order = np.argsort(examples, kind="stable")
         at = np.minimum(np.searchsorted(examples, own, sorter=order), len(examples) - 1)
         slots = tuple(np.where(examples[order[at]] == own, order[at], -1).tolist())
-        whole = panels[0].frames[0]
     wide = drawing.field.values.sizes[drawing.series_axis.name] if drawing.series_axis is not None else 1
     ranked = _candidates(drawing, followed)
     return Following(
         around.id, redraw, followed["reduction"], followed["level"], count, wide,
-        () if redraw == "rows" else _cells(ranked or drawing, followed["cells"]),
+        () if redraw in ("rows", "nearest") else _cells(ranked or drawing, followed["cells"]),
         gzip.compress(b"".join(block.parts), 6, mtime=0),
-        tuple(block.sections), len(rows), tuple(edges), slots, whole, followed.get("order", ()),
+        tuple(block.sections), len(rows), tuple(edges), slots,
+        whole if redraw in ("rows", "nearest") else None, followed.get("order", ()),
         () if ranked is None else _atoms(ranked),
     )  # fmt: skip
+
+
+def _of_bins(drawing: Drawing, followed: Followed) -> Followed:
+    """Return the response of each example along each bin's mean as its vectors, and its bin as its group."""
+    assert isinstance(drawing.field, Binned)
+    tables = drawing.field.tables
+    return {**followed, "vectors": tables["response"].data, "groups": tables["of"].data}
 
 
 def _candidates(drawing: Drawing, followed: Followed) -> Drawing | None:
@@ -105,6 +114,8 @@ def before_any(panels: Sequence[Panel], redraw: Redraw, count: int, title: str) 
     """Return the panels as they are until a reader draws a lasso: of all examples, and saying so."""
     shown = f"the first {MOST_IN_ROW} of {count:,}" if redraw == "rows" and count > MOST_IN_ROW else f"all {count:,}"
     words = f"{shown} examples: draw around points of “{title}” to choose some"
+    if redraw == "nearest":
+        words = f"icon of the bin nearest to the mean of {words}"
 
     def remarked(frame: Frame) -> Frame:
         if redraw == "rows":

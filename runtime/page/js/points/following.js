@@ -41,6 +41,7 @@ class Follower {
     const { redraw, count, cells } = this.element.follows, { chosen } = this;
     const { order } = this.element.follows, remark = `${countWords(chosen.length)} of ${exampleWords(count)} in the lasso`;
     if (redraw === "rows") return this.row(frame, remark);
+    if (redraw === "nearest") return this.nearest(frame, remark);
     if (redraw === "counts") return { ...frame, ...this.counts(this.values(cells[panel][state][0]).sort()) };
     if (order.length) return { ...frame, ...this.ranked(frame, cells[panel][state], state), remark };
     const values = frame.values.map((line, slot) => line.map((value, series) => {
@@ -107,6 +108,21 @@ class Follower {
     const line = (list, empty) => (list.length ? Array.from({ length: most }, (_, i) => (i < shown.length ? list[shown[i]] ?? empty : empty)) : []);
     const words = shown.length > most ? `the first ${most} of ${exampleWords(shown.length)} in the lasso, of ${countWords(count)} in all` : remark;
     return { ...frame, atoms: line(whole.atoms, -1), pictures: line(whole.pictures, -1), values: line(whole.values, []), notes: line(whole.notes, ""), remark: words };
+  }
+
+  // The bin along whose mean the mean of the chosen points is longest: the one at the smallest angle.
+  nearest(frame, remark) {
+    const { whole, vectors } = this.element.follows, { chosen, table, groups, points } = this;
+    if (!chosen.length) return { ...frame, atoms: [-1], pictures: [-1], notes: [""], remark };
+    let best = 0, most = -Infinity;
+    for (let cell = 0; cell < vectors; cell++) {
+      let sum = 0;
+      for (const i of chosen) sum += table[cell * points + i];
+      if (sum > most) [best, most] = [cell, sum];
+    }
+    const inside = chosen.filter((i) => groups[i] === best).length, of = chosen.length;
+    const words = of === 1 ? `icon of the nearest bin: your point lies ${inside ? "" : "not "}in it` : `icon of the nearest bin; ${countWords(inside)} of your ${countWords(of)} points ${inside === 1 ? "lies" : "lie"} in it`;
+    return { ...frame, atoms: [whole.atoms[best]], pictures: [whole.pictures[best]], notes: [whole.notes[best] ?? ""], remark: words };
   }
 
   // The largest number of what is chosen, as the pieces of an answer; the remark says how many there are.
