@@ -148,8 +148,8 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
 def of_directions(
     node: Node, layer: str, vectors: Sequence[tuple[float, ...]], run: Run
 ) -> tuple[list[int], list[Objective]]:
-    """Return (the number of each vector's first objective, the objectives) of icons along vectors of a layer that are no
-    atoms of the field: means of bins."""
+    """Return (the number of each vector's first objective, the objectives) of icons along vectors of a layer that are
+    no atoms of the field: means of bins."""
     from dataclasses import replace
 
     from bbilang.runtime.featvis.icon import Objective

@@ -48,7 +48,7 @@ def spend(field: FieldType) -> Drawn:
     plain = field.atom == "channel" and len(field.layers) == 1 and len(field.steps) == PLAIN
     if not plain or field.steps[0] != "activation" or example.components != ("example",):
         raise Fail("E304", "the icon of a lasso is of the activations of one layer's channels", AS_IN)
-    if component.size != 2:  # noqa: PLR2004
+    if component.size != 2:
         raise Fail("E304", f"bins divide a map of 2 components, and this one has {component.size}", AS_IN)
     return Drawn(("example", "component"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,7 +104,8 @@ def test_the_mean_of_every_bin_is_computed_again(folder, network, page, exported
 def test_icons_are_of_the_means(page):
     field = page.results.fields["element-1"]
     style = bbilang.registry.registry().styles["atlas"]
-    index, objectives = style.objectives(page.results.program.elements[0].node, field, None)
+    program = page.results.program
+    index, objectives = style.objectives(program.elements[0].node, field, SimpleNamespace(program=program))
     cells = field.tables
     assert len(objectives) == len(page.results.icons) == len(cells["count"].data)
     assert (index.data[cells["zoom"].data, cells["slot"].data] == np.arange(len(objectives))).all()

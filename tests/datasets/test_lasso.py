@@ -215,7 +215,8 @@ def test_the_icon_is_that_of_the_bin_at_the_smallest_angle_to_the_mean_of_what_i
         mask = inside_of(tab)
         assert mask.any() and not mask.all()
         label, count = nearest(mask)
-        tab.wait_for_function("label => document.querySelector('[data-chart=icon]').textContent.includes(label)", arg=label)
+        own = "document.querySelector('[data-chart=icon]').textContent"
+        tab.wait_for_function(f"label => {own}.includes(label)", arg=label)
         assert f"{count} of your {mask.sum()} points" in remark.inner_text()
         seen.add(chart.locator("image").first.get_attribute("href"))
     assert len(seen) > 1

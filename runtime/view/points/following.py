@@ -37,8 +37,8 @@ def map_of(node: Node) -> Node:
 def following_of(
     drawing: Drawing, redraw: Redraw, whole: Frame, around: Element, drawn: Field, edges: Sequence[float]
 ) -> Following:
-    """Pack what an element needs to follow a lasso. ``whole``: the frame among whose slots the page chooses; ``around``:
-    the map, whose field is ``drawn``; ``edges``: of the bins of a histogram."""
+    """Pack what an element needs to follow a lasso. ``whole``: the frame among whose slots the page chooses;
+    ``around``: the map, whose field is ``drawn``; ``edges``: of the bins of a histogram."""
     followed = drawing.results.followed[drawing.element.id]
     points = around.points
     assert points is not None, "a lasso is drawn around points"
