@@ -23,6 +23,8 @@ class Named:
     data: np.ndarray
 
     def __post_init__(self) -> None:
+        if isinstance(self.data, np.generic):  # numpy's functions of arrays without axes return plain numbers
+            object.__setattr__(self, "data", np.asarray(self.data))
         if self.data.ndim != len(self.dims) or len(set(self.dims)) != len(self.dims):
             raise ValueError(f"axes {self.dims} for an array of shape {self.data.shape}")
 

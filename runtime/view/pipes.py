@@ -16,6 +16,7 @@ from bbilang.compiler.ir.spelling import layer_text, name_text, quoted
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Element
+from bbilang.runtime.view.pairs import pairs_of
 
 KEY = re.compile(r"(?P<layer>.*?)(?P<components>(?: [\w.]+=\d+)+)")
 KINDS = {
@@ -95,6 +96,9 @@ class PipeWriter:
 
     def asking(self, element: Element, node: Node) -> Element:
         """Return the element with its atoms' texts and its pipes. ``node``: the node that it presents."""
+        pairs = pairs_of(element, node, self)
+        if pairs is not None:
+            return replace(element, atoms=pairs.atoms, pipe=_holes([None, *pairs.end]))
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
         if not self.has_input:
             pipe = self._of_examples(node)
@@ -104,7 +108,7 @@ class PipeWriter:
             pipes = {key: pipe for pair in pairwise(members) for key, pipe in self._flowing(*pair)}
             return replace(element, layer_pipes=pipes, class_pipe=self._class_pipe(node))
         source = grouping.factorization(node)
-        between = self._between(node, source)
+        between = self.between(node, source)
         end = self._end(node.type)
         if between is None or not end:
             return element
@@ -153,7 +157,7 @@ class PipeWriter:
         end = f") | top({MOST}) | present({self.portrait})"
         return (f"{layer_text(known.name)}.channel | attribute(", "", end)
 
-    def _between(self, node: Node, source: Node | None) -> list[str | Node] | None:
+    def between(self, node: Node, source: Node | None = None) -> list[str | Node] | None:
         """Write the stages that apply to a single atom, from the last content on; None if a text has no words for that
         content."""
         words: list[str | Node] = []

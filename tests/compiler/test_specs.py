@@ -46,6 +46,7 @@ PASSES = {
         ("direction_arithmetic", "one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"),
         (0, 0, 0),
     ),
+    "what_a_neuron_multiplies": (0, 0, 0),
     "which_part_moved_the_answer": (1, 0, 0),
     "would_it_still_say_so": (1, 1, 0),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures

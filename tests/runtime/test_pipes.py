@@ -33,6 +33,10 @@ TEXTS = {
     "compatible groups": GROUPS + "e = a | factorize(nmf, 3, compatible=late) | attribute(output) | present(bars)",
     "a switch": GROUPS + "s = slider(0, 1)\n"
     "e = a | factorize(nmf, 3, compatible=late, align=s) | attribute(output) | present(bars)",
+    "weights into a channel": "e = weights(a, b)[to=1] | both(2) | present(bars)",
+    "weights from a channel": "e = weights(a, b)[from=1] | top(3) | present(bars)",
+    "magnitudes of weights": "e = weights(a, b)[from=1] | abs | top(3) | present(bars)",
+    "pairs": "e = weights(a, b) | top(3, by=magnitude) | present(bars)",
     "links": "k = a.channel | attribute(output) | top(2) | present(bars)\n"
     "e = b.channel | link(click(k, start=output)) | top(3) | present(bars)",
     "links of a layer's own atoms": "k = b.channel | attribute(output) | top(2) | present(bars)\n"
@@ -86,6 +90,19 @@ def test_there_is_no_text_where_the_language_has_no_words(name):
     view = tiny.view_of(tiny.run(NONE[name]))
     element = next(e for e in elements(view) if e.id == "e")
     assert not [pipe for atom in element.atoms if (pipe := filled(element, atom, str)) and "output" not in atom.text]
+
+
+def test_a_row_and_a_column_of_pairs_ask_for_the_largest_weights_of_their_channel():
+    view = tiny.view_of(tiny.run("e = weights(a, b) | top(3, by=magnitude) | present(matrix)"))
+    (element,) = elements(view)
+    pipes = {filled(element, atom, str) for atom in element.atoms}
+    assert len(pipes) == len(element.atoms)
+    for pipe in pipes:
+        assert pipe.startswith(("weights(a, b)[to=", "weights(a, b)[from="))
+        (field,) = tiny.run(pipe).fields.values()
+        (every,) = tiny.run(pipe.split(" | ")[0] + " | present(bars)").fields.values()
+        largest = np.sort(np.abs(every.values.data))[-len(field.values.data) :]
+        assert np.sort(np.abs(field.values.data)) == pytest.approx(largest)
 
 
 def test_a_probability_of_a_class_has_no_text():

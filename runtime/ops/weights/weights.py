@@ -54,7 +54,7 @@ class Weights(Operation):
 
     def started(self, arguments: Arguments, model: ModelDescription) -> tuple[Arguments, FieldType]:
         later = _described(arguments["to"], model, "to")
-        earlier = _described(arguments["from"] or _read_by(later), model, "from")
+        earlier = _described(arguments["from"] or _read_by(later, model), model, "from")
         _check_path(earlier, later, arguments["expanded"], model)
         axes = [Axis(FROM, earlier.sizes["channel"], ("channel",)), Axis(TO, later.sizes["channel"], (TO,))]
         if arguments["kernel"] == "each":
@@ -146,11 +146,16 @@ def _described(name: str, model: ModelDescription, argument: str) -> LayerDescri
     return model.input
 
 
-def _read_by(layer: LayerDescription) -> str:
-    """Return the one layer that a layer reads. Raises `Fail` where there are several, or it is not known."""
-    if len(layer.inputs) == 1:
-        return layer.inputs[0]
-    reads = " and ".join(f"`{name}`" for name in layer.inputs) if layer.inputs else "layers that are not known"
+def _read_by(layer: LayerDescription, model: ModelDescription) -> str:
+    """Return the one layer that a layer reads, but for those inside it. Raises `Fail` where there are several, or it is
+    not known."""
+    read, inside = list(layer.inputs), f"{layer.module}."
+    while own := next((name for name in read if name != INPUT and model.by_name[name].module.startswith(inside)), None):
+        at = read.index(own)
+        read = list(dict.fromkeys([*read[:at], *model.by_name[own].inputs, *read[at + 1 :]]))
+    if len(read) == 1:
+        return read[0]
+    reads = " and ".join(f"`{name}`" for name in read) if read else "layers that are not known"
     raise Fail("E212", f"`{layer.name}` reads {reads}: name the earlier layer", "as in `weights(earlier, later)`", "to")
 
 

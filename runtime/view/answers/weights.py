@@ -15,7 +15,8 @@ def weights(shown: Shown) -> Answer:
         return _kernels(shown)
     marks = [mark for mark in shown.strongest() if mark.value]
     earlier, later = ends_of(shown.drawing)
-    between, components = f"from {earlier} to {later}", shown.drawing.slots.components
+    slots = shown.drawing.drawn.slots
+    between, components = f"from {earlier} to {later}", slots.components if slots is not None else ()
     if not marks:
         return sentence(f"none of the weights {between} differs from zero")
     if len(shown.marks) == 1:
