@@ -66,7 +66,7 @@ class Link(Operation):
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         """Write the stage for the atom that the reader chose, if linked to a selection; each member of a list has a
-        stage of its own (view/pipes.py)."""
+        stage of its own (view/pipes/)."""
         to: Node | None = node["to"]
         if to is None or to.type.content != "selection":
             return None

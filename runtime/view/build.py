@@ -33,7 +33,7 @@ from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
-from bbilang.runtime.view.pipes import PipeWriter
+from bbilang.runtime.view.pipes.writer import PipeWriter
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded
 from bbilang.runtime.view.repeated import repeated

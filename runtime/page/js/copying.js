@@ -1,4 +1,4 @@
-// ---- texts that ask about one atom: written by the view (view/pipes.py), here only the reader's choices are put in ----
+// ---- texts that ask about one atom: written by the view (view/pipes/), here only the reader's choices are put in ----
 
 const MOST_COPIES = 8;
 

@@ -16,7 +16,7 @@ from bbilang.compiler.ir.spelling import layer_text, name_text, quoted
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Element
-from bbilang.runtime.view.pairs import pairs_of
+from bbilang.runtime.view.pipes.pairs import pairs_of
 
 KEY = re.compile(r"(?P<layer>.*?)(?P<components>(?: [\w.]+=\d+)+)")
 KINDS = {

@@ -12,7 +12,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.model import Atom, Element
 
 if TYPE_CHECKING:
-    from bbilang.runtime.view.pipes import PipeWriter
+    from bbilang.runtime.view.pipes.writer import PipeWriter
 
 PART = re.compile(r" ([\w.]+)=(\d+)")
 MOST = 8  # pairs of an atom
