@@ -208,6 +208,34 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             maximum=512,
         ),
     ),
+    "training": (
+        Parameter(
+            "loss",
+            "word",
+            "what a network is trained for: classes of which one is right, or classes each by itself",
+            "cross_entropy",
+            choices=("cross_entropy", "binary_cross_entropy"),
+        ),
+        Parameter("optimizer", "word", "how it is trained", "adam", choices=("adam", "adamw", "sgd")),
+        Parameter("epochs", "integer", "how many times each example is trained on", 10, minimum=1, maximum=1000),
+        Parameter("lr", "number", "learning rate", 1e-3, minimum=1e-7, maximum=10),
+        Parameter("batch", "integer", "examples in a step", 64, minimum=2, maximum=4096),
+        Parameter(
+            "strength",
+            "number",
+            "how much discouraged evidence weighs beside the loss, where 1 is what it is before the training",
+            10.0,
+            minimum=0,
+        ),
+        Parameter(
+            "held_out",
+            "number",
+            "the share of the examples that is never trained on, and that all numbers are of",
+            0.3,
+            minimum=0.01,
+            maximum=0.99,
+        ),
+    ),
     "labels": (Parameter("value", "text", "a file with one class name per line", None),),
 }
 

@@ -16,8 +16,8 @@ from bbilang.runtime.data.archives.tars import GzipSource, TarSource
 from bbilang.runtime.data.archives.zips import ZipSource
 from bbilang.runtime.data.listing import Listing
 from bbilang.runtime.data.pictures import Unreadable, picture_of
-from bbilang.runtime.data.sample_source import ShapesSource
-from bbilang.runtime.inputs.images import MOST_BYTES
+from bbilang.runtime.data.sample_source import SAMPLES
+from bbilang.runtime.inputs.images import MOST_BYTES, PREFIX
 
 
 def as_text(name: str) -> str:
@@ -164,5 +164,5 @@ class ArchiveSource:
 
 def source_of(listing: Listing, root: Path | None) -> Source:
     if listing.kind == "sample":
-        return ShapesSource()
+        return SAMPLES[listing.source.name.removeprefix(PREFIX)]()
     return FileSource(listing, root) if listing.kind in ("folder", "table") else ArchiveSource(listing)

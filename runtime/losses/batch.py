@@ -18,6 +18,7 @@ from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
 
 NO_GRADIENT = "E505"
+CENTRED = "centred"  # a target of a penalty alone: its input, of scores from which the mean of all classes is taken
 
 
 class TrainingBatch:
@@ -68,43 +69,17 @@ class TrainingBatch:
         labels = None if self.labels is None else self.labels.repeat(count)
         return self._gradients(self._scores_of(target, scores, labels), flat, layer).unflatten(1, (count, -1))
 
+    def scores_at(self, layer: str, activations: Tensor) -> Tensor:
+        """Return the scores (example, class) where a layer has other activations."""
+        if layer == INPUT:
+            return self._run(activations)
+        return self._run(self.images, replace={layer: activations})
+
     def _gradients(self, scores: Tensor, at: Tensor, layer: str) -> Tensor:
-        """Return d scores / d at, (target, example, *layer axes), with their graph. scores: (example, target). The
-        examples of a batch are independent, so that their sum has the gradients of each; a batch norm in training mode
-        couples them."""
-        gradients = []
-        for score in scores.unbind(1):
-            own = None
-            if score.requires_grad:
-                (own,) = grad(score.sum(), at, create_graph=True, allow_unused=True)
-            if own is None:
-                message = f"the target does not depend on `{layer}`, or `detach` cuts the gradient off"
-                raise error(NO_GRADIENT, message)
-            gradients.append(own)
-        return torch.stack(gradients)
+        return gradients_of(scores, at, layer)
 
     def _scores_of(self, target: Node, scores: Tensor, labels: Tensor | None) -> Tensor:
-        """Return the scores of a target, (example, target). Raises `Fail` E480 for classes that are chosen anew for
-        each example."""
-        if target.op == "combine":
-            left, right = (self._scores_of(part, scores, labels) for part in target.inputs)
-            return left + float(target["sign"]) * right
-        if target.op == "stack":
-            return torch.cat([self._scores_of(part, scores, labels) for part in target.inputs], 1)
-        if target.type.unit == "probability":
-            scores = probabilities(scores, self.adapter.description.scores)
-        match target["which"] if target.op == "output" else ("",):
-            case ("all",):
-                return scores
-            case ("classes", numbers):
-                return scores[:, list(numbers)]
-            case ("predicted",) if labels is not None:
-                return scores.gather(1, labels[:, None])
-            case ("predicted",):
-                help = "call it with `y`"
-                raise error("E423", "`output` is the label of each example, and no labels were given", help)
-        raise Fail("E480", "a penalty is of the label, of named classes or of all, and this target is another",
-                   "attribute to `output`, which is the label, or to `output.class`")  # fmt: skip
+        return scores_of(target, scores, labels, self.adapter.description.scores)
 
     def _run(
         self,
@@ -116,7 +91,7 @@ class TrainingBatch:
         ``replace``: activations of layers instead of their own."""
         self.runs += 1
         with self._hooks(keep or {}, replace or {}) as seen:
-            scores = self.adapter.module(images)
+            scores = self._forward(images)
         for layer, count in seen.items():
             if count != 1:
                 code, words = ("E501", "runs several times") if count else ("E502", "does not run")
@@ -126,6 +101,9 @@ class TrainingBatch:
                 "E423", "the network gives no scores (example, class)", "`bbilang.adapt(..., output=)` names them"
             )
         return scores
+
+    def _forward(self, images: Tensor) -> object:
+        return self.adapter.module(images)
 
     @contextmanager
     def _hooks(self, keep: Mapping[str, dict[str, Tensor]], replace: Mapping[str, Tensor]) -> Iterator[dict[str, int]]:
@@ -149,3 +127,45 @@ class TrainingBatch:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def gradients_of(scores: Tensor, at: Tensor, layer: str) -> Tensor:
+    """Return d scores / d at, (target, example, *layer axes), with their graph. scores: (example, target). The examples
+    of a batch are independent, so that their sum has the gradients of each; a batch norm in training mode couples them.
+    Raises BbiError E505 where a target does not depend on the layer."""
+    gradients = []
+    for score in scores.unbind(1):
+        own = None
+        if score.requires_grad:
+            (own,) = grad(score.sum(), at, create_graph=True, allow_unused=True)
+        if own is None:
+            message = f"the target does not depend on `{layer}`, or `detach` cuts the gradient off"
+            raise error(NO_GRADIENT, message)
+        gradients.append(own)
+    return torch.stack(gradients)
+
+
+def scores_of(target: Node, scores: Tensor, labels: Tensor | None, kind: str) -> Tensor:
+    """Return the scores of a target, (example, target), from those of all classes. kind: of scores. Raises `Fail` E480
+    for classes that are chosen anew for each example."""
+    if target.op == CENTRED:
+        return scores_of(target.inputs[0], scores - scores.mean(1, keepdim=True), labels, kind)
+    if target.op == "combine":
+        left, right = (scores_of(part, scores, labels, kind) for part in target.inputs)
+        return left + float(target["sign"]) * right
+    if target.op == "stack":
+        return torch.cat([scores_of(part, scores, labels, kind) for part in target.inputs], 1)
+    if target.type.unit == "probability":
+        scores = probabilities(scores, kind)
+    match target["which"] if target.op == "output" else ("",):
+        case ("all",):
+            return scores
+        case ("classes", numbers):
+            return scores[:, list(numbers)]
+        case ("predicted",) if labels is not None:
+            return scores.gather(1, labels[:, None])
+        case ("predicted",):
+            help = "call it with `y`"
+            raise error("E423", "`output` is the label of each example, and no labels were given", help)
+    raise Fail("E480", "a penalty is of the label, of named classes or of all, and this target is another",
+               "attribute to `output`, which is the label, or to `output.class`")  # fmt: skip

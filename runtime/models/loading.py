@@ -93,6 +93,8 @@ def _verify_weights(entry: ModelEntry, path: Path) -> None:
 
 def packaged_weights(entry: ModelEntry) -> Path:
     """Locate the weights file inside the installed package without importing that package."""
+    if entry.file:
+        return entry.folder / entry.file
     if not entry.package:
         known = "`--weights download` fetches them; or " if entry.remote is not None else ""
         raise error("E402", f"the weights of {entry.name} are not shipped with bbilang",

@@ -36,6 +36,7 @@ class ModelEntry:
     aliases: tuple[str, ...] = ()
     remote: Remote | None = None  # the weights file that `download` fetches
     data: str = ""  # what the weights of the package were trained on
+    file: str = ""  # weights that lie beside the definition
 
     @property
     def folder(self) -> Path:
@@ -44,6 +45,11 @@ class ModelEntry:
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"the model {self.name} has no module {self.definition}")
         return Path(spec.origin).parent
+
+    @property
+    def shipped(self) -> Path:
+        """The file of the description."""
+        return self.folder / f"{self.name.rpartition(':')[2]}.json"
 
     @property
     def description(self) -> ModelDescription:
@@ -80,6 +86,13 @@ MODELS: dict[str, ModelEntry] = {
     )
 }  # fmt: skip
 DEFAULT = "efficientnet_lite0"
+SAMPLES: dict[str, ModelEntry] = {  # networks of planted data, for trying things: `model "sample:marks"`
+    "sample:marks": ModelEntry(
+        "sample:marks", "the network of sample:marks",
+        "6,495 weights, trained on pictures of `sample:marks` where a mark gives a class away.",
+        "bbilang.runtime.models.zoo.marks", "bbilang", data="sample:marks", file="marks.safetensors",
+    )
+}  # fmt: skip
 
 
 @cache
@@ -100,7 +113,7 @@ def models() -> Mapping[str, ModelEntry]:
 
 def is_registered(name: str) -> bool:
     """Return whether a model has this name (aliases do not count). Plug-ins are only read for names not built in."""
-    return name in MODELS or name in models()
+    return name in MODELS or name in SAMPLES or name in models()
 
 
 def _find(name: str, entries: Mapping[str, ModelEntry]) -> ModelEntry | None:
@@ -109,7 +122,7 @@ def _find(name: str, entries: Mapping[str, ModelEntry]) -> ModelEntry | None:
 
 def entry_of(name: str) -> ModelEntry:
     """Return the entry of a name or alias. Raises BbiError E401 for an unknown name."""
-    if (entry := _find(name, MODELS) or _find(name, models())) is not None:
+    if (entry := _find(name, MODELS) or SAMPLES.get(name) or _find(name, models())) is not None:
         return entry
     if ":" in name:
         libraries = "`timm:NAME`, `torchvision:NAME`, `transformers:NAME`"
@@ -121,6 +134,6 @@ def entry_of(name: str) -> ModelEntry:
 
 @cache
 def _shipped(entry: ModelEntry) -> ModelDescription:
-    data: Mapping[str, Any] = json.loads((entry.folder / f"{entry.name}.json").read_text(encoding="utf-8"))
+    data: Mapping[str, Any] = json.loads(entry.shipped.read_text(encoding="utf-8"))
     labels = (entry.folder / data["labels"]).read_text(encoding="utf-8").splitlines()
     return ModelDescription.from_json({**data, "labels": labels})

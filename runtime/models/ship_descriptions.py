@@ -9,7 +9,7 @@ import sys
 
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.descriptions import describe_definition
-from bbilang.runtime.models.registry import MODELS, ModelEntry, entry_of
+from bbilang.runtime.models.registry import MODELS, SAMPLES, ModelEntry, entry_of
 
 
 def shipped_json(entry: ModelEntry) -> JsonObject:
@@ -27,6 +27,6 @@ def text(entry: ModelEntry) -> str:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or MODELS:
+    for name in sys.argv[1:] or (*MODELS, *SAMPLES):
         model = entry_of(name)
-        (model.folder / f"{name}.json").write_text(text(model), encoding="utf-8")
+        model.shipped.write_text(text(model), encoding="utf-8")

@@ -269,7 +269,10 @@ class GraphSection:
         return values
 
     def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
-        values = self.start(activations, rows)
+        return self.finished(self.start(activations, rows))
+
+    def finished(self, values: NodeTable) -> dict[str, Tensor]:
+        """Run the graph from values at the border and at the layer, which it empties."""
         for node in self.run:
             values[node] = self.step(node, values)
             for done in self.frees.get(node, ()):

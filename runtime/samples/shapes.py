@@ -77,6 +77,10 @@ def _shape(number: int) -> Shape:
     )
 
 
+def names() -> list[str]:
+    return [each.name for each in shapes()]
+
+
 def columns() -> dict[str, list[str] | list[float]]:
     """Return what is known of each picture, as a table's columns."""
     every = shapes()

@@ -14,14 +14,15 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.models.descriptions import describe
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, entry_of
+from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, SAMPLES, entry_of
 from bbilang.runtime.models.ship_descriptions import text
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, *SAMPLES])
 def test_shipped_descriptions_are_those_of_the_definitions(name):
-    file = MODELS_FOLDER / f"{name}.json"
-    assert file.read_text(encoding="utf-8") == text(MODELS[name]), "python -m bbilang.runtime.models.ship_descriptions"
+    file = MODELS_FOLDER / f"{name.removeprefix('sample:')}.json"
+    shipped = file.read_text(encoding="utf-8")
+    assert shipped == text(entry_of(name)), "python -m bbilang.runtime.models.ship_descriptions"
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -7,7 +7,7 @@ import importlib
 import re
 from typing import cast
 
-from bbilang.runtime.models.registry import MODELS
+from bbilang.runtime.models.registry import MODELS, SAMPLES
 from bbilang.runtime.models.sources.model_spec import EXPORTED, ModelSource
 
 LIBRARIES = ("timm", "torchvision", "transformers")
@@ -16,7 +16,7 @@ FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 def source_of(name: str) -> ModelSource | None:
     """Return the source of a model by its name; None for a model of our own registry, and for other words."""
-    if any(name == entry.name or name in entry.aliases for entry in MODELS.values()):
+    if name in SAMPLES or any(name == entry.name or name in entry.aliases for entry in MODELS.values()):
         return None
     prefix, colon, _ = name.partition(":")
     if colon and prefix in LIBRARIES:
