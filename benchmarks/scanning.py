@@ -2,13 +2,15 @@
 
 Six layers of EfficientNet-Lite0 over the pictures of ../shared/data/imagenet-sample; beyond their 800, over random
 crops of them, 8/7 as large as the network's input, each a JPEG of its own. The bare loop decodes ahead in as many
-threads, and keeps nothing. Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the first 64
-pictures. Each way is a process of its own, as the command is, so that the peak of its memory is known. They take turns,
-a piece of four shards at a time: the scan of a piece recalls those before it, so that the last is the scan of the
-whole. Bars: 1.15, and 300 MB. SIDE is that of the network's input, 224 px unless given.
-After so many MINUTES no piece is begun.
+threads, and keeps nothing; it opens files by Pillow alone, without the hashes and fingerprints that a dataset takes.
+Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the first 64 pictures. Each way is a
+process of its own, as the command is, so that the peak of its memory is known. They take turns, a piece of four shards
+at a time: the scan of a piece recalls those before it, so that the last is the scan of the whole. Bars: 1.15, and
+300 MB. SIDE is that of the network's input, 224 px unless given. After so many MINUTES no piece is begun.
+"histograms": the scan also counts the values over positions of all channels of the six layers, for `distribution` and
+`dissect`; the bar is 1.3 then.
 
-    python -m benchmarks.scanning [PICTURES [SIDE [MINUTES]]]
+    python -m benchmarks.scanning [PICTURES [SIDE [MINUTES]]] [histograms]
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -38,15 +40,18 @@ PICTURES = ROOT.parent / "shared" / "data" / "imagenet-sample"
 LAYERS = ("block1a", "block2b", "block3b", "block4c", "block5c.expand", "head")
 SIZES = (8, 16, 32, 64)
 PIECE = 4 * 256
-BAR, MEMORY_BAR = 1.15, 300  # times the processor time of the bare loop, and MB above it
+BAR, HISTOGRAM_BAR, MEMORY_BAR = 1.15, 1.3, 300  # times the processor time of the bare loop, and MB above it
+HISTOGRAMS = "histograms"
+COUNTS = " counts"  # of a layer's values, as a part
 
 
 class Layers:
-    """The summaries of some layers, as the work of a scan."""
+    """The summaries of some layers, as the work of a scan; with ``histograms`` those, too."""
 
-    def __init__(self, adapter: Any):
+    def __init__(self, adapter: Any, histograms: bool = False):
         self.adapter, self.network = adapter, adapter.fingerprint
-        self.parts = {layer: f"{adapter.fingerprint} {layer}" for layer in LAYERS}
+        names = (*LAYERS, *(layer + COUNTS for layer in LAYERS if histograms))
+        self.parts = {name: f"{adapter.fingerprint} {name}" for name in names}
 
     def prepare(self, picture: Any) -> np.ndarray:
         return np.ascontiguousarray(self.adapter.preprocess.display(picture).transpose(2, 0, 1))
@@ -55,26 +60,36 @@ class Layers:
         import torch
 
         from bbilang.runtime.passes.forward import forward
+        from bbilang.runtime.scan.histogram import histogram
         from bbilang.runtime.scan.summary import summary
 
-        captured = forward(self.adapter, images.to(torch.float32) / 255, list(wanted), want_output=False)
-        return {layer: summary(captured[layer]) for layer in wanted}
+        layers = list(dict.fromkeys(name.removesuffix(COUNTS) for name in wanted))
+        captured = forward(self.adapter, images.to(torch.float32) / 255, layers, want_output=False)
+        return {
+            name: (histogram if name.endswith(COUNTS) else summary)(captured[name.removesuffix(COUNTS)])
+            for name in wanted
+        }
 
 
-def bare(adapter: Any, dataset: Any, prepare: Callable[[Any], np.ndarray], size: int) -> int:
-    """Decode ahead and run the network; return the number of pictures."""
+def bare(adapter: Any, files: Sequence[str], prepare: Callable[[Any], np.ndarray], size: int) -> int:
+    """Decode files ahead and run the network; return the number of pictures."""
     import torch
+    from PIL import Image
 
     from bbilang.runtime.scan.reading import threads
 
-    done, numbers = 0, iter(range(len(dataset)))
+    def ready(file: str) -> np.ndarray:
+        with Image.open(file) as picture:
+            return prepare(picture)
+
+    done, left = 0, iter(files)
     with ThreadPoolExecutor(threads()) as pool, torch.inference_mode():
-        waiting = deque(pool.submit(lambda n: prepare(dataset.picture(n)), n) for n in islice(numbers, 2 * size))
+        waiting = deque(pool.submit(ready, file) for file in islice(left, 2 * size))
         while waiting:
             images = []
             while waiting and len(images) < size:
                 images.append(waiting.popleft().result())
-                waiting.extend(pool.submit(lambda n: prepare(dataset.picture(n)), n) for n in islice(numbers, 1))
+                waiting.extend(pool.submit(ready, file) for file in islice(left, 1))
             adapter.module(adapter.normalize(torch.from_numpy(np.stack(images)).to(torch.float32) / 255))
             done += len(images)
     return done
@@ -101,13 +116,16 @@ def crops(folder: Path, count: int, size: int) -> str:
     return str(folder)
 
 
-def trial(path: str, side: int) -> dict[int, float]:
-    """Return the processor seconds of the bare loop over the first 64 pictures, by the size of its batches."""
+def files_of(path: str) -> list[str]:
     from bbilang.runtime.data.dataset import open_dataset
 
-    work = layers(side)
-    few = open_dataset(path).subset(np.arange(64))
-    bare(work.adapter, few.subset(np.arange(16)), work.prepare, 8)
+    return [f"{path}/{name}" for name in open_dataset(path).files]
+
+
+def trial(path: str, side: int) -> dict[int, float]:
+    """Return the processor seconds of the bare loop over the first 64 pictures, by the size of its batches."""
+    work, few = layers(side), files_of(path)[:64]
+    bare(work.adapter, few[:16], work.prepare, 8)
     return {size: round(timed(lambda: bare(work.adapter, few, work.prepare, size))[1], 2) for size in SIZES}  # noqa: B023
 
 
@@ -124,15 +142,15 @@ def way(name: str, path: str, cache: str, batch: int, side: int) -> None:
     if name == "trial":
         print(json.dumps(trial(path, side)))
         return
-    work, dataset, made = layers(side), open_dataset(path), []
+    work, dataset, files, made = layers(side, name == HISTOGRAMS), open_dataset(path), files_of(path), []
 
     def run(start: int, stop: int) -> None:
-        if name == "scan":
+        if name != "bare loop":
             made.append(scan(dataset.subset(np.arange(stop)), work, Cache(cache, NO_LIMIT)))
         else:
-            bare(work.adapter, dataset.subset(np.arange(start, stop)), work.prepare, batch)
+            bare(work.adapter, files[start:stop], work.prepare, batch)
 
-    bare(work.adapter, dataset.subset(np.arange(16)), work.prepare, 8)  # warms up
+    bare(work.adapter, files[:16], work.prepare, 8)  # warms up
     for line in sys.stdin:
         start, stop = map(int, line.split())
         with module_unchanged():  # as in a run
@@ -143,10 +161,10 @@ def way(name: str, path: str, cache: str, batch: int, side: int) -> None:
         print(json.dumps(told | {"peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}), flush=True)
 
 
-def layers(side: int) -> Layers:
+def layers(side: int, histograms: bool = False) -> Layers:
     from bbilang.runtime.models.loading import load
 
-    return Layers(load("efficientnet_lite0").with_preprocess(size=side * 8 // 7, crop=(side, side)))
+    return Layers(load("efficientnet_lite0").with_preprocess(size=side * 8 // 7, crop=(side, side)), histograms)
 
 
 def started(side: int, name: str, path: str, cache: str = "", batch: int = 0) -> subprocess.Popen[str]:
@@ -174,14 +192,14 @@ class Way:
         self.process.communicate()
 
 
-def main(pictures: int, side: int = 224, minutes: int = 600) -> dict[str, Any]:
+def main(pictures: int, side: int = 224, minutes: int = 600, scan: str = "scan") -> dict[str, Any]:
     before, loads, began = surroundings(), [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "crops").mkdir()
         path = str(PICTURES) if pictures <= 800 else crops(Path(folder) / "crops", pictures, side * 8 // 7)
         trials = json.loads(started(side, "trial", path).communicate()[0])
         fastest = int(min(trials, key=lambda size: trials[size]))
-        ours = Way(started(side, "scan", path, folder + "/cache"))
+        ours = Way(started(side, scan, path, folder + "/cache"))
         theirs = Way(started(side, "bare loop", path, batch=fastest))
         for turn, start in enumerate(range(0, pictures, PIECE)):
             if time.monotonic() - began > 60 * minutes:
@@ -209,7 +227,8 @@ def main(pictures: int, side: int = 224, minutes: int = 600) -> dict[str, Any]:
         "ratio of wall time": round(sum(w for w, _ in ours.pieces) / sum(w for w, _ in theirs.pieces), 3),
         "median ratio of pieces, (wall, processor)": [round(statistics.median(own), 3) for own in ratios],
         "MB above the bare loop": ours.told["peak MB"] - theirs.told["peak MB"],
-        "bars": [BAR, MEMORY_BAR],
+        "with histograms": scan == HISTOGRAMS,
+        "bars": [HISTOGRAM_BAR if scan == HISTOGRAMS else BAR, MEMORY_BAR],
     }
 
 
@@ -217,6 +236,8 @@ if __name__ == "__main__":
     if len(sys.argv) == 6:
         way(*sys.argv[1:4], *map(int, sys.argv[4:]))
     else:
-        record = main(*map(int, sys.argv[1:] or ["800"]))
+        words = [word for word in sys.argv[1:] if word != HISTOGRAMS]
+        numbers = [int(word) for word in words] or [800]
+        record = main(*numbers, **{"scan": HISTOGRAMS} if len(words) < len(sys.argv) - 1 else {})
         append("scan", record)
         print(json.dumps(record, indent=1))

@@ -23,7 +23,8 @@ def fingerprint(picture: Image.Image) -> Fingerprint:
     in the picture shrunk to 9 x 8. Recoding, resizing and slight changes of tone leave nearly all bits as they are."""
     grey = np.asarray(picture.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.int16)
     bits = np.packbits(grey[:, :-1] > grey[:, 1:] + STEP)
-    colours = np.asarray(picture.convert("RGB").resize((BLOCKS, BLOCKS), Image.Resampling.BOX), np.uint8)
+    coloured = picture if picture.mode == "RGB" else picture.convert("RGB")  # it would copy
+    colours = np.asarray(coloured.resize((BLOCKS, BLOCKS), Image.Resampling.BOX), np.uint8)
     return int.from_bytes(bits.tobytes(), "big"), colours.reshape(-1)
 
 

@@ -150,7 +150,8 @@ def decode(file: BinaryIO, name: str) -> Image:
                 what = f"{name} has {picture.width:,} x {picture.height:,} pixels, and a side has at most {MOST_SIDE:,}"
                 _fail("E414", what, "cut out the part that matters")
             picture.load()
-            return to_rgb(ImageOps.exif_transpose(picture))
+            ImageOps.exif_transpose(picture, in_place=True)
+            return to_rgb(picture)
         except BbiError:
             raise
         except Image.DecompressionBombError:

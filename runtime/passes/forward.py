@@ -21,11 +21,13 @@ from bbilang.runtime.passes.hooks import (
     check_finite,
     frozen_module,
     guard_memory,
+    is_own_memory,
     shares_memory,
     tensor_of,
     with_tensor,
 )
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, deterministic
+from bbilang.runtime.passes.module.memo import checked_memo
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once, runs_twice
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.passes.explicit.vjp import ExplicitVjp
 
 OUTPUT = "output"
+UNCHANGED = "not changed in place"  # in the memo of a module: layer -> whether
 
 
 class Seeding(Protocol):
@@ -140,7 +143,8 @@ def forward(
             capture.run(pixels, context, behaviour, counter)
     capture.check_complete()
     recorded = capture.cuts(pixels)
-    if recorded is None:  # a result that was not copied was changed in place; the next run copies it
+    intact = capture.is_intact()
+    if recorded is None or not intact:  # a result that was not copied was changed in place; the next run copies it
         return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
     return capture.collect(pixels, recorded, rule_of(context))
 
@@ -176,6 +180,10 @@ class _Capture:
         self.required |= {self.head} if self.head is not None else set()
         self.whole = want_output and self.head is None
         self.attached: dict[nn.Module, Tensor] = {}
+        memo = checked_memo(adapter.module)
+        self.unchanged: dict[str, bool] = {} if memo is None else memo.setdefault(UNCHANGED, {})  # see `is_intact`
+        self.learns = memo is not None and not grad and not cuts and not replace
+        self.watched: dict[str, tuple[Tensor, int]] = {}  # layer -> what goes on, and its version
         self.result: Any = None
         cut_modules = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
         self.recorder = Recorder(adapter.module, cut_modules) if cut_modules else None
@@ -217,12 +225,35 @@ class _Capture:
         elif shares_memory(tensor, arguments):
             tensor = tensor.clone()
         self.attached[module] = tensor
-        passed_on = with_tensor(result, tensor.clone(), layers[0])
+        last = not self.whole and len(self.attached.keys() & self.required) == len(self.required)
+        if last and self.recorder is None:
+            raise Stop
+        passed_on = self.passed_on(result, tensor, layers[0])
         if self.recorder:
             self.recorder.replaced(module, passed_on)
-        if not self.whole and len(self.attached.keys() & self.required) == len(self.required):
+        if last:
             raise Stop
         return passed_on
+
+    def passed_on(self, result: object, tensor: Tensor, layer: str) -> object:
+        """Return what the model continues with: a copy of the captured tensor, unless no later operation changed one in
+        place before."""
+        if self.learns and self.unchanged.get(layer, False) and is_own_memory(tensor):
+            self.watched[layer] = tensor, tensor._version
+            return result if tensor_of(result, layer) is tensor else with_tensor(result, tensor, layer)
+        copy = tensor.clone()
+        if self.learns and layer not in self.unchanged:
+            self.watched[layer] = copy, copy._version
+        return with_tensor(result, copy, layer)
+
+    def is_intact(self) -> bool:
+        """Return whether no captured tensor was changed after it was captured, and remember which layers go on without
+        a copy."""
+        changed = {layer for layer, (tensor, version) in self.watched.items() if tensor._version != version}
+        relied = {layer for layer in changed if self.unchanged.get(layer, False)}
+        self.unchanged.update({layer: layer not in changed for layer in self.watched})
+        self.watched.clear()
+        return not relied
 
     def cuts(self, pixels: Tensor) -> dict[str, Cut] | None:
         """Return layer -> Cut; None where the forward has to run again (see `Recorder.cuts`)."""

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from bbilang.runtime.device.memory import is_out_of_memory
 from bbilang.runtime.errors import error
-from bbilang.runtime.passes.module.differentiable import differentiable, own_tensors
+from bbilang.runtime.passes.module.differentiable import contents, differentiable
 from bbilang.runtime.passes.module.results import first_tensor, map_leaves, tensor_path
 
 INPUT = "input"
@@ -46,9 +46,9 @@ def frozen_module(module: nn.Module) -> Iterator[list[RemovableHandle]]:
 
 
 def _frozen(module: nn.Module) -> Iterator[list[RemovableHandle]]:
-    parts = list(module.modules())
-    training = [m for m in parts if m.training]
-    trainable = [p for m in parts for p in own_tensors(m) if p.requires_grad]
+    own = contents(module)
+    training = [m for m in own.parts if m.training]
+    trainable = [p for p in own.parameters if p.requires_grad]
     handles: list[RemovableHandle] = []
     try:
         for m in training:
@@ -100,6 +100,12 @@ def shares_memory(out: Tensor, arguments: Sequence[object]) -> bool:
     its memory."""
     pointer = out.untyped_storage().data_ptr()
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
+
+
+def is_own_memory(tensor: Tensor) -> bool:
+    """Return whether a copy would lie in memory in the same way, so that what reads it gives the same last digits."""
+    storage = tensor.untyped_storage()
+    return storage.nbytes() == tensor.numel() * tensor.element_size() and storage.data_ptr() % 64 == 0
 
 
 _OVERFLOW = (

@@ -76,7 +76,7 @@ def put(
     where the cache takes no more."""
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     masked = _nonfinite(len(rows), arrays)
-    pieces: list[bytes] = []
+    pieces: list[memoryview] = []
     described: list[JsonObject] = []  # no table, whose order JSON would not keep
     at = 0
     for name, value in arrays.items():
@@ -86,7 +86,7 @@ def put(
         if masked:
             value = value.copy()
             value[list(masked)] = _missing(value.dtype)
-        raw = np.ascontiguousarray(value, kind).tobytes()
+        raw = np.ascontiguousarray(value, kind).reshape(-1).view(np.uint8).data
         checksum = zlib.crc32(raw)
         described.append({"name": name, "type": kind, "shape": list(value.shape), "at": at, "checksum": checksum})
         pieces.append(raw)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAMES = ("max", "argmax", "min", "argmin", "mean", "norm", "above")
+FEW = 64  # positions: with no more, extremes over channels side by side take less than half of the time
 
 
 def summary(activation: Tensor) -> dict[str, np.ndarray]:
@@ -26,7 +27,10 @@ def summary(activation: Tensor) -> dict[str, np.ndarray]:
     values = values.to(torch.float32)
     with torch.inference_mode():
         above = torch.gt(values, 0, out=torch.empty_like(values))  # as numbers at once: over twice as fast
-        extremes = _extremes_on_cpu(values) if values.device.type == "cpu" else _extremes(values)
+        if values.device.type != "cpu":
+            extremes = _extremes(values)
+        else:
+            extremes = _extremes_of_few(values) if 1 < values.shape[-1] <= FEW else _extremes_on_cpu(values)
         moments = {
             "mean": values.mean(-1),
             "norm": torch.linalg.vector_norm(values, dim=-1),
@@ -37,11 +41,25 @@ def summary(activation: Tensor) -> dict[str, np.ndarray]:
 
 def _extremes_on_cpu(values: Tensor) -> dict[str, np.ndarray]:
     """NumPy's argmax takes a tenth of the time of torch's, and gives the first position."""
-    array = values.numpy()
+    array = np.ascontiguousarray(values.numpy())
+    starts = np.arange(0, array.size, array.shape[-1]).reshape(array.shape[:-1])
     result = {}
     for name, position in (("max", array.argmax(-1)), ("min", array.argmin(-1))):
-        result[name] = np.take_along_axis(array, position[..., None], -1)[..., 0]
+        result[name] = array.ravel()[starts + position]
         result[f"arg{name}"] = position.astype(np.int32)
+    return result
+
+
+def _extremes_of_few(values: Tensor) -> dict[str, np.ndarray]:
+    """Torch pools with the channels side by side, many at once, and gives the first position."""
+    import torch
+
+    maps = values[..., None].contiguous(memory_format=torch.channels_last)
+    result = {}
+    for name, signed in (("max", maps), ("min", maps.neg())):
+        extreme, position = torch.nn.functional.max_pool2d(signed, maps.shape[2:], return_indices=True)
+        result[name] = (extreme if name == "max" else extreme.neg_())[..., 0, 0].numpy()
+        result[f"arg{name}"] = position[..., 0, 0].to(torch.int32).numpy()
     return result
 
 

@@ -92,6 +92,21 @@ def test_shares_are_those_of_all_positions(folder, network, name, pattern):
     assert any(f"{len(activation)} examples" in note for note in element.legend.notes)
 
 
+def test_a_histogram_counts_the_bin_of_each_value(monkeypatch):
+    monkeypatch.setattr("bbilang.runtime.scan.histogram.CHUNK", 70)  # several channels at a time, and not all
+    draw = np.random.default_rng(0)
+    values = (draw.normal(size=(3, 5, 4, 6)) * 10.0 ** draw.integers(-45, 6, (3, 5, 4, 6))).astype(np.float32)
+    values[draw.random(values.shape) < 0.3] = 0
+    values[0, 0, 0, :3] = -0.0, 1e-45, -1e-44
+    values[2, 4, 3, 5] = np.inf
+    kept = histogram(torch.from_numpy(values))
+    for example in range(3):
+        for channel in range(5):
+            bins = bins_of(values[example, channel].ravel())
+            assert kept["counts"][example, channel].tolist() == [int((bins == number).sum()) for number in range(BINS)]
+    assert kept["finite"].tolist()[:2] == [1, 1] and np.isnan(kept["finite"][2])
+
+
 def test_another_question_of_a_kept_histogram_needs_no_network(folder, network, tmp_path, monkeypatch):
     from bbilang.runtime.execution.scanning import ScanWork
 

@@ -5,7 +5,7 @@ import torch
 from closeness import close_to
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes import Passes, forward
+from bbilang.runtime.passes import Passes, forward, module_unchanged
 
 
 def test_captures_equal_the_slow_twin(slow_twin, layers, network, adapter, images, unchanged):
@@ -19,6 +19,22 @@ def test_captures_equal_the_slow_twin(slow_twin, layers, network, adapter, image
         close_to(got.scores, scores.detach())
     assert (got["first"] < 0).any(), "an in-place ReLU has overwritten the capture"
     assert (got["right"] < 0).any()
+
+
+def test_what_goes_on_without_a_copy_is_copied_again_once_it_changes(slow_twin, layers, network, adapter, images):
+    want, _ = slow_twin()
+    counter = Passes()
+    with module_unchanged():
+        network.act.inplace = False
+        for forwards in (1, 2):  # the first copies, and learns that nothing changes the results
+            forward(adapter, images, layers, counter=counter)
+            assert counter.forwards == forwards
+        network.act.inplace = True  # a forward that decides by its input
+        for forwards in (4, 5):  # one runs again with copies; those after it know
+            got = forward(adapter, images, layers, counter=counter)
+            assert counter.forwards == forwards
+            for layer in layers:
+                close_to(got[layer], want[layer].detach())
 
 
 def test_one_forward_for_all_layers_and_it_stops(network, adapter, images, unchanged):

@@ -7,13 +7,22 @@ replace them. Scripted code runs operation by operation: fused code has its own 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.utils.checkpoint as checkpoints
 from torch import Tensor, nn
+
+from bbilang.runtime.passes.module.memo import checked_memo
+
+CONTENTS = "contents"  # in the memo of a module
+HELD = ("_parameters", "_buffers")
+_copied: ContextVar[bool] = ContextVar("copies replace tensors for as long as a pass takes", default=False)
 
 
 class _Once:
@@ -29,14 +38,41 @@ def _once(*arguments: object, **named: object) -> Iterator[None]:
     yield
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a module holds. ``parts``: it and the modules in it. ``inference``: a tensor was made under
+    `torch.inference_mode`."""
+
+    parts: list[nn.Module]
+    parameters: list[Tensor]
+    scripted: bool
+    inference: bool
+
+
+def contents(module: nn.Module) -> Contents:
+    """Return what a module holds; inside of `module_unchanged` it is looked for once, since that takes 1 to 2 ms."""
+    memo = checked_memo(module)
+    if memo is not None and CONTENTS in memo:
+        references, parameters, scripted = memo[CONTENTS]
+        return Contents([reference() for reference in references], parameters, scripted, False)
+    parts = list(module.modules())
+    parameters, buffers = ([t for part in parts for t in own_tensors(part, held)] for held in HELD)
+    inference = any([tensor.is_inference() for tensor in (*parameters, *buffers)])
+    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in parts)
+    if memo is not None and not inference and not _copied.get():
+        memo[CONTENTS] = ([weakref.ref(part) for part in parts], parameters, scripted)  # the memo must not keep them
+    return Contents(parts, parameters, scripted, inference)
+
+
 @contextmanager
 def differentiable(module: nn.Module) -> Iterator[None]:
     """Make the module's derivatives those of the operations that run, inside the context."""
     names = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
     before = [getattr(checkpoints, name) for name in names]
-    parts = list(module.modules())
-    swapped = _without_inference(parts)
-    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in parts)
+    own = contents(module)
+    swapped = _without_inference(own.parts) if own.inference else []
+    token = _copied.set(_copied.get() or bool(swapped))
+    scripted = own.scripted
     optimized = torch._C._get_graph_executor_optimize()
     try:
         for name, other in zip(names, (_Once, _once), strict=True):
@@ -45,6 +81,7 @@ def differentiable(module: nn.Module) -> Iterator[None]:
             torch._C._set_graph_executor_optimize(False)
         yield
     finally:
+        _copied.reset(token)
         for name, one in zip(names, before, strict=True):
             setattr(checkpoints, name, one)
         if scripted:
@@ -64,9 +101,6 @@ def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
 def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
     """Replace inference tensors by plain copies. Returns (table, name, the tensor before) of each."""
     replaced: list[tuple[dict[str, Any], str, Any]] = []
-    held = ("_parameters", "_buffers")
-    if not any([tensor.is_inference() for part in parts for name in held for tensor in own_tensors(part, name)]):
-        return replaced
     copies: dict[int, Any] = {}
     with torch.inference_mode(False), torch.no_grad():
         for part in parts:

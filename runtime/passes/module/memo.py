@@ -53,3 +53,10 @@ def memo_of(module: nn.Module) -> dict[Hashable, Any]:
     if checked is not None:
         checked.add(module)
     return known.entries
+
+
+def checked_memo(module: nn.Module) -> dict[Hashable, Any] | None:
+    """Return the entries of a module that was checked in this run; None for any other, since checking takes longer than
+    what a pass would save."""
+    checked, known = _checked.get(), _memories.get(module)
+    return known.entries if checked is not None and known is not None and module in checked else None
