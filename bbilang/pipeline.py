@@ -20,6 +20,8 @@ from bbilang.compiler.ir.speeds import Force
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
+from bbilang.grammar.holes import holes
+from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
 from bbilang.registry import operation_defaults, registry
 
@@ -94,6 +96,8 @@ class Pipeline:
         program, diagnostics = self.checked
         if program is None:
             text = self.request.text
+            if all(diagnostic.severity != "error" for diagnostic in diagnostics):
+                diagnostics = (*diagnostics, _of_holes(text))
             raise BbiError(diagnostics, text.source if isinstance(text, ast.File) else text)
         return program
 
@@ -331,6 +335,15 @@ class ScanRecipe:
 
         program, adapter = self.network.loaded()
         return ScanWork(Run.of(program, registry(), adapter, ()), union(program.scans))
+
+
+def _of_holes(text: Source | ast.File) -> Diagnostic:
+    """Return the error for running a text that is right but has holes."""
+    file = text if isinstance(text, ast.File) else parse_recovering(text)[0]
+    first, *more = holes(file)
+    message = f"{len(more) + 1} holes leave" if more else "a hole leaves"
+    help = "`bbi complete` lists what fits, and `bbi complete --run 4` makes a page of the best"
+    return Diagnostic("E298", f"{message} open what to run", first.span, help)
 
 
 def peek_at(path: str, folder: Path, root: Path | None) -> Peek:

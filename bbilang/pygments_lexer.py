@@ -38,6 +38,7 @@ class BbiLexer(RegexLexer):
             (r"\s+", Whitespace),
             (r"#[^\n]*", Comment.Single),
             (r'"(?:[^"\\\n]|\\[^\n])*"', String),
+            (r"(\|)(\s*)(\?\*?)", bygroups(Operator, Whitespace, Keyword.Pseudo)),
             (rf"(\|)(\s*)({WORD})", bygroups(Operator, Whitespace, Name.Function)),
             (r"(and|or|not|true|false|none|from)\b(?!\s*[=.])", Keyword.Constant),
             (r"(row|column)(?=\()", Name.Function),
@@ -50,6 +51,7 @@ class BbiLexer(RegexLexer):
             (rf"{WORD}(?:\.(?!(?:{ATOMS})\b(?!\.))\w+)*", Name),
             (r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", Number),
             (r"->|\.\.|[<>!=]=|[-+*/<>=|]", Operator),
+            (r"\?", Keyword.Pseudo),
             (r"[()\[\]{},.:]", Punctuation),
         ],
         "brackets": [

@@ -17,6 +17,7 @@ import lark
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import COMPARISONS
+from bbilang.grammar.holes import HOLE, REST
 from bbilang.grammar.source import Span
 from bbilang.grammar.statement_words import FORMS, STATEMENT_WORDS
 
@@ -33,6 +34,7 @@ else:
 Children: TypeAlias = list[Any]  # the children of a rule; inside the class, `list` is a rule
 
 VERSIONS: Final = (1,)
+HOLES: Final = (HOLE, REST)
 
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BAD_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\u[0-9a-fA-F]{0,3}|\\.|[\x00-\x1f]")
@@ -75,6 +77,9 @@ class Builder:
 
     def name_text(self, token: Token) -> str:
         """Return a name without a dot or a model in front."""
+        if HOLES[0] in token:
+            help = "a hole stands for a layer, an atom, an operation or one of its arguments"
+            self.report(codes.NOT_A_NAME, "a hole is no name", token_span(token), help)
         for mark, what in ((":", "the name of a model"), (".", "dots")):
             if mark in token:
                 help = f"write `{token.replace(':', '_').replace('.', '_')}`"
@@ -203,17 +208,22 @@ class Builder:
 
     def stage(self, children: Children) -> ast.Call:
         (token,) = children
-        return ast.Call(self.name_text(token), span=token_span(token), name_span=token_span(token))
+        name = str(token) if token in HOLES else self.name_text(token)
+        return ast.Call(name, span=token_span(token), name_span=token_span(token))
 
     def call(self, children: Children) -> ast.Call:
         token, right = children[0], children[-1]
         head, dot, last = token.rpartition(".")
-        if dot and ":" not in last:
+        if last in HOLES:
+            span = Span(token.start_pos + len(head) + len(dot), right.end_pos)
+            help = "write `?` alone, or the operation and a `?` for its argument, as in `top(?)`"
+            self.report(codes.HOLE_CALLED, "a hole takes no arguments: it stands for them, too", span, help)
+        elif dot and ":" not in last:
             message, help = "the stages of a pipe are joined by `|`, not by dots", f"write `{head} | {last}(...)`"
             span = Span(token.start_pos + len(head), token.end_pos)
             self.report(codes.NOT_CALLABLE, message, span, help)
         return ast.Call(
-            last if dot else self.name_text(token),
+            last if dot or last in HOLES else self.name_text(token),
             self.once_each(children[2:-1]),
             span=Span(token.start_pos, right.end_pos),
             name_span=token_span(token),

@@ -60,6 +60,9 @@ UNKNOWN_STATEMENT: Final = "E130"
 UNEXPECTED: Final = "E131"
 MALFORMED_TREE: Final = "E132"
 UNWRITABLE_TREE: Final = "E133"
+HOLE_IN_A_WORD: Final = "E146"
+HOLE_CALLED: Final = "E147"
+HOLE_MISPLACED: Final = "E148"
 
 _PHOTO = "photo = input | present(image)"
 _EVIDENCE = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
@@ -277,5 +280,26 @@ CODES: Final[dict[str, Code]] = {
         '>>> tree["statements"][0]["name"]["text"] = "two words"\n>>> from_json(tree)',
         '>>> tree["statements"][0]["name"]["text"] = "two_words"\n>>> from_json(tree)',
         needs="a tree that a program made",
+    ),
+    HOLE_IN_A_WORD: Code(
+        "a hole that is a part of a word",
+        "A hole stands for a whole word: a layer, an atom, an operation or one of its arguments. `bbi complete` lists "
+        "what fits.",
+        "block5c? | attribute(output) | top(8) | present(bars)",
+        "$ bbi complete -e '?.channel | attribute(output) | top(8) | present(bars)'",
+    ),
+    HOLE_CALLED: Code(
+        "a hole with arguments",
+        "A hole stands for an operation with its arguments. To leave one argument open, write the operation and a hole "
+        "for the argument.",
+        "block5c.expand.channel | attribute(output) | ?(8) | present(bars)",
+        "$ bbi complete -e 'block5c.expand.channel | attribute(output) | top(?) | present(bars)'",
+    ),
+    HOLE_MISPLACED: Code(
+        "a hole where none can be filled",
+        "Holes stand in pipes that are shown or bound: for a layer, for an atom, for an operation, for one of its "
+        "arguments, or, as `?*`, for a rest of up to three stages. Everything else is written out.",
+        'name block5c.expand.channel[?] "stripes"\nphoto = input | present(image)',
+        'name block5c.expand.channel[447] "stripes"\nphoto = input | present(image)',
     ),
 }

@@ -10,6 +10,25 @@ from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import COMPARISONS, OPERATORS, ErrorContext
 from bbilang.grammar.statement_words import STATEMENT_WORDS
 
+# --- holes ----------------------------------------------------------------------------------------------------------
+
+
+def misplaced_hole(context: ErrorContext) -> Diagnostic | None:
+    """Diagnose a hole inside of a word, or the rest of a pipe where no stage stands: `layer?`, `?*(8)`, `f(?*)`."""
+    at, before = context.at, context.before
+    rest = at if at.kind == "rest" else before if before.kind == "rest" else None
+    if at.kind == "word" and before.kind in ("word", "attribute") and before.span.end == at.span.start:
+        help = "a hole is a word of its own: `?.channel` for any layer, `mixed4d.?` for any of its atoms"
+        return Diagnostic(codes.HOLE_IN_A_WORD, "a hole is not a part of a word", before.span | at.span, help)
+    if rest is not None and at.text == "(":
+        message, help = "a hole takes no arguments: it stands for them, too", "write `?*` alone"
+        return Diagnostic(codes.HOLE_CALLED, message, rest.span | at.span, help)
+    if rest is not None and (rest is at or context.tokens[context.index - 2].text != "|"):
+        message, help = "`?*` is the rest of a pipe, and stands after a `|`", "one value that is left open is `?`"
+        return Diagnostic(codes.HOLE_MISPLACED, message, rest.span, help)
+    return None
+
+
 # --- pipes ----------------------------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,6 @@ CHARACTERS: Final[dict[str, tuple[str, str | None]]] = {
     "%": ("write a share as a number, such as `0.1`", None),
     "$": ("a name is written as it is", " "),
     "@": ("quote names of models and files that have other characters", None),
-    "?": ("there are no questions in the language; `bbi explain` answers some", None),
     "\\": ("a line that begins with `|` or is inside brackets continues without it", None),
     "^": ("the operators of numbers are `+ - * /`", None),
     "~": ("write the word `not`, or a path in quotes", None),

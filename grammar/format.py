@@ -48,6 +48,11 @@ def format_expression(node: ast.Expression | ast.Argument) -> str:
     return _flat(node, _PIPE)
 
 
+def format_stage(stage: ast.Call) -> str:
+    """Return the text of a stage of a pipe on one line."""
+    return _flat_stage(stage)
+
+
 # --- on one line ----------------------------------------------------------------------------------------------------
 
 

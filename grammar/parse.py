@@ -23,6 +23,7 @@ from bbilang.grammar.ast import File
 from bbilang.grammar.build import Builder
 from bbilang.grammar.codes import CODES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.holes import HOLE, misplaced
 from bbilang.grammar.scan import MAX_DEPTH, Piece, scan
 from bbilang.grammar.source import Source, Span
 from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
@@ -165,6 +166,8 @@ def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnost
             return None, (syntax_error(text, _offset(unexpected, text)),)
         problems = tuple(_narrowed(problem, text) for problem in builder.problems)
     object.__setattr__(statement, "span", Span(0, len(text)))
+    if not problems and HOLE in text:
+        problems = tuple(misplaced(statement))
     if not problems and (too_deep := _too_deep(statement, text)):
         problems = (too_deep,)
     return (None if problems else statement), problems

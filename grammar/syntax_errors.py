@@ -16,6 +16,7 @@ from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.error_context import ErrorContext, error_context
 
 MISTAKES: Final[tuple[Callable[[ErrorContext], Diagnostic | None], ...]] = (
+    expressions.misplaced_hole,
     statements.reserved_word_as_name,
     statements.statement_word_called,
     statements.number_as_name,

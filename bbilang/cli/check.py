@@ -11,6 +11,8 @@ from bbilang.cli.console import plural, report, result, result_json, result_tabl
 from bbilang.cli.errors import FINE, WRONG, misuse
 from bbilang.cli.files import named, source_of
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.holes import HOLE, holes
+from bbilang.grammar.parse import parse_recovering
 from bbilang.texts import read
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def check(
     if not files and pipe is None:
         misuse("no text to check", "give files (`bbi check page.bbi`), a pipe (`-e '...'`), or `-` for stdin")
     listed: list[dict[str, Any]] = []
-    errors = warnings = wrong = fine = 0
+    errors = warnings = wrong = fine = open_holes = 0
     last = "the text"
     for name in (None, *files) if pipe is not None else files:
         try:
@@ -56,6 +58,7 @@ def check(
             request = Request(text, model=model, input=shown, settings=settings, root=folder, data=data or {})
             _, diagnostics = Pipeline(request).checked
             listed += [d.to_json(text) for d in diagnostics]
+            open_holes += len(holes(parse_recovering(text)[0])) if HOLE in text.text else 0
             count = sum(d.severity == "error" for d in diagnostics)
             errors, warnings = errors + count, warnings + len(diagnostics) - count
             wrong, fine = wrong + bool(count), fine + (not count)
@@ -69,6 +72,7 @@ def check(
         tell(f"{plural(errors, 'error')}{more}{where}")
     else:
         more = f", with {plural(warnings, 'warning')}" if warnings else ""
+        more += f"; {plural(open_holes, 'hole')}, and `bbi complete` lists what fits" if open_holes else ""
         result(f"{last} is fine{more}" if fine == 1 else f"all {fine} texts are fine{more}")
     return WRONG if errors else FINE
 

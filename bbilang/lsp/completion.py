@@ -18,6 +18,7 @@ from bbilang.compiler.ir.types import ATOMS, FieldType
 from bbilang.lsp.applicable import can_follow, presentation
 from bbilang.lsp.cursor import Cursor, Frame, cursor_at
 from bbilang.lsp.document import Document
+from bbilang.lsp.hole_completion import complete_hole
 from bbilang.lsp.markdown import ATOM_WORDS, DATASET, STATEMENTS, kind_words, layer_words, value_words
 from bbilang.lsp.string_completion import Choice, string_choices
 
@@ -27,10 +28,12 @@ Choices = Iterator[Choice]
 
 
 def complete(document: Document, offset: int) -> tuple[list[Choice], bool, Cursor]:
-    """Return the choices at an offset, whether the list was cut off, and the cursor context there."""
+    """Return the choices at an offset, whether the list was cut off, and the cursor there."""
     cursor = cursor_at(document.text, offset)
     if cursor.comment or (cursor.word is not None and cursor.word.kind == "number"):
         return [], False, cursor
+    if (at_hole := complete_hole(document, cursor, MAX_CHOICES)) is not None:
+        return at_hole
     completer = _Completer(document, cursor)
     typed = cursor.typed.lower().strip('"')
     seen: set[tuple[str, str]] = set()
@@ -206,7 +209,7 @@ class _Completer:
             return
         choices_of: dict[str, Callable[[Parameter, FieldType | None], Choices]] = {
             "axis": self._axes, "flag": self._flags, "style": self._styles, "method": self._methods,
-            "condition": self._condition, "element": self._element_argument, "contents": self._contents,
+            "condition": self._condition, "element": self._elements, "contents": self._contents,
             "dataset": self._datasets, "datasets": self._datasets, "column": self._columns,
             "selection": self._selection_argument, "target": self._targets,
         }  # fmt: skip
@@ -269,10 +272,7 @@ class _Completer:
         for word in ("and", "or", "not"):
             yield Choice(word, "keyword", rank="2")
 
-    def _element_argument(self, parameter: Parameter, type: FieldType | None) -> Choices:
-        yield from self._elements()
-
-    def _elements(self) -> Choices:
+    def _elements(self, parameter: Parameter | None = None, type: FieldType | None = None) -> Choices:
         for choice in self._bindings():
             if choice.detail.startswith("element"):
                 yield choice

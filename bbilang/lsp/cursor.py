@@ -15,7 +15,7 @@ from bbilang.grammar.statement_words import STATEMENT_WORDS
 TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+) | (?P<comment>\#[^\n]*) | (?P<string>"(?:[^"\\\n]|\\[^\n])*+"?)
       | (?P<range>\.\.(?!\w*\.\.)) | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.]))
-      | (?P<path>(?:[^\W\d]\w*:)?[^\W\d][\w]*(?:\.\w+)*\.?(?!\.)|[^\W\d]\w*:)
+      | (?P<path>(?:[^\W\d]\w*:)?(?:[^\W\d]\w*|\?)(?:\.(?:\w+|\?))*\.?(?!\.)|[^\W\d]\w*:)
       | (?P<operator>->|<=|>=|==|!=|[-+*/<>=|,:.()\[\]{}]) | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )

@@ -41,6 +41,7 @@ GROUPS = (  # heading -> the codes below it
     ("Arguments", tuple(compiler_codes.ARGUMENTS)),
     ("Axes, styles, selections", tuple(compiler_codes.FIELDS)),
     ("Pipes over datasets", tuple(compiler_codes.DATASETS)),
+    ("Holes", ("E146", "E147", "E148", *compiler_codes.HOLES)),
     ("Interventions", tuple(compiler_codes.INTERVENTIONS)),
     ("Models and their weights", tuple(runtime_codes.MODELS)),
     ("Pictures", tuple(runtime_codes.PICTURES)),

@@ -10,20 +10,23 @@ from pathlib import Path
 from bbilang.compiler.check import imports
 from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.check.arguments.bounding_boxes import FileContext
+from bbilang.compiler.check.holes.statements import HoleStatements
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.paths import without_paths
-from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
+from bbilang.compiler.check.preamble import DEFAULT_MODEL
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers, Macro
 from bbilang.compiler.check.selections import SELECTIONS
+from bbilang.compiler.check.statements.bindings import bound_twice
 from bbilang.compiler.check.statements.claims import CLAIMS, ClaimReader
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program, walk
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.holes import has_hole
 from bbilang.grammar.source import NOWHERE, Source, Span
 
 __all__ = ["DEFAULT_MODEL", "Options", "check", "check_names", "check_recovering"]
@@ -73,7 +76,7 @@ def check_names(file: ast.File, registry: Registry, options: Options = NO_OPTION
     return dict(checker.bindings)
 
 
-class Checker(Preamble):
+class Checker(HoleStatements):
     """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
 
     def run(self) -> Program | None:
@@ -109,6 +112,7 @@ class Checker(Preamble):
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
         """Check statement by statement. Returns inputs and interfaces, or None without a model to check them with."""
         statements = self.file.statements
+        self.with_holes = has_hole(self.file)
         for statement in statements:
             if isinstance(statement, ast.Set):
                 self.attempt(self._set, statement)
@@ -157,7 +161,7 @@ class Checker(Preamble):
     def complete(self, interfaces: Sequence[Interface]) -> bool:
         """Return whether the text has no error. Reports what only the whole shows: selections out of reach, no
         element."""
-        if self.lost is not None or self.has_errors:
+        if self.lost is not None or self.has_errors or self.with_holes:
             return False
         shown = [element for interface in interfaces for element in interface.elements]
         errors = list(self.unreachable(shown))
@@ -181,6 +185,8 @@ class Checker(Preamble):
 
     def _statement(self, statement: ast.Statement, elements: list[Element]) -> None:
         match statement:
+            case ast.Bind() | ast.Show() if self.with_holes and has_hole(statement):
+                self._holes(statement)
             case ast.Bind():
                 self._bind(statement, elements)
             case ast.Show():
@@ -212,35 +218,10 @@ class Checker(Preamble):
             self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements)
             elements.insert(0, elements.pop())  # what the page states comes first
 
-    def _given_datasets(self, statements: Sequence[ast.Statement]) -> None:
-        """Bind the names of datasets that a caller gives and the text does not state."""
-        stated = {statement.name.text for statement in statements if isinstance(statement, ast.Dataset)}
-        for name, given in self.options.data.items():
-            if name not in stated:
-                node = self.attempt(self.resolver.datasets.given, name, given, NOWHERE)
-                self.resolver.scopes[0][name] = Binding(node, NOWHERE)
-
-    def _dataset(self, statement: ast.Dataset) -> None:
-        """Bind a name to the examples of some files, or to some of another dataset's; to what the caller gives for it,
-        if anything."""
-        name, scope = statement.name.text, self.resolver.scopes[-1]
-        if name in scope or name in self.resolver.macros:
-            raise _bound_twice(statement.name)
-        self._warn_of_hiding(name, statement.name.span)
-        value = None
-        try:
-            given = self.options.data.get(name)
-            if given is not None:
-                value = self.resolver.datasets.given(name, given, statement.value.span)
-            else:
-                value = self.resolver.datasets.read(name, statement.value, self.resolver)
-        finally:
-            scope[name] = Binding(value, statement.name.span)
-
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver
         if name in resolver.macros or any(name in scope for scope in resolver.scopes):
-            raise _bound_twice(statement.name)
+            raise bound_twice(statement.name)
         if resolver.registry.find("operations", name) is not None or name in SELECTIONS:
             raise at(statement.name.span, "E221", f"`{name}` is an operation of the language", "choose another name")
         macro = Macro(statement, source)
@@ -279,7 +260,7 @@ class Checker(Preamble):
     def _bring(self, statement: ast.Bind) -> None:
         name, scope = statement.name.text, self.resolver.scopes[0]
         if name in scope or name in self.resolver.macros:
-            raise _bound_twice(statement.name)
+            raise bound_twice(statement.name)
         named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
         self.resolver.name = name if named else None
         try:
@@ -288,17 +269,11 @@ class Checker(Preamble):
             self.resolver.name = None
         scope[name] = Binding(value, self.resolver.use_span or statement.name.span, used=True)
 
-    def _warn_of_hiding(self, name: str, span: Span) -> None:
-        """Warn W203 of a name that hides an operation or a selection."""
-        if name in self.registry.operations or name in SELECTIONS:
-            what = "a selection" if name in SELECTIONS else "an operation"
-            self._warn("W203", f"`{name}` is also {what} of the language", span, "choose another name")
-
     def _bind(self, statement: ast.Bind, elements: list[Element]) -> None:
         name = statement.name.text
         scope = self.resolver.scopes[-1]
         if (name in scope and scope[name].span != statement.name.span) or name in self.resolver.macros:
-            raise _bound_twice(statement.name)
+            raise bound_twice(statement.name)
         self.resolver.later.setdefault(name, statement.name.span)
         self.resolver.binding = name
         if self.resolver.model.layer(name) is not None and name != "input":
@@ -358,7 +333,7 @@ class Checker(Preamble):
             title = f'"{statement.title.value}"' if statement.title and statement.title.value else "without a title"
             resolver.elsewhere |= {name: (title, bool(binding.element)) for name, binding in scope.items()}
         resolver.later, resolver.drawn = outside
-        if not elements and not self.has_errors and self.lost is None:
+        if not elements and not self.has_errors and self.lost is None and not self.with_holes:
             span = statement.title.span if statement.title else Span(statement.span.start, statement.span.start + 9)
             raise at(span, "E301", "this interface shows nothing", "end a pipe with `| present(...)`")
         title = statement.title.value if statement.title else ""
@@ -394,7 +369,3 @@ def _needs_input(program: Program) -> Node | None:
     served = [node for forward in program.forwards for node in forward.serves]
     served += [node for node in walk(*program.roots) if node.type.content == "picture" and node.op == "input"]
     return next(iter(served), None)
-
-
-def _bound_twice(name: ast.Name) -> CheckError:
-    return at(name.span, "E221", f"`{name.text}` is bound twice", "a name stands for one thing; choose another")

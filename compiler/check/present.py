@@ -14,6 +14,7 @@ from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.contract import Drawn, Fail, IconsOf, Parameter, Style, did_you_mean
+from bbilang.compiler.contract.parameters import ANY
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -30,7 +31,7 @@ PARAMETERS = (
     Parameter("size", "word", "what the area of a mark shows", None, choices=("value", "norm", "magnitude")),
     Parameter("color", "word", "what the colour of a mark shows", None, choices=("value", "sign")),
     Parameter("opacity", "number", "opacity of what is drawn over another element", None, minimum=0, maximum=1),
-    Parameter("facet", "axis", "the axis that is laid out as small multiples", None),
+    Parameter("facet", "axis", "the axis that is laid out as small multiples", None, candidates=(ANY,)),
     Parameter("title", "text", "a title above the element", None),
     Parameter("caption", "text", "words under the element; `[words](channel 447)` points at an atom", None),
 )

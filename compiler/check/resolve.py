@@ -245,6 +245,9 @@ class Resolver(Scope):
         if field.type.content == "dataset" and not operation.of_datasets:
             help = f"compute numbers for each example: `{SOME_LAYER}.channel | across(...)`"
             raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
+        if field.type.content != "dataset" and operation.of_datasets_only:
+            help = 'as in `dataset photos = "folder/"`, then `photos | ...`'
+            raise at(call.span, "E260", f"`{call.name}` is of a dataset, and this is a field", help)
         if call.name == "present":
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":

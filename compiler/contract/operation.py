@@ -71,9 +71,14 @@ class Operation:
     intervenes: ClassVar[bool] = False  # says how atoms change; what that does is an operation of its own
     of_interventions: ClassVar[bool] = False  # gives numbers of atoms that an intervention changes
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
+    of_datasets_only: ClassVar[bool] = False  # and to nothing else
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
     controls: ClassVar[str] = ""  # the parameter that says with how many random sets the numbers are compared
+    draws: ClassVar[bool] = False  # ends a pipe: what is drawn is no field any more
+    idempotent: ClassVar[bool] = False  # a second time with the same arguments, it changes nothing
+    keeps_least: ClassVar[str] = ""  # of two of it in a row, equal but for this argument, the smaller one counts
+    commutes: ClassVar[bool] = False  # along one axis and then another, it gives what it does in the other order
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     called: ClassVar[bool] = False  # of a head: a call of layers starts the pipe (`started`)
     indices: ClassVar[
@@ -98,6 +103,10 @@ class Operation:
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         """Return the type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
+
+    def neutral(self, field: FieldType) -> bool:
+        """Return whether the numbers of such a field stay as they are."""
+        return False
 
     def refined(self, type: FieldType, arguments: Arguments, registry: Registry) -> FieldType:
         """Refine the type by what names among the arguments stand for: the unit and sign of a method."""

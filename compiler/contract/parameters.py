@@ -19,6 +19,7 @@ class Fail(Exception):
 
 
 REQUIRED = object()
+ANY = "*"  # among `Parameter.candidates`: all that the kind offers
 
 
 @frozen
@@ -44,6 +45,8 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     slides: bool = False  # whether a `slider(...)` may set it
+    candidates: tuple[int | float | str, ...] = ()  # what a hole could be, where the kind does not say it (`ANY`: all
+    # that it offers); the first is what a hole for the whole operation has
     of: str = ""  # of a column: the argument whose examples have it; empty: the field's own
 
     @property

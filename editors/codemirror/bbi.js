@@ -16,6 +16,7 @@ export const mode = {
     const start = stream.sol() || /^\s*$/.test(stream.string.slice(0, stream.start))
     const piped = state.piped
     state.piped = false
+    if (stream.match(piped ? /^\?\*?/ : /^\?/)) return "hole"
     if (stream.match(/^"(?:[^"\\]|\\.)*"?/)) return "string"
     if (start && state.depth === 0 && stream.match(STATEMENTS)) return "keyword"
     if (stream.match(/^(->|\.\.|[<>!=]=|[-+*/<>=])/)) return "operator"
@@ -51,6 +52,7 @@ export const mode = {
   tokenTable: {
     function: tags.function(tags.variableName),
     special: tags.special(tags.variableName),
+    hole: tags.special(tags.keyword),
     definition: tags.definition(tags.variableName),
   },
 }
@@ -59,6 +61,7 @@ const style = HighlightStyle.define([
   {tag: tags.comment, color: "#6a737d", fontStyle: "italic"},
   {tag: tags.string, color: "#0a5c36"},
   {tag: tags.keyword, color: "#8a2be2", fontWeight: "600"},
+  {tag: tags.special(tags.keyword), color: "#b3261e", fontWeight: "700"},
   {tag: tags.atom, color: "#8a2be2"},
   {tag: tags.number, color: "#b45309"},
   {tag: tags.operator, color: "#57606a"},

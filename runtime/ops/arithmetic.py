@@ -41,6 +41,7 @@ class Elementwise(Operation):
     """Applied number by number; the result is never negative."""
 
     pure = True
+    idempotent = True
     function: Callable[[np.ndarray], np.ndarray]
     of_tensor: Callable[[Tensor], Tensor]  # the same with a derivative
     words = ""
@@ -50,6 +51,9 @@ class Elementwise(Operation):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, signed=False, steps=(*field.steps, self.words))
+
+    def neutral(self, field: FieldType) -> bool:
+        return not field.signed
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         return (self.name,)
@@ -176,7 +180,7 @@ class Sum(Reduction):
     """The sum along an axis."""
 
     name = "sum"
-    adds_up = True
+    adds_up = commutes = True
     parameters = (AXIS, PER)
     words = of_examples = "sum"
     function = staticmethod(lambda data, axis: np.nansum(data, axis))
@@ -199,6 +203,7 @@ class Norm(Reduction):
     """The L2 norm along an axis."""
 
     name = "norm"
+    commutes = True
     words = "L2 norm"
     keeps_sign = False
     function = staticmethod(lambda data, axis: np.sqrt(np.nansum(np.square(data), axis)))
@@ -210,6 +215,7 @@ class Max(Reduction):
     """The largest value along an axis."""
 
     name = "max"
+    commutes = True
     parameters = (AXIS, PER)
     words, of_examples = "maximum", "max"
     function = staticmethod(lambda data, axis: np.fmax.reduce(data, axis))
@@ -221,6 +227,7 @@ class Min(Reduction):
     """The smallest value along an axis."""
 
     name = "min"
+    commutes = True
     parameters = (AXIS, PER)
     words, of_examples = "minimum", "min"
     function = staticmethod(lambda data, axis: np.fmin.reduce(data, axis))
@@ -244,7 +251,11 @@ class Quantile(Reduction):
     """A quantile along an axis, interpolated between the values next to it: `quantile(example, 0.9)`."""
 
     name = "quantile"
-    parameters = (AXIS, Parameter("q", "number", "which one, from 0 to 1", minimum=0, maximum=1), PER)
+    parameters = (
+        AXIS,
+        Parameter("q", "number", "which one, from 0 to 1", minimum=0, maximum=1, candidates=(0.5, 0.9)),
+        PER,
+    )
     of_examples = "quantile"
     example = (
         'dataset photos = "sample:shapes"\n'

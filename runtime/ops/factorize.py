@@ -63,7 +63,7 @@ class Factorize(Operation):
     )
     parameters = (
         Parameter("method", "word", "the factorization", choices=tuple(matrix.METHODS)),
-        Parameter("n", "integer", "how many groups", minimum=1, maximum=512, slides=True),
+        Parameter("n", "integer", "how many groups", minimum=1, maximum=512, slides=True, candidates=(6, 3)),
         Parameter(
             "of", "contents", "what is factorized: `activation`, `gradient(...)`, `attribute(...)`, or several", None
         ),

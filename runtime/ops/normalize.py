@@ -26,7 +26,7 @@ class Normalize(Operation):
     the link, the layer of that end is part of the pair; the output counts as a layer."""
 
     name = "normalize"
-    pure = True
+    pure = idempotent = True
     parameters = (
         Parameter(
             "scope", "word", "the scope within which the largest magnitude becomes 1", "layer", choices=tuple(WORDS)

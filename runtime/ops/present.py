@@ -16,6 +16,7 @@ class Present(Operation):
 
     name = "present"
     of_datasets = True
+    draws = True
     adds_up = True
     parameters = PARAMETERS
     example = 'block6a.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'

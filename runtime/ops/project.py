@@ -59,7 +59,7 @@ class Project(Operation):
     example = "photo = input | present(image)\nblock6a.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
     parameters = (
         Parameter("method", "word", "the projection", choices=("pca", "nmf", "tsne", "umap")),
-        Parameter("n", "integer", "number of components", minimum=1, maximum=64),
+        Parameter("n", "integer", "number of components", minimum=1, maximum=64, candidates=(2, 3)),
         Parameter("along", "axis", "the axis whose dimension is reduced; by default, the atoms' parts", None),
         Parameter("fit", "fit", "a field, or a layer of this field, on which the projection is fitted", None),
         Parameter("positions", "integer", f"of a map of a dataset's positions, how many of each example; "

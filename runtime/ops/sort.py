@@ -24,7 +24,7 @@ class Sort(Operation):
 
     name = "sort"
     adds_up = True
-    selects = True
+    selects = idempotent = True
     parameters = (BY, ALONG, PER, JOINT, Parameter("descending", "flag", "the strongest first", True))
     example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
 

@@ -21,14 +21,15 @@ from bbilang.runtime.fields.ranking import (
     without_ties,
 )
 
-K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
+K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000, candidates=(8, 3, 20))
 
 
 class Keep(Operation):
     """Ranks atoms and keeps one or both ends of the order."""
 
     adds_up = True
-    selects = True
+    selects = idempotent = True
+    keeps_least = "k"
 
     parameters = (K, ALONG, BY, PER, JOINT)
     ascending = False

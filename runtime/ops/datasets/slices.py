@@ -64,7 +64,7 @@ class FindSlices(Operation):
     """
 
     name = "slices"
-    of_datasets = True
+    of_datasets = of_datasets_only = True
     parameters = (
         Parameter("n", "integer", "how many slices, at most", ROWS, minimum=1, maximum=50),
         BY,

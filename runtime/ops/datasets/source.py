@@ -33,10 +33,11 @@ class Sample(Operation):
     on their order."""
 
     name = "sample"
-    of_datasets = True
+    of_datasets = of_datasets_only = True
     parameters = (
-        Parameter("n", "integer", "how many examples; all of them if there are fewer", minimum=1, maximum=10_000_000),
-    )
+        Parameter("n", "integer", "how many examples; all of them if there are fewer", minimum=1, maximum=10_000_000,
+                  candidates=(500,)),
+    )  # fmt: skip
     example = (
         'dataset photos = "sample:shapes"\ndataset few = photos | sample(500)\n'
         "block6a.expand.channel | across(few) | mean(example) | top(8) | present(bars)"

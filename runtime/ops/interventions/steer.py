@@ -32,7 +32,7 @@ class Steer(Intervention):
     name = "steer"
     parameters = (
         Parameter("amount", "number", "how much of the direction is added", unit="x the part's norm", minimum=-100,
-                  maximum=100, slides=True),
+                  maximum=100, slides=True, candidates=(1,)),
         Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),
     )  # fmt: skip
     example = "block6a.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
