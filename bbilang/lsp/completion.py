@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bbilang.compiler.check.datasets import MEASURED, SCORED
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Layers
@@ -23,6 +24,7 @@ from bbilang.lsp.markdown import ATOM_WORDS, DATASET, STATEMENTS, kind_words, la
 from bbilang.lsp.string_completion import Choice, string_choices
 
 MAX_CHOICES = 150  # per answer: sending more takes longer than typing on
+SPLIT = "split"  # the parameter that names a column of two values
 LAYOUTS = {"row": "side by side", "column": "one above the other"}
 Choices = Iterator[Choice]
 
@@ -75,6 +77,20 @@ def parameters_of(document: Document, cursor: Cursor, frame: Frame) -> tuple[Par
     if macro is not None:
         return macro.parameters()[1 if frame.stage else 0 :]
     return ()
+
+
+def argument_text(cursor: Cursor, parameters: tuple[Parameter, ...], name: str) -> str:
+    """Return the words of an argument before the cursor, in the call whose parenthesis is open; empty where it is not
+    given."""
+    depth, texts, start = 0, [], cursor.frame.start
+    for at in range(start, cursor.frame.begin):
+        depth += (cursor.text[at] in "([") - (cursor.text[at] in ")]")
+        if cursor.text[at] == "," and depth == 0:
+            texts.append(cursor.text[start:at])
+            start = at + 1
+    named = {text.partition("=")[0].strip(): text.partition("=")[2].strip() for text in texts if "=" in text}
+    positional = dict(zip((p.name for p in parameters), (t.strip() for t in texts if "=" not in t), strict=False))
+    return {**positional, **named}.get(name, "")
 
 
 def _first_word(cursor: Cursor, frame: Frame) -> str:
@@ -288,9 +304,15 @@ class _Completer:
                 yield choice
 
     def _columns(self, parameter: Parameter, type: FieldType | None) -> Choices:
-        """Columns of the examples of a dataset."""
+        """Columns of the examples of a dataset: of the field's, or of another argument's."""
+        if parameter.of:
+            known = parameters_of(self.document, self.cursor, self.cursor.frame)
+            words = argument_text(self.cursor, known, parameter.of)
+            given = self.document.value(words.lstrip("[ ").split(",")[0].rstrip("] "), self.cursor.start)
+            type = given.type if isinstance(given, Node) else None
+        halves = parameter.name == SPLIT  # two values say which examples are searched, and which measured
         for name, count in type.columns if type else ():
-            if name.isidentifier():
+            if name.isidentifier() and not (halves and (name in (*SCORED, *MEASURED) or count not in (0, 2))):
                 yield Choice(name, "word", f"a column, {count:,} values" if count else "a column", rank="0")
 
     def _selection_argument(self, parameter: Parameter, type: FieldType | None) -> Choices:

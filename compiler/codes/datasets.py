@@ -20,7 +20,7 @@ DATASETS: Final[dict[str, Code]] = {
     "E261": Code(
         "a stage that is not computed for each example",
         "What stands before `across` or `examples` runs for every example: a content of a layer's atoms, scores, and "
-        "arithmetic on them; of a direction what its channels add up to. A factorization or projection comes after it.",
+        "arithmetic on them. A factorization or projection comes after it: its groups would be each example's own.",
         f"{_PHOTOS}block5c.expand | factorize(nmf, 6) | across(photos) | mean(example) | present(bars)",
         f"{_PHOTOS}{_ACROSS}",
     ),

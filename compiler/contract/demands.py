@@ -125,6 +125,7 @@ class ExamplesOf:
     scores: bool = False
     samples: tuple[tuple[Node, int], ...] = ()
     histograms: tuple[Node, ...] = ()
+    cubes: tuple[Node, ...] = ()
 
 
 @frozen

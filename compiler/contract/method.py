@@ -57,6 +57,8 @@ class Method:
     atoms: ClassVar[tuple[str, ...]] = ()  # the atoms that it is defined for; all where empty
     unit: ClassVar[str] = ""  # of its numbers, where they are not in the target's
     signed: ClassVar[bool] = True  # whether its numbers can be negative
+    linear: ClassVar[bool] = False  # the contribution is activation x gradient
+    rule: ClassVar[bool] = False  # the network runs with other derivatives, or another forward, for it
     redistributes: ClassVar[bool] = False  # its numbers are shares of the score, not made from a gradient
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
     insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class

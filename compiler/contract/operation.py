@@ -147,6 +147,18 @@ class Operation:
         """Return whether a content's number of a direction is the sum of those of channels, weighted by its entries."""
         return False
 
+    def everywhere(self, node: Node, registry: Registry) -> tuple[tuple[str, Arguments], ...]:
+        """Return the contents (operation, arguments) of a layer's neurons from which a content of directions follows
+        that is not linear; () where it cannot be computed so."""
+        return ()
+
+    def along(
+        self, node: Node, cubes: Sequence[NDArray[Any]], vectors: NDArray[Any], registry: Registry
+    ) -> NDArray[Any]:
+        """Compute a content of directions from those of `everywhere`, (example, ..., channel, position) each, and the
+        vectors of the directions (concept, channel): (example, ..., concept)."""
+        raise NotImplementedError
+
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         """Return what the kernel needs of the model. ``registry`` has the methods that the node names."""
         return ()

@@ -42,6 +42,13 @@ class Scanned(Protocol):
         """Yield the numbers of a pipe for some examples after others, over `example` and its axes in this order: a
         large dataset need not fit into the memory."""
 
+    def cubes(self, node: Node) -> Iterator[NDArray[generic]]:
+        """Yield the numbers of a layer's neurons for some examples after others: (example, ..., channel, position).
+        ``node``: the content, of the layer's channels."""
+
+    def around_cubes(self, node: Node) -> tuple[tuple[str, ...], dict[str, Named], dict[str, Named]]:
+        """Return what the dots of `cubes` are: the names of the axes, their coordinates and their names."""
+
     def shown(self, picture: Image) -> NDArray[uint8]:
         """Return a picture as the network sees those of the dataset: resized and cropped, (y, x, rgb)."""
 

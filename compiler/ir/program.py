@@ -308,8 +308,8 @@ class Scan:
 
     ``dataset``: the node whose examples are read. ``fields``: pipes whose numbers are kept for each example.
     ``summaries``: contents of a layer's neurons, of which the extremes, their positions, the mean and the norm over
-    positions are kept for each example and channel. ``scores``: those of all classes are kept too. ``samples``:
-    contents of a layer, of which the vectors at so many positions of each example are kept, drawn at random.
+    positions are kept for each example and channel. ``scores``: of all classes. ``samples``: contents, of which the
+    vectors at so many positions drawn at random are kept. ``histograms``: of neurons, in bins; ``cubes``: as they are.
     """
 
     dataset: Node
@@ -319,11 +319,12 @@ class Scan:
     serves: tuple[Node, ...]
     samples: tuple[tuple[Node, int], ...] = ()
     histograms: tuple[Node, ...] = ()
+    cubes: tuple[Node, ...] = ()
 
     @property
     def contents(self) -> tuple[Node, ...]:
         """What is computed for each example, besides its scores."""
-        return (*self.fields, *self.summaries, *(node for node, _ in self.samples), *self.histograms)
+        return (*self.fields, *self.summaries, *(node for node, _ in self.samples), *self.histograms, *self.cubes)
 
 
 @frozen

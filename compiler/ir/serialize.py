@@ -55,6 +55,7 @@ class ScanEntry(TypedDict):
     serves: list[int]
     samples: list[list[int]]  # each a node, and how many positions
     histograms: list[int]
+    cubes: list[int]
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -158,6 +159,7 @@ class _Writer:
             "dataset": self.numbers[id(scan.dataset)], "fields": fields, "summaries": summaries, "scores": scan.scores,
             "serves": serves, "samples": [[self.numbers[id(node)], count] for node, count in scan.samples],
             "histograms": [self.numbers[id(node)] for node in scan.histograms],
+            "cubes": [self.numbers[id(node)] for node in scan.cubes],
         }  # fmt: skip
 
     def rerun(self, rerun: Rerun) -> dict[str, Any]:
@@ -336,8 +338,8 @@ class _Reader:
         lists = (entry["fields"], entry["summaries"], entry["serves"])
         fields, summaries, serves = (tuple(map(self.node, numbers)) for numbers in lists)
         samples = tuple((self.node(node), count) for node, count in entry["samples"])
-        histograms = tuple(map(self.node, entry["histograms"]))
-        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves, samples, histograms)
+        histograms, cubes = (tuple(map(self.node, entry[kind])) for kind in ("histograms", "cubes"))
+        return Scan(self.node(entry["dataset"]), fields, summaries, entry["scores"], serves, samples, histograms, cubes)
 
     def rerun(self, entry: dict[str, Any]) -> Rerun:
         return Rerun(

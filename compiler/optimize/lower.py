@@ -100,7 +100,8 @@ class _Lowering:
 
     def add_scan(self, node: Node, demand: ExamplesOf) -> None:
         dataset = read_first(demand.dataset, self.registry)
-        kept = (demand.fields, demand.summaries, demand.scores, (node,), demand.samples, demand.histograms)
+        kept = (demand.fields, demand.summaries, demand.scores, (node,), demand.samples, demand.histograms,
+                demand.cubes)  # fmt: skip
         self.scans.append(Scan(dataset, *kept))
 
     def add_gradients(self, node: Node, demand: Gradients) -> None:

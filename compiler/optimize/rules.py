@@ -186,6 +186,7 @@ def share_scan(program: Program) -> Program:
             serves=tuple(dict.fromkeys((*other.serves, *scan.serves))),
             samples=tuple(dict.fromkeys((*other.samples, *scan.samples))),
             histograms=tuple(dict.fromkeys((*other.histograms, *scan.histograms))),
+            cubes=tuple(dict.fromkeys((*other.cubes, *scan.cubes))),
         )
     return replace(program, scans=tuple(merged))
 

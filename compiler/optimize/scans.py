@@ -12,16 +12,18 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.cost import layer_of
 
 # kinds of what a scan keeps
-FIELD, SUMMARY, SAMPLES, HISTOGRAM, SCORES = "field", "summary", "samples", "counts", "scores"
+FIELD, SUMMARY, SAMPLES, HISTOGRAM, CUBE, SCORES = "field", "summary", "samples", "counts", "cube", "scores"
+OF_NEURONS = (SUMMARY, SAMPLES, HISTOGRAM, CUBE)
 
 
 def part_names(scan: Scan) -> dict[str, Node | None]:
     """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT",
-    "counts DIGEST" or "scores". A digest does not depend on the inputs of the page."""
+    "counts DIGEST", "cube DIGEST" or "scores". A digest does not depend on the inputs of the page."""
     parts: dict[str, Node | None] = {part_name(FIELD, node): node for node in scan.fields}
     parts |= {part_name(SUMMARY, node): node for node in scan.summaries}
     parts |= {sample_name(node, count): node for node, count in scan.samples}
     parts |= {part_name(HISTOGRAM, node): node for node in scan.histograms}
+    parts |= {part_name(CUBE, node): node for node in scan.cubes}
     return parts | ({SCORES: None} if scan.scores else {})
 
 
@@ -35,7 +37,7 @@ def sample_name(node: Node, count: int) -> str:
 
 def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], size: int, registry: Registry) -> Program:
     """Return the program, with its passes, that computes parts (kind, node) for a batch of examples. The values of its
-    ``kept`` nodes are the parts', in order; those of a summary, samples and a histogram are of the layer's neurons."""
+    ``kept`` nodes are the parts', in order; those of all kinds but a field are of the layer's neurons."""
     from bbilang.compiler.optimize.lower import with_passes
 
     description = program.description
@@ -47,7 +49,7 @@ def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], si
             scored = True
             continue
         content = with_inputs(node, size)
-        nodes.append(of_neurons(content, registry, description) if kind in (SUMMARY, SAMPLES, HISTOGRAM) else content)
+        nodes.append(of_neurons(content, registry, description) if kind in OF_NEURONS else content)
     bare = replace(
         program, inputs=("",) * size, interfaces=(), bindings=(), kept=tuple(nodes), forwards=(), backwards=(),
         tangents=(), reruns=(), icons=(), scans=(), optimized=False,

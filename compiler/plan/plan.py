@@ -194,6 +194,9 @@ def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step
     whole = (*scan.fields, *scan.summaries)
     layers = list(dict.fromkeys(name for node in whole for name in node.type.layers if name != OUTPUT))
     layers += [f"{count} random positions of {node.type.layers[0]}" for node, count in scan.samples]
+    layers += [
+        f"every position of {name}" for name in dict.fromkeys(n for node in scan.cubes for n in node.type.layers)
+    ]
     layers += [f"a histogram of {node.type.layers[0]}" for node in scan.histograms]
     words = f"{_scan_name(scan.dataset)}: {'' if axis.exact else 'up to '}{_plural(axis.size, 'example')}"
     words += f", {', '.join(layers)}" if layers else ""

@@ -31,8 +31,6 @@ Context: TypeAlias = Callable[[], AbstractContextManager[object]]
 class DerivativeMethod(Method):
     """Contributions from one gradient at the layer, shared with every operation that needs it."""
 
-    linear: ClassVar[bool] = False  # the contribution is activation x gradient
-    rule: ClassVar[bool] = False  # the network runs in `around`
     twice: ClassVar[bool] = False  # `contribution` has a derivative, so that a penalty can be made of it
 
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:

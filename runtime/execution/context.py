@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.slots import DerivativeTable
     from bbilang.runtime.attribution.target_slots import TargetKeys
     from bbilang.runtime.data.dataset import Dataset
-    from bbilang.runtime.execution.scanning import ScannedDataset
+    from bbilang.runtime.execution.scanned_dataset import ScannedDataset
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Captured, Passes
@@ -190,7 +190,7 @@ class Run:
 
     def scan(self, scan: Scan) -> ScannedDataset:
         """Run a scan, once."""
-        from bbilang.runtime.execution.scanning import scan_for
+        from bbilang.runtime.execution.scanned_dataset import scan_for
 
         if scan not in self.shared.scanned:
             self.shared.scanned[scan] = self.located(scan.serves[0], lambda: scan_for(self, scan))

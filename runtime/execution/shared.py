@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.data.given import Given
-    from bbilang.runtime.execution.scanning import ScannedDataset
+    from bbilang.runtime.execution.scanned_dataset import ScannedDataset
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
     from bbilang.runtime.scan.work import ShardWork

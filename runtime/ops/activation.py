@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +62,13 @@ class Activation(Operation):
 
     def linear(self, arguments: Arguments) -> bool:
         return arguments["reduce"] in ("sum", "mean")
+
+    def everywhere(self, node: Node, registry: Registry) -> tuple[tuple[str, Arguments], ...]:
+        return ((self.name, {"reduce": "sum"}),)
+
+    def along(self, node: Node, cubes: Sequence[np.ndarray], vectors: np.ndarray, registry: Registry) -> np.ndarray:
+        products = vectors @ cubes[0]
+        return products.max(-1) if node["reduce"] == "max" else np.linalg.norm(products, axis=-1)
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         return (f"activation(reduce={node['reduce']})",) if node["reduce"] != "sum" else ()

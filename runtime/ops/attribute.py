@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -86,6 +86,24 @@ class Attribute(Operation):
     def written(self, node: Node, writer: Writer) -> Written | None:
         target, method = target_text(node["to"], writer), method_text(node.get("method", "linear"))
         return None if target is None or method is None else ("attribute(", *target, method, ")")
+
+    def everywhere(self, node: Node, registry: Registry) -> tuple[tuple[str, Arguments], ...]:
+        if listed(node["method"]) or node["to"].type.content != "score":
+            return ()
+        method, _ = bound(registry, node["method"])
+        if method.layered or (method.linear and method.rule):
+            return ()
+        slopes = ("gradient", {"of": node["to"]}) if method.linear else (self.name, dict(node.parameters))
+        return (("activation", {"reduce": "sum"}), slopes)
+
+    def along(self, node: Node, cubes: Sequence[np.ndarray], vectors: np.ndarray, registry: Registry) -> np.ndarray:
+        activation, given = cubes
+        activation = activation.reshape(len(activation), *(1,) * (given.ndim - activation.ndim), *activation.shape[1:])
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), directions.SMALLEST)
+        if not bound(registry, node["method"])[0].linear:
+            active = activation != 0
+            given = np.where(active, given / np.where(active, activation, 1), 0)
+        return ((unit @ given) * (unit @ activation)).sum(-1)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         if listed(node["method"]):

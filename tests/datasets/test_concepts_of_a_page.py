@@ -71,6 +71,13 @@ def page(folder):
     slopes = c | gradient(output[0]) | across(asked) | present(matrix)
     share = c | gradient(output[0]) | across(asked) | fraction(example) | present(bars)
     best = c | examples(asked, 4) | present(image, facet=concept)
+    maxima = c | activation(reduce=max) | across(asked) | present(matrix)
+    norms = c | activation(reduce=norm) | across(asked) | present(matrix)
+    shares = c | attribute(output[0]) | across(asked) | present(matrix)
+    paths = c | attribute(output[0], method=integrated_gradients(n_steps=4)) | across(asked) | present(matrix)
+    pairs = c | attribute([output[0], output[2]]) | across(asked) | present(matrix, facet=class)
+    peaks = c | activation(reduce=max) | examples(asked, 3, crop=field) | present(image, facet=concept)
+    helped = c | attribute(output[0]) | examples(asked, 3) | present(image, facet=concept)
     strong = c | top(1) | present(bars)
     tested = seen.channel | gradient(output[0]) | across(asked) | tcav([red, blue], against=rest) | present(table)
     sum = c[0] - c[1] + seen.channel[2] | gradient(output[0]) | present(number)
@@ -181,6 +188,54 @@ def test_over_a_dataset(page, by_hand):
         assert best.coords["example"].ordered(("concept", "example")).data[number].tolist() == rows[order].tolist()
 
 
+def test_what_needs_every_position_over_a_dataset(page, by_hand):
+    network, directions, _, _, _ = by_hand
+    dataset = open_dataset("sample:shapes")
+    rows = page.results.fields["over"].coords["example"].data
+
+    def slopes(layer, number):
+        layer = layer.detach().requires_grad_()
+        torch.tanh(network.late(layer)).mean((2, 3))[:, number].sum().backward()
+        return np.einsum("ac,ecyx->eayx", directions, layer.grad.numpy())
+
+    layer = network.seen(network.early(pictures(dataset, rows))).detach()
+    products = np.einsum("ac,ecyx->eayx", directions, layer.numpy())
+    close = {"rtol": 2e-3, "atol": 1e-4}
+    np.testing.assert_allclose(page.data("maxima").values, products.max((2, 3)), **close)
+    np.testing.assert_allclose(page.data("norms").values, np.sqrt((products**2).sum((2, 3))), **close)
+    shares = [(products * slopes(layer, number)).sum((2, 3)) for number in (0, 2)]
+    np.testing.assert_allclose(page.data("shares").values, shares[0], **close)
+    pairs = page.results.fields["pairs"].values.ordered(("class", "example", "concept")).data
+    np.testing.assert_allclose(pairs, shares, **close)
+    helped = page.results.fields["helped"].coords["example"].ordered(("concept", "example")).data
+    assert helped.tolist() == [rows[np.argsort(-shares[0][:, number])[:3]].tolist() for number in range(2)]
+    peaks = page.results.fields["peaks"]
+    found = {
+        name: peaks.coords[name].ordered(("concept", "example")).data for name in ("example", "at.y", "at.x", "cut.top")
+    }
+    for number in range(2):
+        best = np.argsort(-products[:, number].max((1, 2)))[:3]
+        assert found["example"][number].tolist() == rows[best].tolist()
+        at = [np.unravel_index(products[example, number].argmax(), (8, 8)) for example in best]
+        assert list(zip(found["at.y"][number].tolist(), found["at.x"][number].tolist(), strict=True)) == at
+        assert found["cut.top"][number].tolist() == [16 * y for y, _ in at]
+
+
+def test_a_path_method_over_a_dataset(page, by_hand):
+    network, directions, _, _, _ = by_hand
+    dataset, rows = open_dataset("sample:shapes"), page.results.fields["over"].coords["example"].data
+    black = network.seen(network.early(torch.zeros(1, 3, 128, 128))).detach()
+    whole, total = network.seen(network.early(pictures(dataset, rows))).detach(), 0
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        at = (black + float(node) * (whole - black)).requires_grad_()
+        torch.tanh(network.late(at)).mean((2, 3))[:, 0].sum().backward()
+        total = total + float(weight) * at.grad
+    slopes = (total * (whole - black) / whole).numpy()
+    products, along = (np.einsum("ac,ecyx->eayx", directions, part) for part in (whole.numpy(), slopes))
+    np.testing.assert_allclose(page.data("paths").values, (products * along).sum((2, 3)), rtol=2e-2, atol=1e-3)
+
+
 def test_tcav_is_a_pipe_over_concepts(page):
     """The operation that resamples, and the share of examples above zero, count the same."""
     np.testing.assert_allclose(page.data("share").values, page.data("tested").values[:, 0], atol=1e-6)
@@ -215,6 +270,8 @@ def test_another_question_of_the_same_shards_runs_no_network(folder, page):
 d = c[0] - c[1]
     means = d | across(asked) | mean(example) | present(bars)
     share = d | gradient(output[0]) | across(asked) | fraction(example) | present(bars)
+    most = d | activation(reduce=max) | across(asked) | mean(example) | present(bars)
+    helped = d | attribute(output[0]) | examples(asked, 2) | present(image)
     """
     again = compiled(folder, text.replace("\n    ", "\n"))
     assert again.results.passes is None and again.results.scanned == 0 and again.results.recalled > 0
@@ -241,8 +298,17 @@ vectors = c.channel | present(matrix)
     [
         ("seen.spatial | concept(red, against=rest) | present(bars)", "E238", "all channels"),
         ("[early, seen] | concept(red, against=rest) | present(bars)", "E238", "one layer"),
-        ("c | attribute(output[0]) | across(asked) | mean(example) | present(bars)", "E261", "not the sum"),
-        ("c | activation(reduce=max) | across(asked) | mean(example) | present(bars)", "E261", "not the sum"),
+        (
+            "c | attribute(output[0], method=[linear, gradient]) | across(asked) | mean(example) | present(bars)",
+            "E261",
+            "neurons",
+        ),
+        ("c | examples(asked, 2, crop=field) | present(image, facet=concept)", "E238", "reduce=max"),
+        (
+            "c | activation(reduce=max) | examples(asked, 2, crop=map) | present(image, facet=concept)",
+            "E238",
+            "a channel",
+        ),
         ("c - early.channel[0] | present(bars)", "E235", "a direction of early"),
         ("c - output[0] | present(bars)", "E232", "no direction"),
         ("c - seen.channel | present(bars)", "E232", "no direction"),

@@ -107,7 +107,7 @@ def test_another_page_needs_no_network(network, tmp_path, monkeypatch):
     def never(*given):
         raise AssertionError("it was computed before")
 
-    monkeypatch.setattr("bbilang.runtime.execution.scanning.maps_of", never)
+    monkeypatch.setattr("bbilang.runtime.execution.scanned_dataset.maps_of", never)
     monkeypatch.setattr(receptive, "_found", never)
     assert example_maps.BATCH
     second = run(tmp_path, network, line.format(', title="again"'), cache=tmp_path / "cache")

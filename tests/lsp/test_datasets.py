@@ -63,3 +63,19 @@ def test_columns_and_datasets_are_completed(folder):
     assert {"label", "width"} <= labels(TEXT + pipe, folder)
     found = labels(TEXT + "block5c.expand.channel | across(^", folder)
     assert {"photos", "cats"} <= found
+
+
+def test_columns_of_two_values_are_completed_for_a_split(folder):
+    rows = [f"photos/{name},{label},{fold},{weight}" for name, label, fold, weight in
+            (("cat/0.png", "cat", "a", 1), ("dog/1.png", "dog", "b", 2), ("dog/2.png", "dog", "a", 3))]  # fmt: skip
+    (folder / "photos.csv").write_text("\n".join(["file,label,fold,weight", *rows]))
+    head = 'dataset photos = "photos.csv"\ndataset cats = photos | filter(label == "cat")\n'
+    for pipe in (
+        "photos | slices(5, split=^",
+        "block6a.expand | concept([cats, photos], against=photos, split=^",
+        "block6a.expand | concept(against=photos, concepts=cats, split=^",
+        "block6a.expand.neuron | dissect(photos, split=^",
+        "block6a.expand.channel | gradient(output[1]) | across(photos) | tcav(cats, against=photos, split=^",
+    ):
+        found = labels(head + pipe, folder)
+        assert "fold" in found and not {"predicted", "width", "file"} & found, pipe

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Parameter, Registry, Run
+from bbilang.compiler.contract import Arguments, Demand, Fail, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import ABSENT, Field, Named
@@ -54,8 +54,8 @@ class Across(pipes.OfPipe):
         return made.with_states(*enclosed)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        content = pipes.content_of(node["each"].node, registry)
-        return tuple(ExamplesOf(whole(dataset), (content,)) for dataset in _listed(node["dataset"]))
+        each = node["each"].node
+        return tuple(pipes.demanded(each, whole(dataset), registry) for dataset in _listed(node["dataset"]))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, datasets = node["each"].node, _listed(node["dataset"])

@@ -24,7 +24,8 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import SHADE, Field, Named
-from bbilang.runtime.ops.datasets import pipes
+from bbilang.runtime.ops.activation import activation_unit
+from bbilang.runtime.ops.datasets import every_position, pipes
 from bbilang.runtime.ops.datasets.duplicates import DUPLICATES, candidates, without_duplicates
 from bbilang.runtime.ops.datasets.receptive import spans
 
@@ -83,15 +84,26 @@ class Examples(pipes.OfPipe):
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        if arguments["crop"] != "none" and (field.atom != "channel" or arguments["sign"] == "magnitude"):
-            message = f"`crop={arguments['crop']}` shows where a channel has its largest or smallest values"
-            raise Fail("E238", message, "start from `.channel`, with `sign=positive` or `negative`", "crop")
+        self._check_crop(field, arguments)
         return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
+
+    def _check_crop(self, field: FieldType, arguments: Arguments) -> None:
+        crop, sign = arguments["crop"], arguments["sign"]
+        if crop == "none" or (field.atom == "channel" and sign != "magnitude"):
+            return
+        if field.atom == directions.ATOM and crop == "field" and sign == "positive":
+            if field.unit == activation_unit(directions.ATOM, "max"):
+                return
+            message = "`crop=field` shows where the inner product with a direction is largest"
+            raise Fail("E238", message, "rank by that: `activation(reduce=max)` before it", "crop")
+        message = f"`crop={crop}` shows where a channel has its largest or smallest values"
+        help = "start from `.channel`, with `sign=positive` or `negative`; directions have `crop=field`"
+        raise Fail("E238", message, help, "crop")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
         if not summarized(node["each"].node, registry):
-            return (ExamplesOf(node["dataset"], (content,)),)
+            return (pipes.demanded(node["each"].node, node["dataset"], registry), *_again(node, content))
         return (ExamplesOf(node["dataset"], summaries=(content,)), *_again(node, content))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
@@ -122,6 +134,8 @@ class Examples(pipes.OfPipe):
         field = of_rows(field, rows, scanned)
         if summarized(each, run.registry):
             field.coords |= extreme_at(node, field, run, scanned)
+        elif node["crop"] == "field":
+            field.coords |= largest_at(node, field, run, scanned)
         return cropped(node, field, run, scanned)
 
 
@@ -335,11 +349,25 @@ def extreme_at(node: Node, field: Field, run: Run, scanned: Scanned) -> dict[str
     if not {"y", "x"} <= set(sizes) or node.get("sign") == "magnitude":
         return {}
     flat = scanned.summary(content, "argmin" if node.get("sign") == "negative" else "argmax")
-    rows = field.coords["example"]
-    channels = np.broadcast_to(field.coords["channel"].spread(rows.dims), rows.data.shape)
+    return _positions(flat, field.coords["example"], field.coords["channel"], sizes["x"], scanned)
+
+
+def largest_at(node: Node, field: Field, run: Run, scanned: Scanned) -> dict[str, Named]:
+    """Return the position (y, x) of the largest inner product with each direction in each of its examples."""
+    each = node["each"].node
+    (content,), (layer,) = pipes.everywhere(each, run.registry), each.type.layers
+    sizes = run.layer(layer).as_map.sizes
+    if not {"y", "x"} <= set(sizes):
+        return {}
+    flat = every_position.largest_at(each, content, run, scanned)
+    return _positions(flat, field.coords["example"], field.coords[directions.AXIS], sizes["x"], scanned)
+
+
+def _positions(flat: np.ndarray, rows: Named, atoms: Named, wide: int, scanned: Scanned) -> dict[str, Named]:
+    """Return (y, x) of positions (example, atom) that are numbered row by row, for the rows that each atom has."""
+    numbers = np.broadcast_to(atoms.spread(rows.dims), rows.data.shape)
     at = np.searchsorted(scanned.rows, np.maximum(rows.data, 0))
-    places = flat[np.minimum(at, len(flat) - 1), np.maximum(channels, 0)]
-    y, x = np.divmod(places, sizes["x"])
+    y, x = np.divmod(flat[np.minimum(at, len(flat) - 1), np.maximum(numbers, 0)], wide)
     gone = rows.data < 0
     return {name: Named(rows.dims, np.where(gone, -1, values)) for name, values in (("at.y", y), ("at.x", x))}
 

@@ -15,6 +15,7 @@ from bbilang.compiler.contract import Arguments, ExamplesOf, Fail, Make, Operati
 from bbilang.compiler.ir.program import Node, PerExample, walk
 from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import ABSENT, Field, Named
+from bbilang.runtime.ops.datasets import every_position
 
 
 class OfPipe(Operation):
@@ -67,6 +68,27 @@ def content_of(field: Node, registry: Registry) -> Node:
     return Node(content.op, (head,), content.parameters, type)
 
 
+def everywhere(field: Node, registry: Registry) -> tuple[Node, ...]:
+    """Return the contents of a layer's channels whose neurons give the last content of a pipe of directions, where that
+    is not the sum of those of the channels; () for all others."""
+    content = next(node for node in chain(field) if is_content(node, registry))
+    operation = registry.operations[content.op]
+    if not directions.of(content) or operation.linear(dict(content.parameters)):
+        return ()
+    head, made = head_of(content, registry), []
+    for name, arguments in operation.everywhere(content, registry):
+        own = registry.operations[name]
+        type = own.refined(own.type(head.type, arguments), arguments, registry)
+        made.append(Node(name, (head,), tuple(arguments.items()), type))
+    return tuple(made)
+
+
+def demanded(field: Node, dataset: Node, registry: Registry) -> ExamplesOf:
+    """Return what a scan keeps for the numbers of a pipe."""
+    cubes = everywhere(field, registry)
+    return ExamplesOf(dataset, cubes=cubes) if cubes else ExamplesOf(dataset, (content_of(field, registry),))
+
+
 def frame_of(field: Node, registry: Registry) -> Node:
     """Return the atoms of a pipe's last content, as they were chosen before it."""
     content = next(node for node in chain(field) if is_content(node, registry))
@@ -93,9 +115,11 @@ def check(field: Node, name: str, registry: Registry) -> None:
         if not (is_content(node, registry) or operation.selects or operation.pure or operation.head or atoms):
             message = f"`{node.op}` cannot stand before `{name}`: it is not computed for each example apart"
             raise Fail("E261", message, f"put it after `{name}`, or leave it out")
-        if directions.of(node) and is_content(node, registry) and not operation.linear(dict(node.parameters)):
-            message = f"`{node.op}` of a direction is not the sum of those of its channels, which `{name}` computes"
-            raise Fail("E261", message, "take `gradient(...)`, or `activation` as a sum or mean over positions")
+        linear = operation.linear(dict(node.parameters))
+        if directions.of(node) and is_content(node, registry) and not (linear or operation.everywhere(node, registry)):
+            message = f"this `{node.op}` of a direction does not follow from the numbers of the layer's neurons"
+            help = "take `activation`, `gradient(...)` or `attribute(...)` to classes with a method that is not of maps"
+            raise Fail("E261", message, help)
     for node in nodes:
         if registry.operations[node.op].of_interventions:
             _check_change(node.inputs[0], name, registry)
@@ -134,9 +158,12 @@ def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
     operation = run.registry.operations[field.op]
     if is_content(field, run.registry):
         content = content_of(field, run.registry)
-        values = scanned.field(content)
-        if directions.of(field):
-            values = directions.combined(values, field, run)
+        if kept := everywhere(field, run.registry):
+            values = every_position.numbers(field, kept, run, scanned)
+        elif directions.of(field):
+            values = directions.combined(scanned.field(content), field, run)
+        else:
+            values = scanned.field(content)
         if content.inputs and content.inputs != field.inputs:
             values = restricted(values, run.value(field.inputs[0]))
     elif operation.selects:

@@ -44,10 +44,10 @@ class SpectrumOf(pipes.OfPipe):
         return examples_type(field, self.name, arguments["dataset"], arguments["n"], arguments["by"])
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        content = pipes.content_of(node["each"].node, registry)
-        if summarized(node["each"].node, registry):
-            return (ExamplesOf(node["dataset"], summaries=(content,)),)
-        return (ExamplesOf(node["dataset"], (content,)),)
+        each = node["each"].node
+        if summarized(each, registry):
+            return (ExamplesOf(node["dataset"], summaries=(pipes.content_of(each, registry),)),)
+        return (pipes.demanded(each, node["dataset"], registry),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         dataset, scanned = run.value(node["dataset"]), run.scanned(node["dataset"])
