@@ -13,7 +13,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.source import NOWHERE
-from bbilang.lsp.completion import parameters_of
+from bbilang.lsp.calls import parameters_of
 from bbilang.lsp.cursor import Cursor, Frame, Token, cursor_at, tokens
 from bbilang.lsp.document import Document
 from bbilang.lsp.markdown import (

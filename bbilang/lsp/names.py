@@ -8,7 +8,7 @@ from bisect import bisect_right
 from bbilang.grammar import ast
 from bbilang.grammar.parse import _BOUND
 from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
-from bbilang.lsp.completion import parameters_of
+from bbilang.lsp.calls import parameters_of
 from bbilang.lsp.cursor import Cursor, Token
 from bbilang.lsp.document import Definition, Document
 from bbilang.lsp.hover import token_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bbilang.compiler.contract import Parameter
-from bbilang.lsp.completion import parameters_of
+from bbilang.lsp.calls import parameters_of
 from bbilang.lsp.cursor import cursor_at
 from bbilang.lsp.document import Document
 from bbilang.lsp.markdown import parameter_words
