@@ -17,6 +17,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.ast import Argument
 
 if TYPE_CHECKING:  # what checks a text must not load torch and numpy
+    from numpy import floating
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -153,8 +154,8 @@ class Operation:
         return ()
 
     def along(
-        self, node: Node, cubes: Sequence[NDArray[Any]], vectors: NDArray[Any], registry: Registry
-    ) -> NDArray[Any]:
+        self, node: Node, cubes: Sequence[NDArray[floating]], vectors: NDArray[floating], registry: Registry
+    ) -> NDArray[floating]:
         """Compute a content of directions from those of `everywhere`, (example, ..., channel, position) each, and the
         vectors of the directions (concept, channel): (example, ..., concept)."""
         raise NotImplementedError
