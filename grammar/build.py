@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import lark
 
 from bbilang.grammar import ast, codes
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.error_context import COMPARISONS
 from bbilang.grammar.holes import HOLE, REST
 from bbilang.grammar.source import Span
 from bbilang.grammar.statement_words import FORMS, STATEMENT_WORDS
@@ -393,6 +393,6 @@ class Builder:
 def compared_alone(value: ast.Expression) -> ast.Binary | None:
     """Return the comparison with which a value begins, unless it stands in parentheses."""
     head = value.head if isinstance(value, ast.Pipe) else value
-    if isinstance(head, ast.Binary) and head.operator in COMPARISONS and value.span.start == head.left.span.start:
+    if isinstance(head, ast.Binary) and head.operator in COMPARE and value.span.start == head.left.span.start:
         return head
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
@@ -22,8 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
-OPERATORS: Final = COMPARISONS | {"+", "-", "*", "/", "->", "and", "or", "not"}
+OPERATORS: Final = frozenset(COMPARE) | {"+", "-", "*", "/", "->", "and", "or", "not"}
 
 
 @dataclass(frozen=True, slots=True)

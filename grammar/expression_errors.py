@@ -6,8 +6,9 @@ Each function recognizes one kind of mistake and returns its diagnostic, or None
 from __future__ import annotations
 
 from bbilang.grammar import codes
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.error_context import COMPARISONS, OPERATORS, ErrorContext
+from bbilang.grammar.error_context import OPERATORS, ErrorContext
 from bbilang.grammar.statement_words import STATEMENT_WORDS
 
 # --- holes ----------------------------------------------------------------------------------------------------------
@@ -175,10 +176,10 @@ def range_outside_list(context: ErrorContext) -> Diagnostic | None:
 
 def chained_comparison(context: ErrorContext) -> Diagnostic | None:
     """Diagnose a comparison of a comparison: `0.1 < value < 0.5`."""
-    if context.at.text not in COMPARISONS or not context.before.ends_value:
+    if context.at.text not in COMPARE or not context.before.ends_value:
         return None
     start = context.open[-1] if context.open else 0
-    earlier = [token for token in context.tokens[start : context.index] if token.text in COMPARISONS]
+    earlier = [token for token in context.tokens[start : context.index] if token.text in COMPARE]
     if not earlier:
         return None
     help = "join two with `and`: `0.1 < value and value < 0.5`"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.build import leftmost
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.scan import MAX_DEPTH
 from bbilang.grammar.source import NOWHERE
@@ -23,9 +24,8 @@ from bbilang.grammar.walk import first_too_deep
 WIDTH: Final = 100
 INDENT: Final = 4
 
-_COMPARISONS: Final = ("<", "<=", ">", ">=", "==", "!=")
 _LEVELS: Final[dict[str, int]] = {
-    "or": 1, "and": 2, **dict.fromkeys(_COMPARISONS, 4), "->": 5, "+": 6, "-": 6, "*": 7, "/": 7,
+    "or": 1, "and": 2, **dict.fromkeys(COMPARE, 4), "->": 5, "+": 6, "-": 6, "*": 7, "/": 7,
 }  # fmt: skip
 _PIPE, _HEAD, _NOT, _MINUS, _POSTFIX = 0, 1, 3, 8, 9
 _BLANK = re.compile(r"\n[ \t\r]*\n")
@@ -73,7 +73,7 @@ def _level(node: ast.Node) -> int:
 
 def _operand_levels(node: ast.Binary) -> tuple[int, int]:
     own = _LEVELS[node.operator]
-    return (own + 1 if node.operator in _COMPARISONS else own), own + 1
+    return (own + 1 if node.operator in COMPARE else own), own + 1
 
 
 def _operand_level(node: ast.Unary) -> int:
@@ -310,7 +310,7 @@ class Writer:
         words = STATEMENT_WORDS - {"input", "output"}
         word = isinstance(first, ast.Path) and first.model is None and first.name in words
         head = value.head if isinstance(value, ast.Pipe) else value
-        comparison = isinstance(head, ast.Binary) and head.operator in _COMPARISONS
+        comparison = isinstance(head, ast.Binary) and head.operator in COMPARE
         if comparison or (word and _flat(value, _PIPE).startswith(first.name)):
             return f"({self.node(value, indent + 1, indent, _PIPE)})"
         return self.node(value, indent, indent, _PIPE)
@@ -388,4 +388,4 @@ class Writer:
 
 def _is_bounded(test: ast.Binary) -> bool:
     """Return whether a claim's comparison is written after the last stage of its pipe, without parentheses."""
-    return test.operator in _COMPARISONS and isinstance(test.right, ast.Number)
+    return test.operator in COMPARE and isinstance(test.right, ast.Number)

@@ -5,7 +5,7 @@ Numbers in brackets are those of the rules in docs/architecture.md. Cached resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program,
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
 from bbilang.compiler.optimize.rewrite import Derivative, select_first, unify_equal_nodes, with_derivatives
+from bbilang.compiler.optimize.scans import wholes
 from bbilang.compiler.optimize.verify import verify_optimized
 from bbilang.grammar import verification
 
@@ -172,8 +173,9 @@ def share_scan(program: Program) -> Program:
     """Read each example once for everything that is kept of it: scans of one dataset are one, and that of a part joins
     that of the whole (2)."""
     merged: list[Scan] = []
-    for scan in sorted(program.scans, key=lambda scan: len(list(_wholes(scan.dataset)))):
-        whole = next((n for n, other in enumerate(merged) if other.dataset in list(_wholes(scan.dataset))), None)
+    for scan in sorted(program.scans, key=lambda scan: len(wholes(scan.dataset))):
+        around = wholes(scan.dataset)
+        whole = next((n for n, other in enumerate(merged) if other.dataset in around), None)
         if whole is None:
             merged.append(scan)
             continue
@@ -189,14 +191,6 @@ def share_scan(program: Program) -> Program:
             cubes=tuple(dict.fromkeys((*other.cubes, *scan.cubes))),
         )
     return replace(program, scans=tuple(merged))
-
-
-def _wholes(dataset: Node) -> Iterator[Node]:
-    """Iterate over a dataset and those that it is a part of, the whole last."""
-    yield dataset
-    while dataset.inputs:
-        (dataset,) = dataset.inputs
-        yield dataset
 
 
 def choose_before_visualizing(program: Program) -> Program:

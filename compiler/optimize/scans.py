@@ -16,6 +16,14 @@ FIELD, SUMMARY, SAMPLES, HISTOGRAM, CUBE, SCORES = "field", "summary", "samples"
 OF_NEURONS = (SUMMARY, SAMPLES, HISTOGRAM, CUBE)
 
 
+def wholes(dataset: Node) -> tuple[Node, ...]:
+    """Return a dataset and those that it is a part of, the whole last: a scan of any of them has its examples."""
+    found = [dataset]
+    while found[-1].inputs:
+        found += found[-1].inputs
+    return tuple(found)
+
+
 def part_names(scan: Scan) -> dict[str, Node | None]:
     """Return what a scan keeps, by name: "field DIGEST", "summary DIGEST", "samples DIGEST COUNT",
     "counts DIGEST", "cube DIGEST" or "scores". A digest does not depend on the inputs of the page."""

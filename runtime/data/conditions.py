@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Union
 
 import numpy as np
 
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.grammar.files import short
 from bbilang.runtime.data.resolve import fail
 from bbilang.runtime.data.tables import known
@@ -17,16 +17,6 @@ Operand = tuple[str, Constant]  # ("column", name) or ("constant", value)
 Condition = Union[  # noqa: UP007: it refers to itself
     "tuple[str, Condition, Condition]", "tuple[str, Condition]", "tuple[str, str, Operand, Operand]"
 ]
-Compare = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-COMPARISONS: Mapping[str, Compare] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def evaluate(condition: Condition, columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +39,7 @@ def evaluate(condition: Condition, columns: Mapping[str, np.ndarray]) -> tuple[n
         case ("not", a):
             true, undefined = evaluate(a, columns)
             return ~true & ~undefined, undefined
-        case ("compare", str(op), left, right) if op in COMPARISONS:
+        case ("compare", str(op), left, right) if op in COMPARE:
             return _compare(op, left, right, columns)
     raise ValueError(f"not a condition: {condition!r}")
 
@@ -80,7 +70,7 @@ def _compare(
         fail("E458", message, 'words stand in quotes: `label == "cat"`; numbers do not: `width > 300`')
     undefined = np.broadcast_to(_missing(a) | _missing(b), _length(columns)).copy()
     with np.errstate(invalid="ignore"):
-        true = np.broadcast_to(np.asarray(COMPARISONS[op](a, b), bool), _length(columns))
+        true = np.broadcast_to(np.asarray(COMPARE[op](a, b), bool), _length(columns))
     return true & ~undefined, undefined
 
 

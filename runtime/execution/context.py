@@ -16,6 +16,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.ir.types import MADE
+from bbilang.compiler.optimize.scans import wholes
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.compiler.plan.plan import Free
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -181,10 +182,8 @@ class Run:
 
     def scanned(self, dataset: Node) -> ScannedDataset:
         """Return what the scan kept of a dataset, or of one that it is a part of; it runs on first use."""
-        wholes = [dataset]
-        while wholes[-1].inputs:
-            wholes.append(wholes[-1].inputs[0])
-        whole = next(whole for whole in wholes if any(scan.dataset == whole for scan in self.program.scans))
+        scans = {scan.dataset for scan in self.program.scans}
+        whole = next(whole for whole in wholes(dataset) if whole in scans)
         first, *others = [self.scan(scan) for scan in self.program.scans if scan.dataset == whole]
         return first.with_parts_of(others)  # without the optimizer each part has a scan of its own
 

@@ -70,6 +70,8 @@ class Named:
         new = [d for d in index.dims if d not in others]
         dims = (*others, *new)
         sizes = index.sizes
+        if (same := self._taken_everywhere(at, index, new)) is not None:
+            return same
         if math.prod([sizes[d] for d in index.dims if d in others]) == 1:  # the same positions everywhere
             positions = index.data if len(new) == len(sizes) else index.data.reshape([sizes[d] for d in new])
             data = np.asarray(self.data.take(positions, at))  # indexing an object array may return a bare element
@@ -91,6 +93,18 @@ class Named:
         if missing.any():
             data = np.where(missing, absent_like(data), data)
         return Named(dims, data)
+
+    def _taken_everywhere(self, at: int, index: Named, new: Sequence[str]) -> Named | None:
+        """Return the result of `take` where every index is the same, as for the only class of each input: a copy of one
+        slice, many times faster than indexing by arrays. None for any other index."""
+        own, sizes = self.sizes, index.sizes
+        first = int(index.data.flat[0]) if index.data.size else -1
+        alone = all(sizes[d] == (1 if d in new else own[d]) for d in index.dims)
+        if first < 0 or not alone or not (index.data == first).all():
+            return None
+        data = self.data.take([first], at)  # a list, or an array of objects would lose its type
+        shape = data.shape[:at] + data.shape[at + 1 :] + (1,) * len(new)
+        return Named((*self.dims[:at], *self.dims[at + 1 :], *new), data.reshape(shape))
 
 
 def absent_like(data: np.ndarray) -> np.generic | str | int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,20 +12,11 @@ from bbilang.compiler.check.datasets import SCORED
 from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
 from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named
-
-COMPARE = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-
 
 SEEN = 6  # words of a column that an error names
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
+from bbilang.grammar.comparisons import COMPARE
 from bbilang.runtime.statistics.intervals import holm, permutation_p
 
 LEVEL = 0.05
 HOLDS, FAILS, CHANCE, UNTOLD, UNDEFINED = (
     "holds", "fails", "no different from chance", "cannot be told from chance", "undefined",
 )  # fmt: skip
-COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def outcome(values: np.ndarray, comparison: str, bound: float, controls: np.ndar
         random = random[np.isfinite(random)]
         sets = len(random)
         p = float(permutation_p(sign * means[worst], sign * random)) if sets else math.nan
-    satisfied = all(COMPARISONS[comparison](float(mean), bound) for mean in means)
+    satisfied = all(COMPARE[comparison](float(mean), bound) for mean in means)
     return Outcome(float(means[worst]), float(low), float(high), p, sets, satisfied)
 
 

@@ -27,14 +27,13 @@ from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import LASSO, FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.comparisons import COMPARE, EQUAL
 from bbilang.grammar.diagnostic import BbiError
 
 _NO_SLIDE = (
     "write a number, the largest that a reader may want; what can slide is a number of groups, as in "
     f"`{SOME_LAYER} | factorize(nmf, slider(2, 8))`"
 )
-EQUAL = ("==", "!=")
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 class ArgumentReader:
@@ -116,7 +115,7 @@ class ArgumentReader:
             return (value.operator, self.condition(value.left, field), self.condition(value.right, field))
         if isinstance(value, ast.Unary) and value.operator == "not":
             return ("not", self.condition(value.operand, field))
-        if isinstance(value, ast.Binary) and value.operator in _COMPARISONS:
+        if isinstance(value, ast.Binary) and value.operator in COMPARE:
             left, right = self._operand(value.left, type), self._operand(value.right, type)
             texts = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "text"]
             columns = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "column"]
