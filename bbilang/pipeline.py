@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from bbilang.registry import operation_defaults, registry
 
 if TYPE_CHECKING:
     from bbilang.compiler.explain.explain import Explanation
+    from bbilang.compiler.ir.model_description import ModelDescription
     from bbilang.compiler.plan.plan import Plan
     from bbilang.page import Page
     from bbilang.runtime.cache.disk import Cache
@@ -115,7 +116,7 @@ class Pipeline:
         request, settings = self.request, dict(self.request.settings)
         description = described = name = None
         if (adapter := self._callers_model) is not None:
-            described = lambda **changes: adapter.with_preprocess(**changes).description  # noqa: E731
+            described = partial(_redescribed, adapter)
             description = adapter.description_for(listed(request.input, rank_of(adapter.description)) or ())
         else:
             name = request.model
@@ -351,6 +352,11 @@ def peek_at(path: str, folder: Path, root: Path | None) -> Peek:
     from bbilang.runtime.data.peek import peek
 
     return peek(path, folder, root)
+
+
+def _redescribed(adapter: Adapter, texts: Sequence[str] = (), **changes: object) -> ModelDescription:
+    """Describe a caller's model for the texts that a text names, or with another preprocessing."""
+    return adapter.description_for(texts) if texts else adapter.with_preprocess(**changes).description
 
 
 def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:

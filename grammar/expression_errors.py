@@ -223,7 +223,8 @@ def not_callable(context: ErrorContext) -> Diagnostic | None:
 def _filter_help(context: ErrorContext) -> str:
     """Return the help for a slice such as `layer.channel[2:10]`: write a condition."""
     axis = context.tokens[context.open[-1] - 1].text.rpartition(".")[2]
-    axis = {"spatial": "y", "neuron": "y", "pixel": "y", "group": "group", "token": "token"}.get(axis, "channel")
+    own = ("group", "token", "head")
+    axis = axis if axis in own else "y" if axis in ("spatial", "neuron", "pixel") else "channel"
     bounds = []
     if context.before.kind == "number" and context.before.text != "0":
         bounds.append(f"{axis} >= {context.before.text}")

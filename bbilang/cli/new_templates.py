@@ -210,6 +210,8 @@ def text(model: ModelDescription, name: str, picture: str, look: Look, layer: La
 
 
 def _kind(layer: LayerDescription) -> str:
+    if layer.is_heads:
+        return ""
     return "map" if "y" in layer.axes else "grid" if layer.grid else "token" if "token" in layer.axes else ""
 
 

@@ -9,13 +9,15 @@ from typing import Any
 from bbilang.cli.console import plural, result, result_table, result_words
 from bbilang.compiler.explain.units import si
 from bbilang.compiler.ir.cuts import PLACES
-from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.compiler.ir.model_description import HEADS, LayerDescription, ModelDescription
 
 ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom
 
 
 def atoms(layer: LayerDescription) -> tuple[str, ...]:
     """Return the atoms of a layer: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
+    if layer.is_heads:
+        return ("neuron", "token", "head")
     axes = {*layer.axes, *layer.as_map.axes}
     return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in axes))
 
@@ -81,7 +83,7 @@ def show_layers(model: ModelDescription) -> None:
     from rich.text import Text
 
     result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
-    axes = [a for a in ("channel", "y", "x", "token") if any(a in layer.axes for layer in model.layers)]
+    axes = [a for a in ("channel", "y", "x", "token", "head") if any(a in layer.axes for layer in model.layers)]
     made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"),
                  ("place", "left"))  # fmt: skip
     for guides, name, layer in tree(model):
@@ -102,6 +104,9 @@ def show_layers(model: ModelDescription) -> None:
         which = "Every layer has" if len(groups) == 1 else f"Layers of {_shape_words(layers[0])} have"
         listed = ", ".join(f".{atom}" for atom in known)
         result_words(f"{which} the atoms {listed}, as in `{layers[-1].name}.{known[-1]}`.")
+    if (of_heads := [layer.name.removesuffix(HEADS) for layer in model.layers if layer.is_heads]):
+        count = plural(len(of_heads), "module has", "modules have")
+        result_words(f"{count} attention heads, as in `{of_heads[-1]}.head`.")
     gridded = next((layer for layer in model.layers if layer.grid), None)
     if gridded is not None:
         y, x = gridded.grid
@@ -124,6 +129,8 @@ def _class_words(model: ModelDescription) -> str:
 
 
 def _shape_words(layer: LayerDescription) -> str:
+    if layer.is_heads:
+        return "heads"
     words = "positions" if "y" in layer.axes else "tokens" if "token" in layer.axes else "one vector"
     return "patches" if layer.grid else words
 

@@ -25,6 +25,7 @@ ATOM_WORDS = {
     "pixel": "the RGB of every position of the picture",
     "class": "every class of the output",
     "token": "the vector of every token",
+    "head": "the output of every attention head, before their projection",
     "example": "every example of a dataset",
 }
 STATEMENTS = {

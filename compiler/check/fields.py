@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
@@ -25,7 +26,10 @@ class FieldReader:
         """Resolve `mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
         context = self.scope.context(alias, span) if alias else self.scope.model
         head, _, last = name.rpartition(".")
-        if head and last in ATOMS:
+        if head and last in ATOMS and (last != "head" or context.layer(name) is None):
+            if last == "head":
+                span_of_module = Span(span.start, span.end - len(last) - 1)
+                return self.substrate(self.layers.with_heads(head, alias, span_of_module), last, span)
             return self.atom_of(
                 self.layers.layers_named(head, alias, Span(span.start, span.end - len(last) - 1)), last, span
             )
@@ -85,13 +89,15 @@ class FieldReader:
             if atom not in (*own, "whole"):
                 listing = ", ".join(f"`input.{name}`" for name in own)
                 raise at(span, "E209", f"the input has no atom `{atom}`", f"its atoms are {listing}")
+        if atom == "head":
+            layers = replace(layers, names=tuple(self.layers.heads_of(name, context, span) for name in layers.names))
         described = [_with_atom(context, name, atom, span) for name in layers.names]
         axes = [self.scope.input_axis()]
         if layers.listed:
             axes.append(Axis("layer", len(layers.names)))
             if len({layer.axes for layer in described}) > 1:
                 raise at(span, "E235", "these layers have different axes", "list layers of one kind: maps or vectors")
-        for name in ("y", "x", "token", "channel") if atom == "neuron" else ATOM_AXES[atom]:
+        for name in ("y", "x", "token", "head", "channel") if atom == "neuron" else ATOM_AXES[atom]:
             sizes = tuple(layer.sizes[name] for layer in described if name in layer.sizes)
             if sizes:
                 axes.append(Axis(name, max(sizes), sizes=sizes if layers.listed else ()))
@@ -138,6 +144,9 @@ def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> Layer
         raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
     if atom == "spatial" and layer.grid:
         layer = layer.as_map
+    if layer.is_heads and atom not in ("head", "neuron", "token", "whole"):
+        message = f"`{name}` has the axes {', '.join(layer.axes)}, and each head has channels of its own"
+        raise at(span, "E209", message, _atoms_of(layer))
     needed = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
     if context.description.reads in NOT_PICTURES:  # positions along one axis
         needed -= {"y"}
@@ -155,6 +164,8 @@ def _input_atoms(description: ModelDescription) -> tuple[str, ...]:
 
 
 def _atoms_of(layer: LayerDescription) -> str:
+    if layer.is_heads:
+        return "it has `.head`, `.token`, `.neuron`"
     has = ["channel", "neuron"]
     if "y" in layer.as_map.axes or "x" in layer.axes:
         has.insert(0, "spatial")

@@ -9,6 +9,7 @@ from bbilang.compiler.check.arguments.binding import CheckError, Poisoned, at
 from bbilang.compiler.check.scope import Layers, ModelContext, Scope
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import (
+    HEADS,
     IDLE,
     NO_TENSOR,
     SCRIPTED,
@@ -82,6 +83,33 @@ class LayerReader:
             raise self._of_another_interface(name, span)
         raise self._unknown(name, context, span)
 
+    def with_heads(self, name: str, alias: str | None, span: Span) -> Layers:
+        """Return the heads of a module with attention, even one that is no layer. Raises as `layers_named`."""
+        context = self.scope.context(alias, span) if alias else self.scope.model
+        own = context.description.heads.get(name)
+        return self.layers_named(name, alias, span) if own is None else Layers(context.slot.alias, (own,))
+
+    def quoted_heads(self, name: str, span: Span) -> Layers:
+        """Return the heads of a quoted module with attention; else as `quoted_layer`."""
+        own = self.scope.model.description.heads.get(name)
+        return self.quoted_layer(name, span) if own is None else Layers(self.scope.model.slot.alias, (own,))
+
+    def heads_of(self, name: str, context: ModelContext, span: Span) -> str:
+        """Return the layer of the heads of a layer with attention. Raises CheckError E293."""
+        description = context.description
+        if (layer := context.known_layer(name)).is_heads:
+            return name
+        if (own := description.heads.get(name) or description.heads.get(layer.module)) is not None:
+            return own
+        every = [known.name.removesuffix(HEADS) for known in description.layers if known.is_heads]
+        if not every:
+            help = f"{description.name} has no attention, or none whose heads are joined by one projection"
+            raise at(span, "E293", f"`{name}` has no attention heads", help)
+        near = [one for one in every if one.startswith(f"{name}.")] or every
+        listing = f"`bbi layers {context.slot.name}` lists all"
+        help = f"layers with heads are {' and '.join(f'`{in_text(one)}.head`' for one in near[:2])}; {listing}"
+        raise at(span, "E293", f"`{name}` has no attention heads", help)
+
     def _of_another_interface(self, name: str, span: Span) -> CheckError:
         title, drawn = self.scope.elsewhere[name]
         help = "bind it outside of the interfaces, and it is known in all of them"
@@ -114,13 +142,17 @@ class LayerReader:
         first, last = self.scope.value(expression.first), self.scope.value(expression.last)
         if not (isinstance(first, Layers) and isinstance(last, Layers)):
             raise at(expression.span, "E213", "a range goes from layer to layer")
-        order = [layer.name for layer in self.scope.context(first.model, expression.span).description.layers]
+        description = self.scope.context(first.model, expression.span).description
+        order = [layer.name for layer in description.layers]
         depth = first.names[0].count(".")
         low, high = order.index(first.names[0]), order.index(last.names[0])
         if low > high:
             message = f"`{last.names[0]}` comes before `{first.names[0]}`"
             raise at(expression.span, "E213", message, "turn the range round")
-        return Layers(first.model, tuple(n for n in order[low : high + 1] if n.count(".") == depth), listed=True)
+        layers = description.layers[low : high + 1]
+        heads = layers[0].is_heads
+        own = (x.name for x in layers if x.name.count(".") == depth and x.is_heads == heads)
+        return Layers(first.model, tuple(own), listed=True)
 
     def in_order(self, earlier: Iterable[str], later: Iterable[str], alias: str, span: Span) -> None:
         """Raise E237 unless attribution goes from earlier layers to later ones."""

@@ -35,4 +35,4 @@ class Options:
     peek: Peek = lambda path, folder, root: None  # what is known of a dataset's files without reading them
     data: Mapping[str, GivenDataset] = field(default_factory=dict)  # by the names of the text
     root: Path | None = None  # files that a text uses lie in it
-    described: Callable[..., ModelDescription] | None = None  # the same with another `size=` and `crop=`
+    described: Callable[..., ModelDescription] | None = None  # the same with `size=` and `crop=`, or for `texts=`

@@ -9,7 +9,7 @@ from bbilang.compiler.ir.model_description import LayerDescription, ModelDescrip
 
 def example_entry(layer: LayerDescription) -> str:
     """Spell one entry of a layer as in a text: `head.neuron[4, 4, 2]`."""
-    order = [axis for axis in ("y", "x", "token", "channel") if axis in layer.axes]
+    order = [axis for axis in ("y", "x", "token", "head", "channel") if axis in layer.axes]
     indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
     return f"`{layer.name}.neuron[{', '.join(indices)}]`"
 

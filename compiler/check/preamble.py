@@ -162,6 +162,8 @@ class Preamble(Reporter):
         if (describe := self.options.described) is not None and (size is not None or crop is not None):
             span = self._set_at("preprocess.crop" if crop else "preprocess.size")
             description = self._with_span(span, lambda: describe(size=size, crop=crop))
+        elif describe is not None and description.reads == "text" and (texts := self._texts()):
+            description = describe(texts=texts)
         return self._in_context(slot, description)
 
     def _in_context(self, slot: ModelSlot, description: ModelDescription) -> ModelContext:

@@ -58,8 +58,8 @@ class Resolver(Scope):
             case ast.Path():
                 return self.path(expression)
             case ast.Attribute(value=ast.String() as named) if expression.name in ATOMS:
-                layers = self.layers.quoted_layer(named.value, named.span)
-                return self.fields.atom_of(layers, expression.name, expression.span)
+                read = self.layers.quoted_heads if expression.name == "head" else self.layers.quoted_layer
+                return self.fields.atom_of(read(named.value, named.span), expression.name, expression.span)
             case ast.Attribute():
                 return self.fields.atom_of(self.value(expression.value), expression.name, expression.span)
             case ast.Index():

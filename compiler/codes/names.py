@@ -27,6 +27,13 @@ NAMES: Final[dict[str, Code]] = {
         "block9z.expand.channel | attribute(output) | top(8) | present(bars)",
         BARS,
     ),
+    "E293": Code(
+        "a layer without heads",
+        "`.head` is of the modules that compute attention: the outputs of its heads, side by side, are what one "
+        "projection reads. `bbi layers MODEL` says which modules have heads.",
+        "block5c.expand.head | attribute(output) | present(bars)",
+        "block5c.expand.channel | attribute(output) | top(8) | present(bars)",
+    ),
     "E205": Code(
         "unknown class",
         "Name a class by its full label or one of the label's synonyms, in upper or lower case. An index works too.",

@@ -15,6 +15,8 @@ from bbilang.grammar.frozen import frozen
 INPUT, OUTPUT = "input", "output"
 PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that needs no quotes in a text
 _LAYER = " (layer)"
+HEADS = ".heads"  # ends the name of the layer that the heads of an attention make, before their projection
+HEADS_PART = "(heads)"  # ends its path: the part of the projection that a run mounts there (`passes.module.heads`)
 NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
 SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = (
     "several",
@@ -39,7 +41,8 @@ def in_text(name: str) -> str:
 
 @frozen
 class LayerDescription:
-    """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (y, x, channel), (token, channel), (channel,).
+    """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (y, x, channel), (token, channel), (channel,),
+    or (token, head, channel) for the outputs of attention heads before their projection.
 
     Where the tokens of a layer stand for patches of a picture, ``grid`` is their (y, x), and ``prefix`` counts the
     tokens before it, such as the class token: tokens = prefix + y * x.
@@ -68,9 +71,14 @@ class LayerDescription:
         return {**self.as_map.sizes, **self.sizes}
 
     @property
+    def is_heads(self) -> bool:
+        """Whether these are the outputs of attention heads, before their projection."""
+        return "head" in self.axes
+
+    @property
     def as_map(self) -> LayerDescription:
         """The layer as its `.spatial` atoms see it: patches as positions (y, x, channel), without the tokens before."""
-        if not self.grid:
+        if not self.grid or self.is_heads:
             return self
         shape = (*self.grid, self.sizes["channel"])
         return replace(self, axes=("y", "x", "channel"), shape=shape, grid=(), prefix=0)
@@ -116,11 +124,15 @@ class ModelDescription:
     part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
     parts: tuple[PartDescription, ...] = ()  # of a result that is not one vector
     ends: tuple[str, ...] = ()  # the layers that the scores are made of, as `inputs` of layers; empty where unknown
+    heads: Mapping[str, str] = field(default_factory=dict)  # a module with attention -> the layer of its heads
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
+        """Return the layers by their names, and by every other name of them or of a module with attention."""
         table = {layer.name: layer for layer in self.layers}
-        return table | {alias: table[name] for alias, name in self.aliases.items()}
+        table |= {alias: table[name] for alias, name in self.aliases.items()}
+        heads = {f"{module}{HEADS}": table[name] for module, name in self.heads.items()}
+        return {**heads, **table}
 
     def quoted(self, name: str) -> LayerDescription | None:
         """Return the layer that a text names in quotes, including one whose module is called `input` or `output`."""
@@ -147,7 +159,7 @@ class ModelDescription:
         name = next((name for name in near if name in self.by_name), None)
         if name is None:
             with_positions = [
-                x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
+                x for x in self.layers if not x.is_heads if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
             ]
             layers = with_positions or self.layers
             name = layers[-1].name if layers else ""
@@ -189,7 +201,8 @@ class ModelDescription:
         layer itself."""
         known = None if name == OUTPUT else self.by_name[name]
         passed = dominators(self._sources, self.ends if known is None else known.inputs)
-        return tuple(layer.name for layer in self.layers if layer.name in passed and layer is not known)
+        own = (layer for layer in self.layers if layer.name in passed and layer is not known)
+        return tuple(layer.name for layer in own if not layer.is_heads)  # of which runs know only those that they need
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """Return (from, to) among some layers and `input`: the result of one enters the other without passing a
@@ -221,6 +234,7 @@ class ModelDescription:
             ("part", ""),
             ("parts", ()),
             ("ends", ()),
+            ("heads", {}),
         )
         for name, usual in rare:
             if data[name] == usual:

@@ -8,7 +8,7 @@ from bbilang.grammar.frozen import frozen
 
 LASSO = "lasso"  # the component of a state that is a part of the examples: the page itself computes with it
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
-ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
+ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "head", "example")
 MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
 
 # The axes that a full substrate of each atom has, before any operation.
@@ -20,6 +20,7 @@ ATOM_AXES = {
     "pixel": ("y", "x"),
     "class": ("class",),
     "token": ("token",),
+    "head": ("head",),
 }
 
 
@@ -89,6 +90,7 @@ class FieldType:
             "x",
             "channel",
             "token",
+            "head",
             "group",
             "example",
             "to.channel",

@@ -91,7 +91,8 @@ def of_neurons(content: Node, registry: Registry, description: ModelDescription)
     (name,) = content.type.layers
     layer = layer_of(description, name)
     kept = tuple(axis for axis in head.type.axes if axis.name == "input")
-    axes = (*kept, *(Axis(axis, layer.sizes[axis]) for axis in ("y", "x", "token", "channel") if axis in layer.axes))
+    order = [axis for axis in ("y", "x", "token", "head", "channel") if axis in layer.axes]
+    axes = (*kept, *(Axis(axis, layer.sizes[axis]) for axis in order))
     type = replace(head.type, atom="neuron", axes=axes)
     neurons = Node("substrate", (), (("atom", "neuron"), ("layers", (name,)), ("model", head.type.model)), type)
     operation, arguments = registry.operations[content.op], dict(content.parameters)

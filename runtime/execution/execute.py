@@ -21,6 +21,7 @@ from bbilang.runtime.errors import NotKept
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
+from bbilang.runtime.execution.heads import heads_of
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.shared import Files, ScanStore, Shared, Workers
 from bbilang.runtime.execution.verify import model_restored, verify_results
@@ -70,7 +71,7 @@ def execute(
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener, scans, files)
     run.shared.workers = workers
-    with model_restored(adapter.module), passes.module_unchanged(), full_precision():
+    with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
         if inputs:
@@ -97,7 +98,7 @@ def scan_all(
 
     run = Run.of(program, registry, adapter, (), listener, scans, files)
     run.shared.workers = workers
-    with model_restored(adapter.module), passes.module_unchanged(), full_precision():
+    with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
         stored = [run.scan(scan).stored for scan in program.scans]
     run.shared.scanned.clear()
     return stored

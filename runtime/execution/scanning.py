@@ -26,6 +26,7 @@ from bbilang.compiler.optimize.scans import (
 )
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
+from bbilang.runtime.execution.heads import heads_of
 from bbilang.runtime.fields.field import Field, Named
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class ScanWork(ScanIdentity):
     """The work of a scan on batches of examples (`runtime.scan.work.ShardWork`)."""
 
     def __init__(self, run: Run, scan: Scan):
-        scans = run.shared.scans
-        super().__init__(run.program, scan, run.registry, run.adapter, scans.code if scans is not None else "")
+        super().__init__(run.program, scan, run.registry, run.adapter, _code(run))
         self.run, self.scan = run, scan
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
         self._probed = False
@@ -92,17 +92,19 @@ class ScanWork(ScanIdentity):
         from bbilang.runtime.passes.before_gates import values_before_gates
 
         chosen = [name for name in self.nodes if name in wanted]
-        run = self._run(images.to(torch.float32) / 255, chosen)
-        with values_before_gates(run.adapter, self._saturating(chosen)) as before:
-            return self._results(run, chosen, images, before)
+        with heads_of(self.run.program, self.run.adapter):  # a worker has no run around it
+            run = self._run(images.to(torch.float32) / 255, chosen)
+            with values_before_gates(run.adapter, self._saturating(chosen)) as before:
+                return self._results(run, chosen, images, before)
 
     def neurons(self, images: Tensor) -> np.ndarray:
         """Run the only part, a content of a layer, on a batch (example, channel, y, x) of uint8. Returns its numbers
         (example, channel, *positions)."""
         import torch
 
-        run = self._run(images.to(torch.float32) / 255, list(self.nodes))
-        return _positions_last(run.program.kept[0], run).detach().float().cpu().numpy()
+        with heads_of(self.run.program, self.run.adapter):
+            run = self._run(images.to(torch.float32) / 255, list(self.nodes))
+            return _positions_last(run.program.kept[0], run).detach().float().cpu().numpy()
 
     def _saturating(self, chosen: Sequence[str]) -> list[str]:
         """Return the layers of which the extremes of the activation itself are kept."""

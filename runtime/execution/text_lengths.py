@@ -12,6 +12,8 @@ import numpy as np
 from bbilang.compiler.ir.types import MADE
 from bbilang.runtime.fields.atoms import axes_of_atoms
 from bbilang.runtime.fields.field import Named
+from bbilang.runtime.inputs.texts import differing_lengths
+from bbilang.runtime.interventions.intervention import Intervention
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import LayerDescription
@@ -64,6 +66,10 @@ def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: 
 def merged_maps(run: Run, node: Node, target_layer: str, step: Derivative) -> None:
     """Merge the tables of one operation for one target layer from those of the parts, each class or atom in its own
     slot."""
+    operation = run.registry.operations.get(node.inputs[0].op)
+    change = operation if isinstance(operation, Intervention) else None
+    if change is not None and change.mixes_inputs and len(run.parts) > 1:
+        raise differing_lengths(f"`{change.name}`")
     for part in run.parts:
         part.derive(step)
     for request in step.requests:
@@ -79,17 +85,22 @@ def merged_maps(run: Run, node: Node, target_layer: str, step: Derivative) -> No
             ]
             here, there, rows = np.array(both, np.int64).reshape(-1, 3).T
             for name, values in own.maps.items():
-                axes = axes_of_atoms(node.type.atom, run.layer(name))
-                shape = values.shape[2:] if node.type.atom in MADE else _shape(run.layer(name), axes)
+                axes, own_sizes = _axes(node, run.layer(name), change), values.shape[2:]
+                sizes = (run.layer(name).every_size[axis] for axis in axes)
+                shape = (*own_sizes[: len(own_sizes) - len(axes)], *sizes)
                 whole = table.maps.setdefault(name, np.full((table.count, len(run.images), *shape), np.nan, np.float32))
                 whole[(here, part.rows[rows], *(slice(size) for size in values.shape[2:]))] = values[there, rows]
+            table.notes = tuple(dict.fromkeys((*table.notes, *own.notes)))
             for name, check in own.checks.items():
                 whole = table.checks.setdefault(name, np.full((4, table.count, len(run.images)), np.nan))
                 whole[:, here, part.rows[rows]] = check[:, there, rows]
 
 
-def _shape(layer: LayerDescription, axes: Sequence[str]) -> tuple[int, ...]:
-    return tuple(layer.every_size[axis] for axis in axes)
+def _axes(node: Node, layer: LayerDescription, change: Intervention | None) -> tuple[str, ...]:
+    """Return the atoms' axes, which are the last ones of an operation's numbers: none of groups, or of sets of atoms
+    that change together."""
+    together = change is not None and change.together(dict(node.inputs[0].parameters))
+    return () if node.type.atom in MADE or together else axes_of_atoms(node.type.atom, layer)
 
 
 def restricted(whole: Run, node: Node, rows: np.ndarray) -> Field:

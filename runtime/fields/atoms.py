@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MADE_AXES = {"group": ("group",), "direction": ("concept",)}  # of atoms that an operation makes
-ORDER = ("y", "x", "token", "channel")
+ORDER = ("y", "x", "token", "head", "channel")
 
 
 def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
@@ -24,7 +24,8 @@ def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     layer = layer.as_map if atom == "spatial" else layer
     if atom in MADE_AXES:
         return MADE_AXES[atom]
-    own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",)}
+    own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",),
+           "head": ("head",)}  # fmt: skip
     return tuple(axis for axis in ORDER if axis in layer.axes and axis in own.get(atom, ()))
 
 

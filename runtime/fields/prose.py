@@ -12,6 +12,7 @@ PLURALS = {
     "pixel": "pixels",
     "class": "classes",
     "token": "tokens",
+    "head": "heads",
     "whole": "the layer",
     "group": "groups",
     "direction": "directions",

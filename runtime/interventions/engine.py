@@ -14,7 +14,6 @@ from bbilang.runtime.attribution.slots import Slots, requested_keys, tables_of
 from bbilang.runtime.attribution.target_scores import scores_at, value_at
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.atoms import numpy_of
-from bbilang.runtime.inputs.texts import differing_lengths
 from bbilang.runtime.interventions.layer import ChangedLayer
 from bbilang.runtime.interventions.sets import Sets, sets_of
 
@@ -31,8 +30,6 @@ Chunk: TypeAlias = "tuple[Sequence[int], int, Tensor, Tensor]"
 def changes(run: Run, step: Rerun) -> None:
     """Fill the tables of a step with the targets' values after each change minus those before: (slot, input, amount,
     set, *dims of the sets), of which the first set is what was asked for and the others are random."""
-    if run.parts:
-        raise differing_lengths("an intervention")
     import torch
 
     captured = run.forward(step.forward)

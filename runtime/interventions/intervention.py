@@ -31,6 +31,7 @@ class Intervention(Operation):
     decomposable = False
     intervenes = True
     keeps: ClassVar[bool] = False
+    mixes_inputs: ClassVar[bool] = False  # an input takes parts of another, which has as many tokens
 
     def together(self, arguments: Arguments) -> bool:
         """Return whether all atoms of the field change at once."""
@@ -95,7 +96,7 @@ class Intervention(Operation):
 
 def _spent(type: FieldType, field: FieldType) -> FieldType:
     """Return the type without the axes of the field's atoms. Raises `Fail` E272."""
-    own = {*ATOM_AXES["neuron"], "token", "group", "concept"}
+    own = {*ATOM_AXES["neuron"], "token", "head", "group", "concept"}
     mixed = next((axis for axis in field.axes if "layer" in axis.components and own & set(axis.components)), None)
     if mixed is not None:
         help = "choose them in each layer: `top(..., per=layer)`"

@@ -53,6 +53,12 @@ class Adapter:
         that results depend on, independent of the model's name. Computed on first use, and again after a change, also
         through ``.data``. Where state cannot be read as bytes (`knowable`), or code and attributes cannot be digested,
         a new one each time, so that the cache never hits."""
+        from bbilang.runtime.passes.module.heads import heads_unmounted
+
+        with heads_unmounted(self.module):
+            return self._fingerprint()
+
+    def _fingerprint(self) -> str:
         from bbilang.runtime.passes.module.digest import code_of
         from bbilang.runtime.passes.module.tensor_bytes import StateSnapshot, content, state_of
 
@@ -133,7 +139,9 @@ class Adapter:
                 labels=old.labels, names={x.name: x.module for x in old.layers}, aliases=old.aliases,
                 kinds={x.name: x.kind for x in old.layers},
             )  # fmt: skip
-            description = replace(description, columns=old.columns, absent=old.absent, scores=old.scores)
+            description = replace(
+                description, columns=old.columns, absent=old.absent, scores=old.scores, heads=old.heads
+            )
             adapter = adapter.described_as(description)
         return adapter
 

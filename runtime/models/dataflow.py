@@ -5,15 +5,17 @@ computed where no function is intercepted (scripted parts, numpy, functions of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from bbilang.runtime.models.heads import Args, HeadTracker, Named
 
 GIVES = {"relu", "relu_", "relu6", "sigmoid", "softmax", "square", "abs", "exp", "softplus"}
 KEEPS = {
@@ -61,8 +63,6 @@ class _Known(TypedDict, total=False):
 
 
 NOTHING = Facts()
-Args: TypeAlias = tuple[Any, ...]  # of a call of any function of torch
-Named: TypeAlias = Mapping[str, Any]
 
 
 class Dataflow(TorchFunctionMode):
@@ -84,6 +84,7 @@ class Dataflow(TorchFunctionMode):
         self.followed = True
         self.depth = 0
         self.watch = _Watch(self)
+        self.heads = HeadTracker()
 
     def of(self, tensor: object) -> Facts:
         return self._facts.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
@@ -114,6 +115,7 @@ class Dataflow(TorchFunctionMode):
         origins = frozenset().union(*(self.of(tensor).origins for tensor in operands))
         changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
         self._check(name, operands, changed, origins)
+        self.heads.saw(name, func, args, kwargs, result)
         for tensor in (*changed, *_tensors(result)):
             if tensor.dtype == torch.bool:
                 self._facts[tensor] = Facts(

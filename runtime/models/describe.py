@@ -6,7 +6,8 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -21,24 +22,22 @@ from bbilang.compiler.ir.model_description import (
     UNLIKE,
     LayerDescription,
     ModelDescription,
-    PartDescription,
     layer_name,
 )
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.device.memory_traffic import MemoryTraffic
 from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
-from bbilang.runtime.models.dataflow import Dataflow, Facts
+from bbilang.runtime.models.dataflow import Dataflow
+from bbilang.runtime.models.forward_record import Record, Result, attention_hooks, is_identity
+from bbilang.runtime.models.heads import KIND, attention_names, modules_with_heads
 from bbilang.runtime.passes.hooks import frozen_module, shares_memory, with_tensor
 from bbilang.runtime.passes.module.precision import input_types, remember_input_type
 from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at
 
 log = logging.getLogger("bbilang.models")
 
-PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # identity in eval mode
-PASS_NAMES = {"DropPath", "StochasticDepth"}  # likewise, of timm, transformers and torchvision
 WORDS = {"image": "an image", "signal": "a signal", "sequence": "a sequence", "vector": "a vector"}
-MOST_PREFIX = 16  # tokens before the patches: a class token, registers
 
 
 def describe_module(
@@ -69,6 +68,7 @@ def describe_module(
     vector.
     """
     record = _run(module, input_size, channels, output, reads, set((names or {}).values()))
+    heads = record.known_heads()
     paths = {path: short for short, path in names.items()} if names is not None else None
     absent = {} if paths is not None else _absent(module, record)
     layers = _layers(record, input_size, paths, kinds or {}, reads, absent)
@@ -87,33 +87,35 @@ def describe_module(
         name, title or name, size, tuple(layers), classes, labels, output, others, record.total, reads, record.bytes,
         3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if record.plain else parts,
         ends=resolved(record.ends) if record.followed else (),
+        heads=modules_with_heads(heads, {layer.module: layer.name for layer in layers}),
     )  # fmt: skip
 
 
 def _layers(
-    record: _Record, input_size: tuple[int, int], paths: Mapping[str, str] | None, kinds: Mapping[str, str], reads: str,
+    record: Record, input_size: tuple[int, int], paths: Mapping[str, str] | None, kinds: Mapping[str, str], reads: str,
     absent: dict[str, str],
 ) -> list[LayerDescription]:  # fmt: skip
     """Return the layers among the modules that ran, under their short names in ``paths``; add those that are none to
     ``absent``. Their ``inputs`` are paths still."""
-    layers = []
+    layers, heads = [], attention_names(record.known_heads())
     for path, result in record.results.items():
         axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
         if result is not None and not axes and paths is None and path:
             absent[path] = UNLIKE
-        if result is None or not axes:
+        if result is None or not axes or (path in record.heads and path not in heads):
             continue
-        short = layer_name(paths[path] if paths is not None else path)
-        grid = record.grid(result) if reads == "image" and axes == ("token", "channel") else ()
+        short = layer_name(paths[path] if paths is not None else heads.get(path, path))
+        grid = record.grid(result) if reads == "image" and axes[0] == "token" else ()
         layers.append(LayerDescription(
-            short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, kinds.get(short, ""),
+            short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops,
+            kinds.get(short, KIND if path in heads else ""),
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
             scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
         ))  # fmt: skip
     return layers
 
 
-def _absent(module: nn.Module, record: _Record) -> dict[str, str]:
+def _absent(module: nn.Module, record: Record) -> dict[str, str]:
     """Return the modules without a result of their own: path -> reason."""
     scripted = [path for path, child in module.named_modules() if isinstance(child, torch.jit.ScriptModule)]
     reasons = {}
@@ -134,7 +136,7 @@ def _second_names(module: nn.Module, layers: list[LayerDescription]) -> dict[str
     return {path: names[own] for path, own in paths if path != own and own in names and layer_name(path) == path}
 
 
-def _scores(module: nn.Module, name: str, output: str, record: _Record) -> tuple[int, str, str]:
+def _scores(module: nn.Module, name: str, output: str, record: Record) -> tuple[int, str, str]:
     """Return (number of classes, the part of the result that is the scores, the kind of scores). Raises E408 where
     ``output`` is no vector."""
     last = record.results.get(output) if output else None
@@ -173,63 +175,9 @@ def _joined(
     return [replace(layer, inputs=resolved(layer.inputs)) for layer in layers], resolved
 
 
-@dataclass(frozen=True)
-class _Result:
-    """The result of one module: its shape with the input axis first, its facts, and the layers it was computed from."""
-
-    shape: tuple[int, ...]
-    facts: Facts
-    inputs: frozenset[str]
-    flops: int = 0
-    bytes: int = 0
-
-    def axes(self, input_size: tuple[int, int], reads: str = "image") -> tuple[str, ...]:
-        """Name the axes after the first; () for results that are no layer, such as attention weights."""
-        rank, channel = len(self.shape), self.facts.channel
-        if self.shape[0] != 1 or rank not in (2, 3, 4):
-            return ()
-        if rank < 4:
-            along = "x" if reads in ("signal", "sequence") else "token"
-            return ("channel",) if rank == 2 else ("channel", along) if channel == 1 else (along, "channel")
-        if channel in (1, None):
-            return ("channel", "y", "x")
-        y, x = self.shape[1:3]  # with the aspect ratio of the image, unlike heads and tokens of attention
-        return ("y", "x", "channel") if channel == 3 and abs(y * input_size[1] - x * input_size[0]) < 1 else ()
-
-
-@dataclass
-class _Record:
-    """The record of one forward: path -> result, in the order in which modules finish (None where one ran twice)."""
-
-    results: dict[str, _Result | None] = field(default_factory=dict)
-    sources: dict[str, frozenset[str]] = field(default_factory=dict)  # for every run of a module: `path`, `path#2` ...
-    parts: tuple[PartDescription, ...] = ()  # of the network's result
-    plain: bool = False  # the first tensor of the result is the vector of scores
-    total: int = 0  # FLOPs
-    bytes: int = 0
-    runs: dict[str, int] = field(default_factory=dict)  # path -> number of runs
-    passed: set[str] = field(default_factory=set)  # identity modules
-    followed: bool = True  # everything that was computed is known: see `Dataflow`
-    ends: frozenset[str] = frozenset()  # what the scores are computed from
-
-    def grid(self, result: _Result) -> tuple[int, ...]:
-        """Return (y, x) of the patches behind tokens: the size of the last map before them with as many positions, not
-        counting a class token and registers; () where there is no such map."""
-        tokens = result.shape[1]
-        grid: tuple[int, ...] = ()
-        for other in self.results.values():
-            if other is result:
-                break
-            if other is not None and len(other.shape) == 4 and other.facts.channel == 1:
-                y, x = other.shape[2:]
-                if 1 < y * x <= tokens <= y * x + MOST_PREFIX:
-                    grid = (y, x)
-        return grid
-
-
 def _run(
     module: nn.Module, input_size: tuple[int, int], channels: int, output: str, reads: str, named: set[str]
-) -> _Record:
+) -> Record:
     """Run the forward, again with every further dtype of the parameters while it fails. Raises E408 where no dtype
     works."""
     paths = {child: path for path, child in module.named_modules() if path}
@@ -254,16 +202,16 @@ def _run(
 
 def _run_once(
     module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, output: str, reads: str, named: set[str]
-) -> _Record:
+) -> Record:
     """Run one forward on zeros with hooks on every module."""
     paths = {child: path for path, child in module.named_modules() if path}
-    record, counter, flow = _Record(), FlopCounterMode(display=False), Dataflow(module)
+    record, counter, flow = Record(), FlopCounterMode(display=False), Dataflow(module)
     traffic = MemoryTraffic()
     runs = record.runs
 
     def hook(child: nn.Module, arguments: tuple[object, ...], value: object) -> object:
         path, tensor = paths[child], first_tensor(value)
-        if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
+        if is_identity(child) and path not in named and path != output:
             record.passed.add(path)
             return None
         runs[path] = runs.get(path, 0) + 1
@@ -273,8 +221,8 @@ def _run_once(
         facts, repeated = flow.of(tensor), path in record.results
         mark = f"{path}#{runs[path]}" if repeated else path
         record.sources[mark] = facts.origins
-        record.results[path] = None if repeated else _Result(
-            tuple(tensor.shape), facts, facts.origins, counter.get_total_flops(), traffic.bytes
+        record.results[path] = None if repeated else Result(
+            tuple(tensor.shape), facts, facts.origins, *_costs(counter, traffic)
         )  # fmt: skip
         handle = flow.handle(tensor)
         flow.put(handle, origins=frozenset({mark}))
@@ -288,9 +236,9 @@ def _run_once(
     example = torch.zeros(shape, device=next(module.parameters(), torch.empty(0)).device, dtype=dtype)
     flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
     with frozen_module(module) as handles:  # frozen: FlopCounterMode adds hooks to results that require a gradient
-        handles += [
-            child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
-        ]
+        live = [child for child in paths if not isinstance(child, torch.jit.ScriptModule)]
+        handles += attention_hooks([module, *live], paths, flow, record, partial(_costs, counter, traffic))
+        handles += [child.register_forward_hook(hook) for child in live]
         with torch.no_grad(), counter, traffic, flow.watch, flow:
             whole = module(example)
         while handles:
@@ -311,6 +259,10 @@ def _run_once(
         record.ends = flow.of(value_at(whole, first)).origins
     record.total, record.bytes = counter.get_total_flops(), traffic.bytes
     return record
+
+
+def _costs(counter: FlopCounterMode, traffic: MemoryTraffic) -> tuple[int, int]:
+    return counter.get_total_flops(), traffic.bytes
 
 
 def _shape(reads: str, channels: int, input_size: tuple[int, int]) -> tuple[int, ...]:

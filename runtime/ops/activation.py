@@ -146,6 +146,8 @@ def activation_unit(atom: str, reduce: str) -> str:
     if atom in ("channel", directions.ATOM):
         words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
         return f"{own}, {words[reduce]} over positions"
+    if atom == "head":
+        return f"{own}, L2 norm of the head's output"
     if atom == "group":
         return "|W| |H|, the L2 norm of the part"
     return own if atom == "neuron" else f"{own}, L2 norm of the vector"

@@ -22,6 +22,7 @@ from bbilang.runtime.passes.boundary import RERUN, Cut, expand_rows
 from bbilang.runtime.passes.fallback import NotTraceable, log_fallback
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
 from bbilang.runtime.passes.module.behaviour import DEFAULT, KEY
+from bbilang.runtime.passes.module.heads import has_heads
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.restore import restored
 from bbilang.runtime.passes.module.results import tensor_path, value_at
@@ -49,7 +50,8 @@ class Tracer(fx.Tracer):
         self.starts: dict[str, list[int]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
+        leaf = super().is_leaf_module(m, module_qualified_name) and not has_heads(m)
+        return leaf or not any(True for _ in m.children())
 
     def create_node(self, *arguments: Any, **named: Any) -> Node:
         if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bbilang.compiler.contract import Style
+from bbilang.compiler.ir.model_description import HEADS
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, MADE
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
@@ -189,7 +190,8 @@ def title_of(drawing: Drawing) -> str:
         return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"
     if type.atom == "whole" and len(type.layers) > 1:
         return f"Layers {type.layers[0]} to {type.layers[-1]}"
-    layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
+    names = [name.removesuffix(HEADS) if type.atom == "head" else name for name in type.layers]
+    layers = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
     if type.family and type.atom in MADE:
         return f"{atom_noun(type.family.partition('-')[0]).capitalize()}s of {layers}"

@@ -11,6 +11,7 @@ from bbilang.compiler.ir.model_description import INPUT, ModelDescription
 from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.models.describe import describe_module
 from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.passes.module.heads import heads_mounted
 
 # --- random graphs --------------------------------------------------------------------------------------------------
 
@@ -192,7 +193,8 @@ def test_real_networks(name, networks, efficientnet):
     assert known == deleted
     pictures = torch.rand(2, 3, *description.input_size, generator=torch.Generator().manual_seed(1))
     layers = list(known)[:: 1 + len(known) // 40]
-    measured = {layer: measured_place(adapter, layer, pictures) for layer in layers}
+    with heads_mounted(adapter.module, [layer for layer in description.layers if layer.is_heads]):
+        measured = {layer: measured_place(adapter, layer, pictures) for layer in layers}
     assert {layer: known[layer] for layer in layers} == measured
     assert set(measured.values()) == {"cut", "branch"}
 

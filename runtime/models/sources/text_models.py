@@ -173,4 +173,4 @@ def described(adapter: TextAdapter, length: int) -> ModelDescription:
         names={layer.name: layer.module for layer in old.layers}, aliases=old.aliases,
         kinds={layer.name: layer.kind for layer in old.layers}, reads="text",
     )  # fmt: skip
-    return replace(description, scores=old.scores, absent=old.absent)
+    return replace(description, scores=old.scores, absent=old.absent, heads=old.heads)

@@ -12,7 +12,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bbilang.compiler.ir.model_description import INPUT, OUTPUT, LayerDescription, ModelDescription, layer_name
+from bbilang.compiler.ir.model_description import (
+    HEADS,
+    INPUT,
+    OUTPUT,
+    LayerDescription,
+    ModelDescription,
+    layer_name,
+)
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.errors import error
@@ -50,7 +57,7 @@ def describe_source_model(
     if dependencies is None:
         return _described(name, spec or source.find(name), size)
     folder = Path(__file__).parent
-    files = sorted([*folder.glob("*.py"), *(folder.parent / f for f in ("describe.py", "dataflow.py"))])
+    files = sorted([*folder.glob("*.py"), *(folder.parent / f for f in ("describe.py", "dataflow.py", "heads.py"))])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     versions = [*dependencies, torch.__version__]
     key = key_of({"what": "description", "of": versions, "size": list(size) if size else None, "sources": digest})
@@ -141,6 +148,8 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
     else:
         short = short_names(module)
     short = {path: layer_name(name) for path, name in short.items()}
+    long = {name: path for path, name in description.heads.items() if name == f"{path}{HEADS}"}
+    short |= {layer.module: f"{short[long[layer.name]]}{HEADS}" for layer in description.layers if layer.name in long}
     described = {layer.name: layer.module for layer in description.layers}
     modules = dict(module.named_modules())
     names = {short[layer.module] for layer in description.layers}
@@ -148,20 +157,26 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
     def renamed(layer: LayerDescription) -> LayerDescription:
         inputs = tuple(short.get(described.get(name, name), name) for name in layer.inputs)
         name = short[layer.module]
-        return replace(layer, name=name, inputs=inputs, kind=_kind(modules[layer.module], name, names))
+        kind = layer.kind if layer.module not in modules else _kind(modules[layer.module], name, names)
+        return replace(layer, name=name, inputs=inputs, kind=kind)
 
     layers = tuple(renamed(layer) for layer in description.layers)
     aliases = {alias: short[described[name]] for alias, name in description.aliases.items()}
-    aliases |= {x.module: x.name for x in layers if layer_name(x.module) == x.module != x.name}
+    own_modules = [layer for layer in layers if layer.module in modules]
+    aliases |= {x.module: x.name for x in own_modules if layer_name(x.module) == x.module != x.name}
     if isinstance(module, TextModel):  # full paths in the reader's own module
-        whole = {layer.module.removeprefix("model."): layer.name for layer in layers if layer.module != "model"}
+        whole = {layer.module.removeprefix("model."): layer.name for layer in own_modules if layer.module != "model"}
         taken = {*names, *aliases, INPUT, OUTPUT}
         aliases |= {path: name for path, name in whole.items() if path not in taken}
     absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
     known = {name: short[path] for name, path in described.items()}
     parts = tuple(replace(p, layers=tuple(known.get(name, name) for name in p.layers)) for p in description.parts)
     ends = tuple(known.get(name, name) for name in description.ends)
-    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts, ends=ends)
+    heads = {path: short[described[name]] for path, name in description.heads.items()}
+    for prefix in ("", "model.") if isinstance(module, TextModel) else ("",):
+        own = {path.removeprefix(prefix): name for path, name in heads.items()}
+        heads |= {name: layer for path, layer in heads.items() for name in (short.get(path, path),)} | own
+    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts, ends=ends, heads=heads)
 
 
 def _kind(module: nn.Module, name: str, names: set[str]) -> str:

@@ -33,7 +33,7 @@ from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
 AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
 LEADING = ("slot", "input", AMOUNT, SET)
 BEFORE, CONTROLS, CONTROL = "before", "controls", "control"  # what stands beside the numbers; the axis of controls
-ATOMS = {"y", "x", "channel", "token", "group", "concept"}
+ATOMS = {"y", "x", "channel", "token", "head", "group", "concept"}
 
 
 class Effect(Operation):

@@ -27,6 +27,7 @@ class Patch(Intervention):
     """
 
     name = "patch"
+    mixes_inputs = True
     parameters = (
         Parameter("source", "input", "the input that parts are taken from, by its name"),
         Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),

@@ -8,7 +8,7 @@ from typing import Any
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.runtime.view.drawing import Drawing
 
-ATOMS = ("y", "x", "channel", "token", "group")
+ATOMS = ("y", "x", "channel", "token", "head", "group")
 
 
 def explained(node: Node | None) -> Node | None:

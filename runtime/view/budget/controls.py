@@ -38,7 +38,7 @@ class Controls:
     @property
     def together(self) -> bool:
         """Whether each is a set of several atoms: those that changed together have no axis."""
-        own = {"y", "x", "channel", "token", "group"}
+        own = {"y", "x", "channel", "token", "head", "group"}
         type = self.drawing.field.type
         return not any(own & set(axis.components) for axis in (*type.axes, *type.states))
 

@@ -25,6 +25,8 @@ KINDS = {
     ("y", "x", "channel"): "neuron",
     ("token",): "token",
     ("token", "channel"): "neuron",
+    ("head",): "head",
+    ("token", "head", "channel"): "neuron",
 }  # components -> atom's kind
 INPUT_KINDS = {**KINDS, ("y", "x"): "pixel"}
 MOST = 8  # atoms of a layer that a class is asked about
@@ -152,7 +154,7 @@ class PipeWriter:
         layers = [layer for layer in node.type.layers if layer not in ("output", "input")]
         every = self.description.layers if self.description is not None else ()
         known = next((layer for layer in every if layers and layer.name == layers[-1]), None)
-        if not self.portrait or known is None or "channel" not in known.axes:
+        if not self.portrait or known is None or known.is_heads or "channel" not in known.axes:
             return ()
         end = f") | top({MOST}) | present({self.portrait})"
         return (f"{layer_text(known.name)}.channel | attribute(", "", end)
