@@ -159,9 +159,9 @@ class ModelDescription:
         name = next((name for name in near if name in self.by_name), None)
         if name is None:
             with_positions = [
-                x for x in self.layers if not x.is_heads if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
+                x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
             ]
-            layers = with_positions or self.layers
+            layers = [x for x in with_positions if not x.is_heads] or self.layers
             name = layers[-1].name if layers else ""
         return in_text(name)
 
