@@ -104,7 +104,7 @@ def show_layers(model: ModelDescription) -> None:
         which = "Every layer has" if len(groups) == 1 else f"Layers of {_shape_words(layers[0])} have"
         listed = ", ".join(f".{atom}" for atom in known)
         result_words(f"{which} the atoms {listed}, as in `{layers[-1].name}.{known[-1]}`.")
-    if (of_heads := [layer.name.removesuffix(HEADS) for layer in model.layers if layer.is_heads]):
+    if of_heads := [layer.name.removesuffix(HEADS) for layer in model.layers if layer.is_heads]:
         count = plural(len(of_heads), "module has", "modules have")
         result_words(f"{count} attention heads, as in `{of_heads[-1]}.head`.")
     gridded = next((layer for layer in model.layers if layer.grid), None)

@@ -71,7 +71,8 @@ class ScanWork(ScanIdentity):
     """The work of a scan on batches of examples (`runtime.scan.work.ShardWork`)."""
 
     def __init__(self, run: Run, scan: Scan):
-        super().__init__(run.program, scan, run.registry, run.adapter, _code(run))
+        scans = run.shared.scans
+        super().__init__(run.program, scan, run.registry, run.adapter, scans.code if scans is not None else "")
         self.run, self.scan = run, scan
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
         self._probed = False

@@ -185,8 +185,11 @@ class Shown:
     def subject(self) -> str:
         """The channel, group or class that the reader selected."""
         return (
-            self._chosen({"channel"}) or self._chosen({"group"}) or self._chosen({"concept"})
-            or self._chosen({"head"}) or self._chosen({"token"})
+            self._chosen({"channel"})
+            or self._chosen({"group"})
+            or self._chosen({"concept"})
+            or self._chosen({"head"})
+            or self._chosen({"token"})
         )
 
     def _chosen(self, components: set[str]) -> str:
