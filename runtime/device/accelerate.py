@@ -1,7 +1,8 @@
 """Features of accelerators: bfloat16 for icons, no TF32 for numbers, steps recorded and replayed as CUDA graphs.
 
-On the CPU both are off: bfloat16 made a step of EfficientNet-Lite0 up to block5c.expand 0 to 100 % slower there (one
-core with AMX, 48 to 140 px), since depthwise convolutions have no such kernel.
+On the CPU torch's autocast is off: it made a step of EfficientNet-Lite0 up to block5c.expand 0 to 100 % slower there
+(one core with AMX, 48 to 140 px), since the backward of depthwise convolutions has no such kernel. Fused operations
+(`passes/explicit`), which need that one in float32 alone, use it where the processor multiplies it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ def autocast_bfloat16(device: torch.device, enabled: bool) -> AbstractContextMan
     """Autocast to bfloat16 on a device that computes in it, if ``enabled``; otherwise do nothing."""
     able = enabled and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=able, cache_enabled=False)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Return whether this is a CPU that multiplies bfloat16 at twice the rate of float32 (AVX512_BF16)."""
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and asked is not None and bool(asked())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.device.accelerate import as_cuda_graph, autocast_bfloat16
+from bbilang.runtime.device.accelerate import as_cuda_graph, autocast_bfloat16, multiplies_bfloat16
 from bbilang.runtime.device.memory import keep_freed_memory
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.fuse_batchnorm import activation_of, fused
@@ -33,6 +34,7 @@ from bbilang.runtime.featvis.schedule import WINDOW, converged, schedule_of
 from bbilang.runtime.featvis.starts import PATIENCE, SHUT, initial_parameters, reason, starts_of, worth_repeating
 from bbilang.runtime.featvis.transforms import affine, resample
 from bbilang.runtime.passes.adapter import Adapter
+from bbilang.runtime.passes.explicit.fused_run import fused_run
 from bbilang.runtime.passes.fallback import log
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
@@ -93,8 +95,11 @@ class Ascent:
         self.response = Response(
             tuple(activation.shape[1:]), channel_axis(adapter, self.layer), batch, objective, self.device
         )
-        subject = adapter if recipe.plain else fused(adapter, self.layer, example, counter)
-        self.layout = torch.contiguous_format if recipe.plain else torch.channels_last
+        subject, self.layout, self._fused = adapter, torch.contiguous_format, None
+        if not recipe.plain:
+            subject, self.layout = fused(adapter, self.layer, example, counter), torch.channels_last
+            half = multiplies_bfloat16(self.device)
+            self._fused = fused_run(subject, self.layer, subject.normalize(example), half)
         self._run = passes.run_to(subject, self.layer, counter=counter, example=example)
         self._side = max(self.view, *self.shape)
         self._running: list[_RunningIcon | None] = [None] * batch
@@ -115,7 +120,7 @@ class Ascent:
     def __enter__(self) -> Ascent:
         with ExitStack() as stack:
             self.runner = stack.enter_context(self._run)
-            self.runner.through_own = not self.recipe.plain
+            self.runner.through_own, self.runner.fused = not self.recipe.plain, self._fused
             self._stack = stack.pop_all()
         return self
 
@@ -136,14 +141,15 @@ class Ascent:
         return pictures[:, :1] if self.grey else pictures
 
     def excite(self, pictures: Tensor) -> Tensor:
-        """Return the layer's activation of pictures (batch, 3, y, x)."""
-        pictures = self.network_channels(pictures)
+        """Return the layer's activation of pictures (batch, 3, y, x), of the objectives' own channels where they do."""
+        pictures, self.runner.only = self.network_channels(pictures), self.response.only
+        if self.runner.fused is None:
+            pictures = pictures.contiguous(memory_format=self.layout)
         with autocast_bfloat16(self.device, not self.recipe.plain):
-            return self.runner(pictures.contiguous(memory_format=self.layout)).float()
+            return self.runner(pictures).float()
 
     def excite_unresized(self, pictures: Tensor) -> Tensor:
-        """Return the layer's activation of pictures (batch, 3, y, x) of any size, resized only for a network with a
-        fixed input size."""
+        """Return the layer's activation of pictures of any size, resized only for a network with a fixed input size."""
         return self.excite(self.fit(pictures) if self.fixed else pictures)
 
     def value_and_gradient(self, x: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
@@ -231,8 +237,9 @@ class Ascent:
         """Update all slots: render, forward, backward, optimizer step. Works in place and reads no value on the
         host. ``counted`` (batch,): the icons for which a gradient in this step shows that they are alive."""
         values, gradient = self.ascend(self.coefficients, maps, backgrounds)
-        self.finite &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
-        reached = (gradient != 0).flatten(1).any(1)
+        low, high = torch.aminmax(gradient.flatten(1), dim=1)
+        self.finite &= torch.isfinite(values) & torch.isfinite(high - low)
+        reached = (low < 0) | (high > 0)
         self.moved |= reached
         self.alive |= counted & reached
         self._note_shut(reached)
@@ -362,14 +369,13 @@ def adam_step(
     first, second = moments
     mean.mul_(first).add_(gradient, alpha=1 - first)
     square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-    size = sizes.view(-1, *[1] * (gradient.dim() - 1))
-    coefficients.sub_(size * mean / square.sqrt().add_(_EPSILON))
+    step = square.sqrt().add_(_EPSILON)
+    coefficients.sub_(torch.div(mean, step, out=step).mul_(sizes.view(-1, *[1] * (gradient.dim() - 1))))
 
 
 def layer_description(adapter: Adapter, layer: str) -> LayerDescription | None:
     """Return the model's description of a layer, by name or alias; None for a module path."""
-    known: Mapping[str, LayerDescription] = getattr(adapter.description, "by_name", {})
-    return known.get(layer)
+    return cast(Mapping[str, LayerDescription], getattr(adapter.description, "by_name", {})).get(layer)
 
 
 def channel_axis(adapter: Adapter, layer: str) -> int:

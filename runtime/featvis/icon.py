@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.passes.adapter import Adapter
 
 DREAM_DRAFT = 256  # pixels of the longer side of a dream in a draft
-FORMAT = 8  # part of the cache key: increment it when the same recipe gives another picture
+FORMAT = 9  # part of the cache key: increment it when the same recipe gives another picture
 
 
 @frozen

@@ -49,11 +49,17 @@ class Response:
         )
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
         self.guide: Tensor | None = None  # (channel, position)
+        self._channels: list[int | None] = [0] * batch  # the one channel of each slot's objective
+        self.only: Tensor | None = None  # (batch,): those, where every slot has one and no more are needed
 
     def put(self, slot: int, objective: Objective, target: Tensor | None = None) -> None:
         """Set the objective of a slot. ``target``: the activation of the start picture, for a caricature."""
         if self.kind == "direction":
             self.directions[slot] = objective.vector(self.channels).to(self.directions)
+            self._channels[slot] = objective.direction if isinstance(objective.direction, int) else None
+            known = [channel for channel in self._channels if channel is not None]
+            narrow = len(known) == len(self._channels) and self.axis == 1 and self.pictures == 1
+            self.only = torch.tensor(known, device=self.directions.device) if narrow else None
         if self.position_masks is not None and objective.at is not None:
             y, x = (min(int(s * n), n - 1) for s, n in zip(objective.at, self.grid, strict=True))
             self.position_masks[slot] = 0.0
@@ -94,6 +100,8 @@ class Response:
             cosine = torch.nn.functional.cosine_similarity(current, target, dim=1)
             return product * cosine.detach().clamp_min(0.1) ** POWER + product.detach().abs() * cosine
         flat = self._flat(activation)
+        if self.only is not None and flat.shape[1] == 1:
+            directions = directions.gather(1, self.only[:, None])
         if self.position_masks is not None:
             return torch.einsum("bcp,bc,bp->b", flat, directions, self.position_masks)
         return (flat.mean(2) * directions).sum(1)

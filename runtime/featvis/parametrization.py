@@ -96,9 +96,10 @@ class Fourier:
 
     def __call__(self, spectrum: Tensor) -> Tensor:
         values = torch.fft.irfft2(torch.view_as_complex(spectrum) * self.scale, s=(self.size, self.size))
-        if self.colour is not None:
-            values = torch.cat([torch.einsum("rc,bcyx->bryx", self.colour, values[:, :3]), values[:, 3:]], 1)
-        return torch.sigmoid(values)
+        if self.colour is None:
+            return torch.sigmoid(values)
+        coloured = torch.einsum("rc,bcyx->bryx", self.colour, values[:, :3])
+        return torch.sigmoid(torch.cat([coloured, values[:, 3:]], 1) if self.transparent else coloured)
 
 
 # Mean amplitude of the decorrelated channels of 800 photographs of ImageNet, measured by `benchmarks/magnitudes.py`:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
 from bbilang.runtime.passes.module.gates import Gate, Gates, GateState, Redirected, gate_of
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once
+
+if TYPE_CHECKING:
+    from bbilang.runtime.passes.explicit.fused_run import FusedRun
 
 OUTPUT = "output"
 
@@ -46,12 +49,17 @@ class Runner:
     (batch,) selects the images. While ``through_own`` is true they always pass the gate that gives the layer's result.
     This works for torch's modules and for out-of-place functions; other gates keep their own gradient. The layer
     "output" means the scores.
+
+    ``fused``: the same network as fused operations, for runs that need a gradient. With them, and ``only`` (batch,),
+    the result may be (batch, 1, y, x): of each image the one channel that the loss depends on.
     """
 
     def __init__(self, adapter: Adapter, layer: str, counter: Passes):
         self.adapter, self.layer, self.counter = adapter, layer, counter
         self.through_relu: bool | Tensor = False
         self.through_own = False
+        self.fused: FusedRun | None = None
+        self.only: Tensor | None = None
         self._result: Tensor | None = None
         self._images = self._gate_count = 0  # images, and gates so far, in this run
         self._last: tuple[int, Tensor, GateState] | None = None
@@ -125,6 +133,8 @@ class Runner:
         return torch.cat(results)
 
     def _run(self, images: Tensor) -> Tensor:
+        if self.fused is not None and images.requires_grad and images.shape[1:] == self.fused.shape:
+            return self._run_fused(self.fused, images)
         self._result, self._last, self._images, self._gate_count = None, None, len(images), 0
         own_functions = self._functional and (self.through_own or self.through_relu is not False)
         try:
@@ -142,6 +152,14 @@ class Runner:
         if result.requires_grad and self.through_own:
             self._note_own(result)
         return promoted(result, images)
+
+    def _run_fused(self, fused: FusedRun, images: Tensor) -> Tensor:
+        state = GateState()
+        state.own = self.through_own
+        if self.through_own and fused.own is not None:
+            self._states.append(state)
+        only = self.only if self.only is not None and len(self.only) == len(images) else None
+        return fused(self.adapter.normalize(images), self.through_relu, only, state)
 
     def _note_own(self, result: Tensor) -> None:
         """Note whether the last gate of this run gives the layer's result."""

@@ -64,7 +64,8 @@ def test_the_plain_ascent_equals_a_slow_twin(adapter):
     assert np.abs(icon.picture - want).mean() < 1.5, "Adam's first steps magnify the last bits"
 
 
-def test_the_schedule_equals_a_slow_twin(adapter):
+def test_the_schedule_equals_a_slow_twin(adapter, monkeypatch):
+    monkeypatch.setattr("bbilang.runtime.featvis.ascent.multiplies_bfloat16", lambda device: False)
     recipe = replace(RECIPE, rate=0.02, seed=1)  # others magnify the last bits at the limits of ReLU6
     icon = visualize(adapter, channels(1), recipe)[0]
     rates = [0.06] * 6 + [0.048, 0.036, 0.024, 0.012]
@@ -199,6 +200,7 @@ def test_a_step_takes_nothing_from_the_host(efficientnet, layer, monkeypatch):
     monkeypatch.setattr("bbilang.runtime.passes.module.gates.host_readable", lambda x: False)  # as on CUDA
     recipe = Recipe(size=32, steps=2, batch=2, redirect=0)
     with Ascent(efficientnet, Objective(layer, 3), recipe, 2, passes.Passes()) as ascent:
+        ascent.runner.fused = None  # a CPU's
         ascent.run(channels(3, 4, layer=layer), lambda objective, icon: None)
         maps, sizes = torch.zeros(2, 2, 3), torch.zeros(2)
         with FromTheHost() as mode:

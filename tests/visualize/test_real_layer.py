@@ -1,11 +1,14 @@
 """Icons of a trained network: they excite their channel, also under transforms that the engine does not know."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from bbilang.runtime import passes
+from bbilang.runtime.featvis.ascent import Ascent
 from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
 
 LAYER = "block5c.expand"
@@ -54,3 +57,13 @@ def test_bits_in_other_company(efficientnet):
     alone = visualize(efficientnet, [Objective(LAYER, 10)], recipe)[0]
     company = visualize(efficientnet, [Objective(LAYER, c) for c in (1, 2, 447, 10, 3)], recipe)[3]
     assert np.array_equal(alone.picture, company.picture) and alone.objective == company.objective
+
+
+def test_the_network_of_an_icon_is_run_as_fused_operations(efficientnet):
+    few = Recipe(size=32, steps=2)
+    for recipe, fuses in ((few, True), (replace(few, plain=True), False)):
+        with Ascent(efficientnet, Objective("block2b.expand", 0), recipe, 2, passes.Passes()) as ascent:
+            fused = ascent.runner.fused
+            assert (fused is not None) == fuses
+            if fused:
+                assert fused.narrows and "ByAutograd" not in {type(step).__name__ for step in fused.steps}

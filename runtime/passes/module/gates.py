@@ -111,20 +111,24 @@ class Redirected(torch.autograd.Function):
     @staticmethod
     def backward(context: _GateSaved, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
-        gate, rows, state = context.gate, context.rows, context.state
-        channel = _only_channel(gradient) if state.own and host_readable(x) else None
-        if channel is None:
-            return _redirected(x, gradient, gate, rows, state), None, None, None
-        at = torch.arange(len(x), device=x.device), channel
-        result = torch.zeros_like(gradient)
-        result[at] = _redirected(x[at][:, None], gradient[at][:, None], gate, rows, state)[:, 0]
-        return result, None, None, None
+        return gradient_before(x, gradient, context.gate, context.rows, context.state), None, None, None
+
+
+def gradient_before(x: Tensor, gradient: Tensor, gate: Gate, rows: Tensor | bool, state: GateState) -> Tensor:
+    """Return the gradient before a gate, see `Redirected`, and note in its state what was learned."""
+    channel = _only_channel(gradient) if state.own and host_readable(x) else None
+    if channel is None:
+        return _redirected(x, gradient, gate, rows, state)
+    at = torch.arange(len(x), device=x.device), channel
+    result = torch.zeros_like(gradient)
+    result[at] = _redirected(x[at][:, None], gradient[at][:, None], gate, rows, state)[:, 0]
+    return result
 
 
 def _only_channel(gradient: Tensor) -> Tensor | None:
     """Return the one index along axis 1 at which each image's gradient is not zero, (batch,); None where an image has
     several. An icon of a unit has one, and the others of a wide layer need not be looked at."""
-    if gradient.dim() < 3:
+    if gradient.dim() < 3 or gradient.shape[1] == 1:
         return None
     reached = gradient != 0
     for _ in range(gradient.dim() - 2):
@@ -133,7 +137,6 @@ def _only_channel(gradient: Tensor) -> Tensor | None:
 
 
 def _redirected(x: Tensor, gradient: Tensor, gate: Gate, rows: Tensor | bool, state: GateState) -> Tensor:
-    """Return the gradient before a gate, see `Redirected`, and note in its state what was learned."""
     plain = gate.gradient(x, gradient)
     if rows is False and not state.own:
         return plain
@@ -191,14 +194,14 @@ class Gates(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.paused:
             return func(*args, **kwargs)
-        gate = _called(getattr(func, "__name__", ""), args, kwargs)
+        gate = called_gate(getattr(func, "__name__", ""), args, kwargs)
         if gate is None or not isinstance(args[0], Tensor) or not args[0].requires_grad or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         self.seen += 1
         return self.apply(args[0], gate)
 
 
-def _called(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
+def called_gate(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
     """Return the gate that a function call is; None if it is none or works in place."""
     if kwargs.get("inplace"):
         return None
