@@ -1,4 +1,5 @@
-"""Convolutions of a copied network in forms that cost less on a CPU, with the same values up to rounding.
+"""Convolutions of a copied network in forms that cost less on a CPU, with the same values up to rounding; for networks
+that cannot run as fused operations (`passes/explicit/fused_run.py`).
 
 On EfficientNet-Lite0 up to `block5c.expand` (8 pictures of 96 px, one core, forward and backward, alternating runs)
 both together take 8 % less processor time of a step.
