@@ -216,6 +216,7 @@ class FusedRun:
         return torch.float32 if step.full or self.input in step.sources else self.kind
 
     def forward(self, images: Tensor, kept: Kept) -> Tensor:
+        """Return the value before the layer's own gate, in float32."""
         values: NodeTable = {self.input: images}
         last = len(self.steps) - 1
         for at, step in enumerate(self.steps):

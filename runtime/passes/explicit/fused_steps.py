@@ -49,10 +49,11 @@ class Step:
         self.node, self.sources = node, tuple(sources)
 
     def forward(self, inputs: Sequence[Tensor], kept: Kept) -> Tensor:
+        """Return the result of the sources' values, and keep what the backward needs."""
         raise NotImplementedError
 
     def backward(self, gradient: Tensor, own: bool, kept: Kept) -> Parts:
-        """``own``: the gradient may be overwritten."""
+        """Return the gradient at each source. ``own``: the given one may be overwritten."""
         raise NotImplementedError
 
 
@@ -126,6 +127,7 @@ class Linear(Step):
         return step
 
     def forward(self, inputs: Sequence[Tensor], kept: Kept) -> Tensor:
+        """Return the result, with the clamp."""
         result = self.apply(inputs[0])
         if self.clamp is not None:
             kept.by[self] = result
@@ -221,6 +223,7 @@ class Convolution(Linear):
         return result
 
     def transposed(self, gradient: Tensor) -> Tensor:
+        """Return the gradient at the input, in the type of the given one."""
         kernel = self.kernel(gradient)
         if kernel.back is not None:
             return self._convolve(gradient, kernel.back, None, ("none", [], ""))
@@ -273,6 +276,7 @@ class Clamped(Step):
         self.clamp = clamp
 
     def forward(self, inputs: Sequence[Tensor], kept: Kept) -> Tensor:
+        """Return the clamped value."""
         kept.by[self] = self.clamp.gate.function(inputs[0])
         return kept.by[self]
 
@@ -284,6 +288,7 @@ class Sum(Step):
     """The sum of two values of one shape."""
 
     def forward(self, inputs: Sequence[Tensor], kept: Kept) -> Tensor:
+        """Return the sum."""
         return inputs[0] + inputs[1]
 
     def backward(self, gradient: Tensor, own: bool, kept: Kept) -> Parts:
@@ -300,6 +305,7 @@ class ByAutograd(Step):
         self.work = work
 
     def forward(self, inputs: Sequence[Tensor], kept: Kept) -> Tensor:
+        """Return the result, and keep its graph."""
         with torch.enable_grad():
             points = [x.detach().requires_grad_() for x in inputs]
             result = self.work(points)
