@@ -205,6 +205,7 @@ class Pipeline:
         """Read the datasets of the text once, and keep what its elements need of them: what `bbi scan` does."""
         from bbilang.runtime.execution.execute import scan_all
         from bbilang.runtime.execution.shared import ScanStore
+        from bbilang.runtime.ops.datasets.fixed_atoms import frames_of
         from bbilang.runtime.recall.job_identity import JobIdentity
 
         job, program, cache = self.job, self.plan.program, self.request.cache
@@ -216,7 +217,10 @@ class Pipeline:
             identity.adapter()
             model = identity.model() or identity.loaded_model()
             store = ScanStore(cache, model.code) if model is not None else None
-        return scan_all(program, job.registry, job.adapter(), job.listener, store, job.workers, job.files)
+        adapter = job.adapter()
+        chosen = any(choice for scan in program.scans for field in scan.fields for choice in frames_of(field))
+        inputs = job.inputs(adapter) if chosen else ()  # atoms of some pipes are chosen on them
+        return scan_all(program, job.registry, adapter, inputs, job.listener, store, job.workers, job.files)
 
     def overlaps(self) -> tuple[str, ...]:
         """Describe which pictures the datasets of the text share, and the splits of each, as far as scans know them."""

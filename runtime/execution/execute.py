@@ -89,16 +89,19 @@ def execute(
 
 
 def scan_all(
-    program: Program, registry: Registry, adapter: Adapter, listener: RunListener | None, scans: ScanStore | None,
-    workers: Workers | None, files: Files,
+    program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
+    listener: RunListener | None, scans: ScanStore | None, workers: Workers | None, files: Files,
 ) -> list[Scanned]:  # fmt: skip
-    """Run the scans of a program and nothing else."""
+    """Run the scans of a program and nothing else. inputs: of the page, where a scan is of atoms that are chosen on
+    them."""
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
-    run = Run.of(program, registry, adapter, (), listener, scans, files)
+    run = Run.of(program, registry, adapter, inputs, listener, scans, files)
     run.shared.workers = workers
     with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
+        if inputs:
+            passes.probe(adapter, run.images, len(inputs) > 1, int(program.setting("seed", 0)), run.passes)
         stored = [run.scan(scan).stored for scan in program.scans]
     run.shared.scanned.clear()
     return stored

@@ -27,6 +27,7 @@ from bbilang.runtime.execution.example_maps import maps_of, remembered
 from bbilang.runtime.execution.scanning import BEFORE, KNOWN, OVER, SUM, VALUES, ScanIdentity, ScanWork
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.datasets.fixed_atoms import resolved, resolved_scan
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.scan import scan as scan_dataset
 from bbilang.runtime.scan.scan import stored
@@ -188,6 +189,7 @@ class ScannedDataset:
 
     def field(self, node: Node) -> Field:
         """Return a content over all readable examples, as a field with the axis `input` for them."""
+        node = resolved(node, self.run)
         part = part_name(FIELD, node)
         if part not in self._fields:
             self._fields[part] = self._field(node, part)
@@ -228,7 +230,8 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     dataset, scans = run.dataset(source_dataset(scan.dataset)).subset(numbers), run.shared.scans
     if run.has_network:
         cache = scans.cache if scans is not None else None
-        workers = run.shared.workers
+        planned, scan = scan, resolved_scan(scan, run)
+        workers = run.shared.workers if scan is planned else None  # they know what was planned
         kept = scan_dataset(
             dataset, ScanWork(run, scan), cache, listener=run.shared.listener,
             pool=workers.pool if workers is not None else None,

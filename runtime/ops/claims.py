@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.contract.claims import CASES, Claim, Condition, claims_of
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.verdicts import Verdicts
 from bbilang.runtime.statistics.claims import HOLDS, Outcome, corrected, outcome, verdicts
@@ -25,7 +25,8 @@ class Claims(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         claims = claims_of(node["claims"])
-        outcomes = [[_outcome(each, inputs) for each in claim.conditions] for claim in claims]
+        outcomes = [[_outcome(each, node, inputs) for each in claim.conditions] for claim in claims]
+        groups = tuple(each.text for c in claims for each in c.conditions if not _paired(each, node, inputs))
         words, adjusted = verdicts(outcomes), corrected(outcomes)
         names, rows = [], []
         for claim, results, verdict, p in zip(claims, outcomes, words, adjusted, strict=True):
@@ -43,7 +44,7 @@ class Claims(Operation):
             values,
             {name: Named((name,), np.arange(size)) for name, size in values.sizes.items()},
             {name: Named((name,), array) for name, array in labels.items()},
-            notes=_notes(claims, outcomes),
+            notes=(*_notes(claims, outcomes), *_unpaired(groups)),
             title="Claims",
             finding=_finding(claims, words),
             formats=tuple(FORMATS[measure] for measure in node["measures"]),
@@ -55,17 +56,48 @@ class Claims(Operation):
         )
 
 
-def _outcome(condition: Condition, inputs: tuple[Field, ...]) -> Outcome:
+def _outcome(condition: Condition, node: Node, inputs: tuple[Field, ...]) -> Outcome:
     left = inputs[condition.left]
-    own = _cases(left.values)
+    own, others = _cases(left.values), None
     if condition.right >= 0:
-        own = own - _cases(inputs[condition.right].values)
+        right = _cases(inputs[condition.right].values)
+        own, others = (own - right, None) if _paired(condition, node, inputs) else (own, right)
     random = left.beside.get(CONTROLS) if condition.right < 0 else None
     controls = None
     if random is not None:
         controls = np.stack([_cases(random.take(CONTROL, Named((), np.array(number))))
                              for number in range(random.sizes[CONTROL])], -1)  # fmt: skip
-    return outcome(own, condition.comparison, condition.bound, controls)
+    return outcome(own, condition.comparison, condition.bound, controls, others)
+
+
+def _paired(condition: Condition, node: Node, inputs: tuple[Field, ...]) -> bool:
+    """Return whether the two sides of a comparison are of the same cases, in one order."""
+    if condition.right < 0:
+        return True
+    first, second = (
+        (node.inputs[side], inputs[side].coords.get("example")) for side in (condition.left, condition.right)
+    )
+    if first[1] is None or second[1] is None:
+        return True
+    return _source(first[0]) == _source(second[0]) and np.array_equal(first[1].data, second[1].data)
+
+
+def _source(node: Node) -> set[Node]:
+    """Return the datasets whose examples are a node's."""
+    while before := next((part for part in node.inputs if part.type.axis("example") is not None), None):
+        node = before
+    given = [part for _, value in node.parameters for part in (value if isinstance(value, tuple) else (value,))]
+    return {source_dataset(each) for each in given if isinstance(each, Node) and each.type.content == "dataset"} or {
+        node
+    }
+
+
+def _unpaired(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Say which comparisons are of two groups."""
+    if not texts:
+        return ()
+    which = " and ".join(f"`{text}`" for text in texts)
+    return (f"{which}: of different examples, so two means are compared, with Welch's interval of their difference",)
 
 
 def _cases(values: Named) -> np.ndarray:

@@ -34,23 +34,29 @@ class Outcome:
         return math.isfinite(self.value)
 
 
-def outcome(values: np.ndarray, comparison: str, bound: float, controls: np.ndarray | None = None) -> Outcome:
+def outcome(
+    values: np.ndarray,
+    comparison: str,
+    bound: float,
+    controls: np.ndarray | None = None,
+    others: np.ndarray | None = None,
+) -> Outcome:
     """Test one condition. values (state, case): it is satisfied if the mean over cases is, in every state; the numbers
     are of the state that is worst for it. controls (state, case, set): of random sets, NaN where a set is missing.
+    others (state, case): of other cases, whose mean is subtracted.
 
-    The interval is Student's, of 95 %. The p-value is one-sided, in the direction of the comparison.
+    The interval is Student's, of 95 %, and Welch's where there are others. The p-value is one-sided, in the direction
+    of the comparison.
     """
     sign = 1.0 if comparison in (">", ">=") else -1.0
-    means = np.asarray(values, np.float64).mean(1)
+    values = np.asarray(values, np.float64)
+    groups = [values] if others is None else [values, np.asarray(others, np.float64)]
+    means = values.mean(1) if others is None else values.mean(1) - groups[1].mean(1)
     if not np.isfinite(means).all():
         return Outcome(math.nan, math.nan, math.nan, math.nan, 0, False)
     worst = int((sign * means).argmin())
-    own, low, high = values[worst].astype(np.float64), math.nan, math.nan
-    if len(own) > 1:
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(len(own) - 1, 0.975)) * own.std(ddof=1) / math.sqrt(len(own))
-        low, high = means[worst] - half, means[worst] + half
+    half = _half_width([group[worst] for group in groups])
+    low, high = means[worst] - half, means[worst] + half
     p, sets = math.nan, 0
     if controls is not None:
         random = np.asarray(controls[worst], np.float64).mean(0)
@@ -59,6 +65,21 @@ def outcome(values: np.ndarray, comparison: str, bound: float, controls: np.ndar
         p = float(permutation_p(sign * means[worst], sign * random)) if sets else math.nan
     satisfied = all(COMPARE[comparison](float(mean), bound) for mean in means)
     return Outcome(float(means[worst]), float(low), float(high), p, sets, satisfied)
+
+
+def _half_width(groups: Sequence[np.ndarray]) -> float:
+    """Return half of the 95 % interval of the mean of one group, or of the difference of two means (Welch 1947); NaN
+    where a group has one case."""
+    if min(map(len, groups)) < 2:
+        return math.nan
+    from scipy.special import stdtrit
+
+    parts = [(float(group.var(ddof=1)) / len(group), len(group) - 1) for group in groups]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / own for part, own in parts)
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(variance)
 
 
 def corrected(claims: Sequence[Sequence[Outcome]]) -> list[float]:

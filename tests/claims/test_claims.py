@@ -103,6 +103,29 @@ def test_refused(claim, code, words):
     assert text[diagnostic.span.start : diagnostic.span.end].startswith(words)
 
 
+def outcome_of(head: str, claim: str):
+    field = run(f'{head}\nclaim "x" = {claim}\nparts.channel | top(2) | present(bars)').results.fields["claims"]
+    return field.outcomes.data[0], field.notes
+
+
+def test_examples_are_paired_with_themselves_only():
+    """Two parts of a dataset that happen to have equally many examples are two groups."""
+    head = """dataset shapes = "sample:shapes" | sample(24)
+dataset first = shapes | filter(split == "train") | sample(6)
+dataset second = shapes | filter(split == "train") | sample(6)
+dataset third = shapes | filter(split == "test") | sample(6)"""
+    pipe = "(parts.channel[{}] | activation | across({}))"
+    one, two, three = (
+        outcome_of(head, f"{pipe.format(n, part)} > 0")[0] for n, part in ((3, "first"), (5, "second"), (5, "third"))
+    )
+    paired, notes = outcome_of(head, f"{pipe.format(3, 'first')} > {pipe.format(5, 'second')}")
+    assert paired[0] == pytest.approx(one[0] - two[0], abs=1e-5) and not any("Welch" in note for note in notes)
+    groups, notes = outcome_of(head, f"{pipe.format(3, 'first')} > {pipe.format(5, 'third')}")
+    assert groups[0] == pytest.approx(one[0] - three[0], abs=1e-5) and any("Welch" in note for note in notes)
+    halves = [(row[2] - row[1]) / 2 for row in (one, three, groups)]
+    assert max(halves[:2]) < halves[2] < halves[0] + halves[1], "of the difference of two independent means"
+
+
 WHOLE = """input "sample:chelsea"
 claim "It is a cat" = output["tiger cat", score=probability] > 0.1
 claim "It is a dog" = output["beagle", score=probability] > 0.1 and output["tiger cat"] < 3

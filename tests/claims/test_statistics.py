@@ -30,6 +30,18 @@ def test_the_mean_is_compared(comparison, bound, satisfied):
     assert (result.low, result.high) == pytest.approx((2 - half, 2 + half))
 
 
+def test_two_groups_are_compared_by_their_means():
+    from scipy.stats import ttest_ind
+
+    random = np.random.default_rng(0)
+    first, second = random.normal(1, 1, 12), random.normal(0, 3, 30)
+    result = outcome(first[None], ">", 0.0, others=second[None])
+    interval = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert result.value == pytest.approx(first.mean() - second.mean())
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
+    assert np.isnan(outcome(first[None, :1], ">", 0.0, others=second[None]).low), "one case has no spread"
+
+
 def test_one_case_has_no_interval():
     result = outcome(np.array([[5.0]]), ">", 1.0)
     assert np.isnan([result.low, result.high, result.p]).all() and result.satisfied

@@ -146,6 +146,7 @@ class ClaimReader:
 
 
 def _cases(node: Node) -> tuple[object, ...]:
-    """Return what two numbers must share to be paired case by case: inputs, examples, and choices of the reader."""
-    axes = tuple(axis for axis in node.type.axes if axis.name in CASES)
-    return axes, node.type.states, node.type.columns
+    """Return what two numbers must share to be compared: inputs, choices of the reader, and whether they are of
+    examples. Those of different examples are two groups."""
+    axes = tuple(axis for axis in node.type.axes if axis.name in CASES and axis.name != "example")
+    return axes, node.type.axis("example") is not None, node.type.states

@@ -14,8 +14,10 @@ import numpy as np
 from bbilang.compiler.contract import Arguments, ExamplesOf, Fail, Make, Operation, Registry, Run, Scanned
 from bbilang.compiler.ir.program import Node, PerExample, walk
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.field import ABSENT, Field, Named
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import every_position
+from bbilang.runtime.ops.datasets.fixed_atoms import frames_of, with_fixed_atoms
+from bbilang.runtime.ops.datasets.restricted import restricted
 
 
 class OfPipe(Operation):
@@ -24,11 +26,12 @@ class OfPipe(Operation):
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         own = {"directions": directions.origin(field)} if directions.of(field) else {}
-        return {**arguments, "each": PerExample(field), **own}
+        return {**arguments, "each": PerExample(with_fixed_atoms(field)), **own}
 
     def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
         check(field, self.name, registry)
-        return (field,) if chooses(field, registry) else ()
+        each = arguments["each"].node
+        return (*((each,) if chooses(each, registry) else ()), *frames_of(each))
 
 
 def chain(field: Node) -> Iterator[Node]:
@@ -145,9 +148,10 @@ def _of_the_page(made: Node, registry: Registry) -> bool:
 def _check_change(change: Node, name: str, registry: Registry) -> None:
     """Check that an intervention is the same for every example. Raises `Fail` E261, E262."""
     (frame,) = change.inputs
-    if any(not registry.operations[node.op].head for node in chain(frame)):
-        message = f"what chooses atoms for `{change.op}` chooses them on the page's input, and `{name}` has others"
-        raise Fail("E262", message, "take all atoms of the layer, or name one: `layer.channel[447]`")
+    chosen = any(not registry.operations[node.op].head for node in chain(frame))
+    if chosen and directions.of(frame):
+        message = f"directions that are chosen on the page's input cannot stand in `{change.op}` before `{name}`"
+        raise Fail("E262", message, "name them: `concepts[0]`")
     if change.get("source") is not None:
         message = f"`{change.op}` with a source cannot stand before `{name}`"
         raise Fail("E261", message, "`zero`, `position_mean` and `noise` can, and `steer(2)`")
@@ -171,31 +175,6 @@ def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
     else:
         values = operation.kernel(field, (per_example(field.inputs[0], run, scanned),), run)
     return values.with_values(values.values, field.type)
-
-
-def restricted(field: Field, chosen: Field) -> Field:
-    """Restrict a field of examples to the atoms that another one, of the page's input, has; in its order."""
-    coords = {name: _of_first(array) for name, array in chosen.coords.items() if name != "input"}
-    atoms = [c for axis in chosen.type.atom_axes for c in axis.components if c in field.coords and c in coords]
-    values = field.values.renamed({c: f"{c}*" for c in atoms if c in field.values.dims})
-    for component in atoms:
-        if f"{component}*" in values.dims:
-            values = values.take(f"{component}*", _positions(field.coords[component], coords[component]))
-    others = {name: array for name, array in field.coords.items() if name not in coords}
-    return Field(field.type, values, {**coords, **others}, field.names, notes=field.notes)
-
-
-def _of_first(array: Named) -> Named:
-    return array.take("input", Named((), np.array(0))) if "input" in array.dims else array
-
-
-def _positions(own: Named, wanted: Named) -> Named:
-    """Return where each of the wanted coordinates stands among a field's own."""
-    if own.data.ndim != 1:
-        raise ValueError("atoms that differ from example to example cannot be restricted")
-    table = np.full(int(max(own.data.max(initial=0), wanted.data.max(initial=0))) + 2, ABSENT)
-    table[own.data] = np.arange(len(own.data))
-    return Named(wanted.dims, np.where(wanted.data < 0, ABSENT, table[np.maximum(wanted.data, 0)]))
 
 
 def of_examples(field: Field, rows: np.ndarray) -> Field:
