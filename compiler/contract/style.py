@@ -56,6 +56,7 @@ class Style:
     states_one: ClassVar[bool] = False  # says the number of one atom by itself, of any model
     tabulates: ClassVar[bool] = False  # says one atom's numbers for each of several groups or classes
     draws_controls: ClassVar[bool] = False  # what random sets do, beside the effect of an intervention
+    clips: ClassVar[bool] = False  # numbers stand beside its colours, which may stay at an end of the scale
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     shows_examples: ClassVar[bool] = False  # draws examples of a dataset as small pictures
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer

@@ -15,6 +15,7 @@ from bbilang.runtime.view.model import Element
 
 LINE, CELL, NARROW = 30, 62, 38  # pixels: a row; a column at most; a column too narrow for its numbers
 WIDE, THUMB = 110, 56  # pixels: a column where there is room; the picture of an input
+UPRIGHT = 20  # pixels: in narrower columns, slanted names would run into each other, and stand upright
 SLANT = 40  # degrees that the columns' names are turned
 COLUMN_ATOM = "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1"
 
@@ -32,19 +33,23 @@ class MatrixChart(SlotChart):
         slant = self.longest_head * 0.77  # the last column's name leans to the right
         names = least(min(longest_label(element) * 7.1 + 18 + self.chip, 210), geometry.room * 0.36)
         names = geometry.named("names", names)
-        # names stand level where the widest fits over its column, else they are turned and columns are narrower
+        # names stand level where the widest fits over its column, else they are slanted and columns are narrower
         level, free = max(CELL, self.longest_head + 8, THUMB + 12 if self.thumbs else 0), geometry.room - names
         fits = f"({free} >= {level * self.lines:g} ? 1 : 0)"
         self.level = geometry.named("level", Quantity(fits, float(free.value >= level * self.lines)))
-        turned = least(CELL, floor((free - slant * 0.6) / self.lines))
+        slanting = least(CELL, floor((free - slant * 0.6) / self.lines))
+        crowded = f"({slanting} < {UPRIGHT} ? 1 : 0)"
+        self.upright = geometry.named("upright", Quantity(crowded, float(slanting.value < UPRIGHT)))
+        leaning = quantity(1) - self.upright
+        turned = leaning * slanting + self.upright * floor(free / self.lines)
         broad = least(max(level, WIDE), floor(free / self.lines))
         columns = self.level * broad + (quantity(1) - self.level) * turned
         geometry.columns = geometry.named("columns", most(8, columns))
-        overhang = (quantity(1) - self.level) * (slant * 0.75)
+        overhang = (quantity(1) - self.level) * leaning * (slant * 0.75)
         wide = least(geometry.room, names + geometry.columns * self.lines + overhang)
         self.thumb = least(THUMB, geometry.columns - 6) if self.thumbs else quantity(0)
         level_head = self.thumb + (24 if any(heads) else 4)
-        turned_head = self.thumb + slanted
+        turned_head = self.thumb + leaning * slanted + self.upright * (self.longest_head + 10 if any(heads) else 4)
         self.head = geometry.named("head", self.level * level_head + (quantity(1) - self.level) * turned_head)
         height = self.head + self.shown * LINE
         return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
@@ -113,20 +118,22 @@ class MatrixChart(SlotChart):
         return text(self.layer(self.slot_rows(), **where), "words", **properties)
 
     def column_names(self) -> list[Layer]:
-        """Draw the column names level above their columns, or turned; thumbnails stand between turned names and the
-        cells."""
+        """Draw the column names level above their columns, slanted or upright; thumbnails stand between turned names
+        and the cells."""
         where = {
             "left": f"{self.geometry.x} + names_{self.name} + (datum.line + 0.5) * {self.geometry.columns}",
             "bottom": f"{self.geometry.y} + {self.head} - 6",
             "name": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
         }
         level = {**where, "top": "datum.bottom", "words": f"{self.level} ? datum.name : ''"}
-        turned = {**where, "top": f"datum.bottom - {self.thumb}", "words": f"{self.level} ? '' : datum.name"}
+        turned = {**where, "top": f"datum.bottom - {self.thumb}"}
+        slanted = {**turned, "words": f"{self.level} || {self.upright} ? '' : datum.name"}
+        upright = {**turned, "words": f"!{self.level} && {self.upright} ? datum.name : ''"}
         limit = alt.ExprRef(f"{self.geometry.columns} - 4")
         middle = {"align": "center", "baseline": "bottom", "limit": limit}
         angled = {"angle": 360 - SLANT, "baseline": "middle", "limit": self.longest_head}
-        rows = self.head_rows()
-        return [text(self.layer(rows, **level), "words", **middle), text(self.layer(rows, **turned), "words", **angled)]
+        made = ((level, middle), (slanted, angled), (upright, {**angled, "angle": 270}))
+        return [text(self.layer(self.head_rows(), **at), "words", **how) for at, how in made]
 
     def thumbnails(self) -> list[Layer]:
         """Draw the inputs above their columns."""

@@ -6,16 +6,17 @@ import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.element import coloured, labelled, longest_label, number_format
-from bbilang.runtime.vega.geometry import Geometry, floor, least, most
+from bbilang.runtime.vega.geometry import Geometry, Quantity, floor, least, most, quantity
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
-LINE, COLUMN = 26, 110  # pixels: a line; a column at most
+LINE, COLUMN, NAME = 26, 110, 20  # pixels: a line; a column at most; a name above its numbers
+LEAST, MOST = 52, 90  # pixels: a column beside names, at least; what its own name may ask for
 
 
 class TableChart(SlotChart):
-    """A slot is a line."""
+    """A slot is a line; where columns beside the names would be too narrow, a line below its name."""
 
     def arrange(self, geometry: Geometry) -> Geometry:
         element = self.element
@@ -23,18 +24,23 @@ class TableChart(SlotChart):
         self.head, self.aside = 24 if named else 2, CHIP if coloured(element) else 0
         limit = int(str(element.options.get("names", 230)))
         share = 0.42 if limit <= 230 else 0.5
-        names = geometry.named(
-            "names", least(min(longest_label(element) * 7.1 + 12 + self.aside, limit), geometry.room * share)
-        )
+        heads = [label for panel in element.panels for frame in panel.frames for label in frame.series]
+        needed = min(max(max((len(label) for label in heads), default=0) * 7.4 + 8, LEAST), MOST)
+        beside = least(min(longest_label(element) * 7.1 + 12 + self.aside, limit), geometry.room * share)
+        over = f"({geometry.room} - {beside} < {needed * self.lines:g} ? 1 : 0)"
+        narrow = geometry.room.value - beside.value < needed * self.lines
+        self.above = geometry.named("above", Quantity(over, float(narrow)))
+        names = geometry.named("names", beside * (quantity(1) - self.above))
         fit = floor((geometry.room - names) / self.lines)
         geometry.columns = geometry.named("columns", most(40, least(COLUMN, fit)))
+        self.pitch = geometry.named("pitch", self.above * NAME + LINE)
         wide = names + geometry.columns * self.lines
-        high = self.shown * LINE + (self.head + 2)
+        high = self.shown * self.pitch + (self.head + 2)
         return geometry.flow(len(element.panels), wide, high, labelled(element), gutter=30)
 
     @property
     def slot(self) -> Corners:
-        return {"atom": ATOM, "y0": f"{self.geometry.y} + {self.head} + datum.slot * {LINE}"}
+        return {"atom": ATOM, "y0": f"{self.geometry.y} + {self.head} + datum.slot * {self.pitch}"}
 
     @property
     def rule(self) -> Corners:
@@ -49,16 +55,17 @@ class TableChart(SlotChart):
 
     def layers(self) -> list[Layer]:
         x, lines, middle = self.geometry.x, self.slot_rows(), f"datum.y0 + {LINE / 2}"
+        below = f"{middle} + {self.above} * {NAME}"
         right = f"{x} + names_{self.name} + (datum.line + 1) * {self.geometry.columns} - 4"
         number = {
             **self.slot,
             "value": "datum.frame.values[datum.slot][datum.line]",
             "words": f"isValid(datum.value) ? {self.number_text()} : ''",
             "left": right,
-            "top": middle,
+            "top": below,
         }
         name = {**self.slot, "left": f"{x} + {4 + self.aside}", "top": middle, "words": self.label}
-        names = alt.ExprRef(f"names_{self.name} - {8 + self.aside}")
+        names = alt.ExprRef(f"({self.above} ? {self.geometry.width} : names_{self.name}) - {8 + self.aside}")
         chip = {**self.slot, "left": f"{x} + 2", "top": f"datum.y0 + {LINE / 2 - 6}"}
         return [
             box(self.layer(lines, **self.rule), color="currentColor", opacity=0.22),
@@ -85,7 +92,7 @@ class TableChart(SlotChart):
         return text(base, "words", align="right", fontWeight=600, limit=limit)
 
     def selection(self) -> list[Layer]:
-        whole = {**self.rule, "top": "datum.y0", "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE} : datum.top"}
+        whole = {**self.rule, "top": "datum.y0", "bottom": f"datum.atom >= 0 ? datum.y0 + {self.pitch} : datum.top"}
         base = self.layer(self.slot_rows(), **whole)
         return [*self.rings(base, 2), self.hit(base)]
 

@@ -25,6 +25,7 @@ class Matrix(Style):
 
     name = "matrix"
     tabulates = True
+    clips = True
     spends = "two axes, of which one may be the inputs, or one of pairs"
     takes = ("class",)
     zero_centred = True

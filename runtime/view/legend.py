@@ -18,7 +18,7 @@ from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.explained import ends_of, explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
-from bbilang.runtime.view.points.following import reached
+from bbilang.runtime.view.points.following import MEAN, reached
 from bbilang.runtime.view.scales import scale_ends
 
 
@@ -77,7 +77,9 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
     values = with_error_bars(drawing.field, values)
     if (followed := drawing.results.followed.get(drawing.element.id)) is not None:
-        values = np.concatenate([values.ravel(), reached(followed)])
+        values = np.concatenate([values.ravel(), reached(followed, style.clips)])
+        if style.clips and followed["reduction"] == MEAN:
+            notes.append("the scale holds the mean of any half of the examples; colours of fewer may stay at its end")
         scope = scope or "same scale whatever you select"
     if style.draws_controls and (controls := drawing.field.beside.get("controls")) is not None:
         values = np.concatenate([values.ravel(), controls.data.ravel()])

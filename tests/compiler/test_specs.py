@@ -43,7 +43,14 @@ PASSES = {
     "spatial_and_channel": (2, 1, 0),
     "teaser": (2, 6, 0),
     **dict.fromkeys(
-        ("direction_arithmetic", "one_channel", "rests_on_a_concept", "what_channels_detect", "what_it_calls_shapes"),
+        (
+            "direction_arithmetic",
+            "one_channel",
+            "rests_on_a_concept",
+            "what_channels_detect",
+            "what_it_calls_shapes",
+            "which_does_it_get_wrong",
+        ),
         (0, 0, 0),
     ),
     "what_a_neuron_multiplies": (0, 0, 0),
@@ -63,6 +70,7 @@ EXAMPLES = {
     "rests_on_a_concept": 120,
     "what_channels_detect": 40,
     "what_it_calls_shapes": 60,
+    "which_does_it_get_wrong": 300,
     "would_it_still_say_so": 12,
 }
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}
@@ -97,7 +105,7 @@ def results_of(path: Path, optimized: bool):
     program = check_recovering(parse(source), registry(), Options(peek=peek_at))[0]
     assert program is not None and not program.warnings
     slot = program.models[0]
-    weights = slot.weights or (None if slot.name == "efficientnet_lite0" else "random")
+    weights = slot.weights or (None if slot.name in ("efficientnet_lite0", "sample:marks") else "random")
     adapter = replace(load(slot.name, weights), description=program.description)
     pictures: list[NetworkInput] = [picture_of(name, name, adapter) for name in program.inputs]
     steps = plan(optimize(program) if optimized else program, registry())

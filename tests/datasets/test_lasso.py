@@ -334,3 +334,12 @@ def test_more_than_a_page_stores_is_refused_before_anything_runs(tmp_path):
         text.format("only(few) | ").replace("head.channel", few + "head.channel", 2).replace(few, "", 1)
     )
     bbilang.check(tmp_path / "page.bbi")
+
+
+def test_the_colours_of_a_mean_reach_as_far_as_the_mean_of_any_half(made, numbers):
+    legend = next(one for one in elements(made[0].view) if one.id == "subsets").legend
+    ordered = np.sort(numbers, axis=0)
+    assert legend.domain[1] == pytest.approx(ordered[20:].mean(0).max(), rel=5e-3)
+    assert any("mean of any half" in note for note in legend.notes)
+    bars = next(one for one in elements(made[0].view) if one.id == "mean").legend  # lengths hold every example
+    assert bars.domain[1] == pytest.approx(numbers.max(), rel=5e-3)

@@ -134,6 +134,35 @@ def test_what_it_calls_drawings(read):
     assert len(unsure) == len(reader.pictures("uncertain")) == 9 and max(unsure) <= 10
 
 
+def test_which_does_it_get_wrong(read, shown):
+    """The planted kinds are found, and what is drawn around, or chosen by a label, has their numbers."""
+    reader = read("which_does_it_get_wrong")
+    kinds = reader.compiled.page.results.fields["kinds"]
+    found = [str(name) for name in kinds.names["slice"].data]
+    rates = dict(zip(found, kinds.values.data[:, 0].tolist(), strict=True))
+    planted = {"label == square and mark == no", "label == cross and mark == yes", "label == disc and mark == yes"}
+    assert planted <= set(found) and all(rates[name] > 0.9 for name in planted)
+    assert found[0] in reader.tab.locator(".lead").first.inner_text()
+    assert "Twelve examples" in reader.words("some") and len(reader.pictures("some")) == 12
+    assert "24 of 300 examples" in reader.words("inside")
+    points = "document.querySelector('[data-chart=map]').points"
+    reader.tab.locator("#element-map .chips").get_by_role("button", name="square").click()
+    reader.tab.wait_for_function(f"() => {points}.chose !== null && {points}.set.chosen === 100")
+    reader.rest()
+    mask = np.array(reader.tab.evaluate(f"() => [...{points}.set.mask()]"), bool)
+    squares = reader.compiled.page.results.fields["map"].columns["label"].data == "square"
+    assert mask.tolist() == squares.tolist()
+    every = read(
+        "which_does_it_get_wrong", ("across([new, wrong, worst, mine])\n        | mean(example)", "across(new)")
+    )
+    own = every.data("subsets").values  # (example, channel)
+    before = reader.data("subsets").values  # (subset, channel)
+    drawn = np.concatenate([before[:3], own[squares].mean(0, keepdims=True)])
+    shown(sorted(reader.numbers("subsets")), np.sort(drawn, axis=None))  # light and dark numbers are drawn apart
+    assert "first 24 of 100 examples in the lasso" in reader.words("inside")
+    assert set(reader.texts("inside")) == {"square"}
+
+
 ATLAS = ("activation_atlas", *SMALLER["activation_atlas"])
 
 

@@ -39,9 +39,16 @@ def of_rows(shown: Shown) -> Answer:
 
 def _of_how_many(shown: Shown, count: int) -> str:
     """Say of how many examples the ones shown are, where that is known: "of 800 examples"."""
+    held = shown.drawing.field.values.sizes.get("example", 0)
+    if held > count:  # a lasso, of which a row shows the first
+        return f"of {counted(held)} examples"
     dataset = dataset_of(shown.drawing.node)
     while dataset is not None and dataset.inputs and not dataset.type.axes[0].exact:
-        (dataset,) = dataset.inputs  # what a condition chose from
+        (before,) = dataset.inputs
+        if dataset.type.axes[0].size < before.type.axes[0].size and not before.type.axes[0].exact:
+            dataset = None  # a sample of what a condition chose: how many those are is not known here
+            break
+        dataset = before  # what a condition chose from
     axis = dataset.type.axes[0] if dataset is not None else None
     if axis is not None and axis.exact and axis.size > count:
         return f"of {counted(axis.size)} examples"

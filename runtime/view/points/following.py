@@ -23,6 +23,7 @@ from bbilang.runtime.view.model import Element, Following, Frame, Panel
 from bbilang.runtime.view.points.pack import NO_SPRITE, Block
 
 MOST_IN_ROW = 24  # examples that a row shows at once
+MEAN = "mean"  # a reduction of examples
 NONE = NO_SPRITE  # the group of a point without one
 
 
@@ -128,13 +129,16 @@ def before_any(panels: Sequence[Panel], redraw: Redraw, count: int, title: str) 
     return tuple(replace(panel, frames=tuple(map(remarked, panel.frames))) for panel in panels)
 
 
-def reached(followed: Followed) -> np.ndarray:
-    """Return the extremes that the numbers of any choice of examples can have: what a scale must hold."""
+def reached(followed: Followed, clipped: bool) -> np.ndarray:
+    """Return the extremes that the numbers of any choice of examples can have: what a scale must hold. ``clipped``: of
+    means, those of half of the examples, the largest or the smallest ones, since a single example lies far out."""
     table = followed["vectors"].astype(np.float64)
     known = table[np.isfinite(table)]
     if not len(known) or not followed["reduction"]:
         return np.zeros(0)
     kind = followed["reduction"]
+    if clipped and kind == MEAN:
+        return _halves(table)
     if kind == "fraction":
         return np.array([0.0, 1.0])
     if kind == "std":
@@ -143,3 +147,12 @@ def reached(followed: Followed) -> np.ndarray:
     if kind == "sum":
         return np.array([np.nansum(np.minimum(table, 0), 1).min(), np.nansum(np.maximum(table, 0), 1).max()])
     return np.array([known.min(), known.max()])
+
+
+def _halves(table: np.ndarray) -> np.ndarray:
+    """Return the extremes over vectors (vector, example) of the means of the smaller and of the larger half."""
+    ordered = [np.sort(row[np.isfinite(row)]) for row in table]
+    half = [max(len(row) // 2, 1) for row in ordered]
+    low = [row[:count].mean() for row, count in zip(ordered, half, strict=True) if len(row)]
+    high = [row[-count:].mean() for row, count in zip(ordered, half, strict=True) if len(row)]
+    return np.array([min(low), max(high)])
