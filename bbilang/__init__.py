@@ -18,6 +18,7 @@ __all__ = [
     "adapt",
     "adapt_text",
     "check",
+    "complete",
     "execute",
     "explain",
     "extract",

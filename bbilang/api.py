@@ -29,12 +29,13 @@ from bbilang.runtime.inputs import arguments as givens
 
 if TYPE_CHECKING:
     from bbilang.compiler.explain.explain import Explanation
+    from bbilang.completions import Completions
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.job import PartialResultsListener
     from bbilang.runtime.execution.results import Results
     from bbilang.runtime.view.model import View
 
-__all__ = ["check", "execute", "explain", "optimize", "parse", "plan", "render", "run", "view"]
+__all__ = ["check", "complete", "execute", "explain", "optimize", "parse", "plan", "render", "run", "view"]
 
 
 def run(
@@ -131,6 +132,31 @@ def check(
     not imported unless the model is a caller's module. Raises `BbiError` with all errors."""
     tree = file if isinstance(file, ast.File) else parse(file)
     return Pipeline(_request(tree, model, input, data, weights, settings, input_size)).program
+
+
+def complete(
+    text: str | Source | Path,
+    *,
+    by: Sequence[str] = (),
+    max_passes: int | None = None,
+    without: Sequence[str] = (),
+    model: object = None,
+    input: object = None,
+    data: Mapping[str, object] | None = None,
+    settings: Mapping[str, object] | None = None,
+    input_size: int | Sequence[int] | None = None,
+) -> Completions:
+    """Return everything that the holes of a text could be, the best first: a sequence that a notebook shows as a table.
+
+    by: goals, the first counts most: `what`, `how`, `human_scale`, `trust`, `cost`; without, the Pareto front comes
+    first. max_passes: of a page. without: `icons`, a style, an operation, a method. The network does not run. Raises
+    `BbiError` with all errors of the text.
+    """
+    from bbilang.compiler.complete.completions import Limits
+    from bbilang.completions import Completions
+
+    request = _request(_source(text), model, input, data, None, settings, input_size)
+    return Completions(request, by, Limits(max_passes, tuple(without)))
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:

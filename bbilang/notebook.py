@@ -4,7 +4,8 @@
     block4b.channel | attribute(output) | top(8) | present(featvis)
 
 What stands after an option is a variable of the notebook where there is one of that name, and the words themselves
-elsewhere. The page is bound to `_bbi`, or to the name after `--name`.
+elsewhere. The page is bound to `_bbi`, or to the name after `--name`. A cell with holes (`?`) gives the list of its
+completions instead.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import argparse
 import html
 import shlex
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bbilang.cli.console import duration, plural
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+if TYPE_CHECKING:
+    from bbilang.completions import Completions
 
 EVERY = 0.25  # seconds between two reports
 NAME = "_bbi"
@@ -45,12 +49,13 @@ def load(shell: Any) -> None:
 def run_cell(shell: Any, line: str, cell: str) -> None:
     """Compile a cell, show its page and bind it to a name. Raises CellError."""
     from bbilang.cli.errors import explained
+    from bbilang.completions import Completions
 
     shown = _Shown()
     try:
         name, page, height = _page(shell.user_ns, line, cell, shown)
         shell.user_ns[name] = page
-        shown.page(page, height)
+        shown.completions(page) if isinstance(page, Completions) else shown.page(page, height)
     except KeyboardInterrupt:
         shown.say("interrupted: finished icons are in the cache; the same cell continues from there")
         raise
@@ -63,6 +68,8 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
     from bbilang import api
     from bbilang.cli.request import data_of, settings_of
+    from bbilang.grammar.holes import has_hole
+    from bbilang.grammar.parse import parse_recovering
     from bbilang.grammar.source import Source
 
     try:
@@ -75,6 +82,9 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     inputs = [_meant(variables, word) for word in options.input or ()]
     model = _meant(variables, options.model) if options.model else _named_model(variables, source)
     data = {name: _meant(variables, word) for name, word in data_of(options.data).items()}
+    if has_hole(parse_recovering(source)[0]):
+        every = api.complete(source, model=model, input=inputs or None, data=data, settings=settings_of(options.set))
+        return options.name or NAME, every, None
     page = api.run(
         source, model=model, input=inputs or None, data=data, weights=options.weights, device=options.device,
         settings=settings_of(options.set, options.seed), draft=options.draft, title=options.title, progress=shown,
@@ -174,6 +184,10 @@ class _Shown:
 
         bundle = {"text/html": framed(page.html(), page.view.title, height), "text/plain": repr(page)}
         self._show(bundle)
+
+    def completions(self, every: Completions) -> None:
+        """Show what the holes of the cell could be."""
+        self._show({"text/html": every._repr_html_(), "text/plain": str(every)})
 
     def _show(self, bundle: dict[str, str]) -> None:
         from IPython.display import display

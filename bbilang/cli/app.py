@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bbilang.cli.commands import cache, models, pages, texts
+from bbilang.cli.commands import cache, models, pages, space, texts
 from bbilang.cli.lazy_import import import_lazily
 from bbilang.cli.options import Verbose
 from bbilang.cli.typer_help import USAGE_ERROR, Command, Commands, misused, taught
@@ -74,6 +74,7 @@ add(app, "run", pages.run, PAGES)
 add(app, "watch", pages.watch, PAGES)
 add(app, "scan", pages.scan, PAGES)
 add(app, "check", texts.check, TEXTS)
+add(app, "complete", space.complete, TEXTS)
 add(app, "explain", texts.explain, TEXTS)
 add(app, "test", texts.test, TEXTS)
 add(app, "fmt", texts.format_texts, TEXTS)

@@ -125,6 +125,10 @@ class PresentReader:
         """
         call, style, facet = presentation.call, presentation.style, presentation.arguments["facet"]
         panel = type.panel(facet)
+        if type.atom == "list" and not style.draws_lists:
+            lists = ", ".join(f"`{name}`" for name, each in self.scope.registry.styles.items() if each.draws_lists)
+            message = f"`{style.name}` draws one field, and this is a list of several"
+            raise at(presentation.span_of("style"), "E304", message, f"a linked list is drawn by {lists}")
         try:
             drawn = style.spend(panel)
         except Fail as fail:

@@ -77,6 +77,7 @@ class Operation:
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
     controls: ClassVar[str] = ""  # the parameter that says with how many random sets the numbers are compared
     draws: ClassVar[bool] = False  # ends a pipe: what is drawn is no field any more
+    numbers_only: ClassVar[bool] = False  # changes numbers, and neither which atoms there are nor their order
     idempotent: ClassVar[bool] = False  # a second time with the same arguments, it changes nothing
     keeps_least: ClassVar[str] = ""  # of two of it in a row, equal but for this argument, the smaller one counts
     commutes: ClassVar[bool] = False  # along one axis and then another, it gives what it does in the other order
@@ -143,6 +144,13 @@ class Operation:
         and for a content that a text has no words for, as that of several methods; no words at all for the default
         content. For a ``head``, the start of the pipe."""
         return None
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        """Say what the operation makes of its field, for a sentence about a pipe: "the 8 highest". By default what it
+        adds to the legend, or its name."""
+        (field, *_) = node.inputs
+        added = node.type.steps[len(field.type.steps) :]
+        return ", ".join(added) or self.name.replace("_", " ")
 
     def linear(self, arguments: Arguments) -> bool:
         """Return whether a content's number of a direction is the sum of those of channels, weighted by its entries."""

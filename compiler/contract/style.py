@@ -48,8 +48,10 @@ class Style:
 
     name: ClassVar[str] = ""
     spends: ClassVar[str] = ""  # in words, for messages: "one axis of atoms"
+    drawn_as: ClassVar[str] = ""  # for a sentence about a pipe: "bars"; its name where empty
     takes: ClassVar[tuple[str, ...]] = ()  # axes that may be spent besides, where they are there
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    draws_lists: ClassVar[bool] = False  # a linked list of fields; no other field
     overlays: ClassVar[bool] = False  # may be drawn `over=` another element
     carries: ClassVar[bool] = False  # other elements may be drawn into it
     portrays: ClassVar[bool] = False  # draws one atom by itself, of a model that reads pictures

@@ -1,4 +1,4 @@
-"""Write targets and methods as .bbi text, for the pipes that a page copies."""
+"""Write targets and methods as .bbi text, for the pipes that a page copies, and as words, for sentences."""
 
 from __future__ import annotations
 
@@ -61,3 +61,27 @@ def _words(value: object) -> str | None:
     if any(words is None for _, words in arguments):
         return None
     return f"{value[0]}({', '.join(f'{key}={words}' for key, words in arguments)})"
+
+
+def target_words(target: Node) -> str:
+    """Say what a target is: "the predicted class", "the channels of mixed4d"."""
+    if target.op == "output":
+        kind, *rest = target["which"]
+        if kind == "classes" and len(rest[0]) == 1:
+            return f"class {rest[0][0]}"
+        words = {"predicted": "the predicted class", "all": "every class", "selected": "the class that is chosen"}
+        if kind in words:
+            return words[kind]
+        return f"{len(rest[0])} classes" if kind == "classes" else f"the {rest[0]} most likely classes"
+    if target.type.content == "score":
+        return "a difference or list of classes" if target.op in ("stack", "combine") else "an attribution"
+    return f"the {target.type.atom}s of {', '.join(target.type.layers)}"
+
+
+def method_words(method: str | tuple[str, tuple[object, ...]]) -> str:
+    """Say a method that is not the default: " by smoothgrad"."""
+    if method == "linear":
+        return ""
+    if method[0] == "list":
+        return f" by {len(method[1])} methods"
+    return f" by {str(method if isinstance(method, str) else method[0]).replace('_', ' ')}"

@@ -2,7 +2,8 @@
 
 Each law is declared by the operation itself and holds for every field: it changes nothing where no value is negative
 (`Operation.neutral`), a second time changes nothing (`idempotent`), the smaller of two in a row counts (`keeps_least`),
-its order along two axes does not matter (`commutes`), a content replaces the content before it (`content`).
+its order along two axes does not matter (`commutes`), a content replaces the content before it, with whatever changed
+only its numbers (`content`, `numbers_only`).
 """
 
 from __future__ import annotations
@@ -51,8 +52,10 @@ class NormalForms:
         return (node.op, (below,), (arguments,))
 
     def _without_content(self, form: Form) -> Form:
-        """Return what a content is of, in place of the content."""
-        while (operation := self.registry.operations.get(form[0])) is not None and operation.content:
+        """Return what a content is of, in place of the content and of what changed only its numbers."""
+        while (operation := self.registry.operations.get(form[0])) is not None:
+            if not (operation.content or operation.numbers_only) or len(form[1]) != 1:
+                break
             (form,) = form[1]
         return form
 

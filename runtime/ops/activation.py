@@ -55,6 +55,9 @@ class Activation(Operation):
         ),
     )
 
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return "activation"
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         signed = field.signed if field.atom in SIGNED and arguments["reduce"] != "norm" else False

@@ -40,8 +40,7 @@ PER = Parameter(
 class Elementwise(Operation):
     """Applied number by number; the result is never negative."""
 
-    pure = True
-    idempotent = True
+    pure = idempotent = numbers_only = True
     function: Callable[[np.ndarray], np.ndarray]
     of_tensor: Callable[[Tensor], Tensor]  # the same with a derivative
     words = ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import LASSO, Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
@@ -47,6 +47,9 @@ class At(Operation):
                 help = "select among examples of the same `dataset`"
                 raise Fail("E309", "the selection ranges over examples of another dataset", help, argument="selection")
         return arguments
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return "where the reader chooses"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         selection: Node = arguments["selection"]

@@ -25,7 +25,7 @@ from bbilang.compiler.contract import (
     named_method,
     spelled,
 )
-from bbilang.compiler.contract.written import method_text, target_text
+from bbilang.compiler.contract.written import method_text, method_words, target_text, target_words
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -65,6 +65,9 @@ class Attribute(Operation):
         ),
         Parameter("method", "method", "the attribution method", "linear"),
     )
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"attribution to {target_words(node['to'])}{method_words(node['method'])}"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)

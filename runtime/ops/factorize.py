@@ -100,6 +100,9 @@ class Factorize(Operation):
             words += [", align=", align if isinstance(align, Node) else str(align)]
         return (*words, ", along=input)" if node.get("along") else ")")
 
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"in {node['n'] if isinstance(node['n'], int) else 'some'} groups by {node['method']}"
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])
         _is_layer(field)

@@ -20,7 +20,7 @@ from bbilang.compiler.contract import (
     Writer,
     Written,
 )
-from bbilang.compiler.contract.written import target_text
+from bbilang.compiler.contract.written import target_text, target_words
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import MADE, FieldType
@@ -48,6 +48,9 @@ class Gradient(Operation):
     content = True
     example = "block6a.expand.channel | gradient(output) | both(4) | present(bars)"
     parameters = (Parameter("of", "target", "the target of the derivative: a score, or the atoms of a later layer"),)
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"gradient of {target_words(node['of'])}"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -26,7 +26,7 @@ class Normalize(Operation):
     the link, the layer of that end is part of the pair; the output counts as a layer."""
 
     name = "normalize"
-    pure = idempotent = True
+    pure = idempotent = numbers_only = True
     parameters = (
         Parameter(
             "scope", "word", "the scope within which the largest magnitude becomes 1", "layer", choices=tuple(WORDS)
@@ -36,6 +36,9 @@ class Normalize(Operation):
         "icons = block6a.expand.channel | attribute(output) | top(8) | present(featvis)\n"
         "block6a.expand.neuron | at(hover(icons)) | normalize(scope=channel) | present(heatmap)"
     )
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"as shares of the largest of each {node['scope']}"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         scope = arguments["scope"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.present import PARAMETERS
-from bbilang.compiler.contract import Operation, Run
+from bbilang.compiler.contract import Operation, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Linked
 
@@ -20,6 +20,11 @@ class Present(Operation):
     adds_up = True
     parameters = PARAMETERS
     example = 'block6a.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        style = registry.styles[node["style"]]
+        facet = f", one for each {node['facet']}" if node["facet"] else ""
+        return f"drawn as {style.drawn_as or style.name.replace('_', ' ')}{facet}"
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if isinstance(inputs[0], Linked):  # several fields, each with axes of its own

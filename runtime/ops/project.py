@@ -66,6 +66,9 @@ class Project(Operation):
                   f"{positions.DEFAULT} by default", None, minimum=1, maximum=4096),
     )  # fmt: skip
 
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"in {node['n']} components by {node['method']}"
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
         from bbilang.runtime.factorization.reduction import LINEAR

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
@@ -27,6 +27,9 @@ class Sort(Operation):
     selects = idempotent = True
     parameters = (BY, ALONG, PER, JOINT, Parameter("descending", "flag", "the strongest first", True))
     example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return "in the order of the numbers"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return ranked_type(field, arguments, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -60,6 +60,10 @@ class Keep(Operation):
             if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):
                 selected.shares = (*selected.shares, share_shown(field, selected, axes[0].name, node.type))
         return selected
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        ends = ["highest"] * (not self.ascending) + ["lowest"] * (self.ascending or not self.one_end)
+        return " and ".join(f"the {node['k']} {end}" for end in ends)
 
     def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
         return Named(order.dims, order.data[..., :k])

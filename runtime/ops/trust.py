@@ -54,6 +54,9 @@ class Trust(Operation):
     )  # fmt: skip
     example = "block6a.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"tested by {str(node['measure']).replace('_', ' ')}"
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         names = arguments["measure"]
         boxed = [measure.name for measure in measures_of(names) if measure.boxed]

@@ -40,6 +40,7 @@ class Atlas(Style):
     legend."""
 
     name = "atlas"
+    drawn_as = "an atlas of icons"
     spends = "the points and the two components of a map of positions"
     selects_marks = True
     parameters = (

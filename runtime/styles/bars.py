@@ -65,6 +65,7 @@ class Bars(Style):
     `trust` measured as whiskers or as a bar beside each."""
 
     name = "bars"
+    drawn_as = "bars"
     spends = "one axis of atoms, or `class`"
     takes = ("class", "measure")
     draws_controls = True

@@ -27,6 +27,7 @@ class Curve(Style):
     After a measure with a curve, such as `trust(deletion)`, it draws that curve."""
 
     name = "curve"
+    drawn_as = "a curve"
     spends = "one ordered axis: `layer`, `step`, `component` or `token`; or what `trust` measured along one"
     takes = ("class", "measure")
     example = "[block3b.expand, block4c.expand, block6a.expand].whole | activation | present(curve)"

@@ -46,6 +46,7 @@ class Featvis(Style):
     the reader draws around. `bins=` is how many the map has along each side."""
 
     name = "featvis"
+    drawn_as = "icons of what each responds to"
     portrays = True
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)

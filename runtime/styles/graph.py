@@ -21,6 +21,7 @@ class Graph(Style):
     is marked."""
 
     name = "graph"
+    drawn_as = "the graph of the model"
     spends = "`layer`"
     example = "[block1a..block7a].whole | activation | present(graph)"
 

@@ -28,6 +28,7 @@ class Heatmap(Style):
     number."""
 
     name = "heatmap"
+    drawn_as = "a heat map"
     spends = "`y` and `x`, or `token`"
     overlays = True
     carries = True

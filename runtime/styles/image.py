@@ -23,6 +23,7 @@ class ImageStyle(Style):
     maps can be drawn `over=` it. Of examples of a dataset, a row of small pictures with their numbers."""
 
     name = "image"
+    drawn_as = "pictures"
     spends = "the picture's `y` and `x`"
     carries = True
     shows_input = True

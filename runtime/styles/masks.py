@@ -27,6 +27,7 @@ class Masks(Style):
     element that shows them."""
 
     name = "masks"
+    drawn_as = "coloured masks"
     spends = "`group`, `y` and `x`"
     overlays = True
     carries = True

@@ -24,6 +24,7 @@ class Matrix(Style):
     scale for the whole element, symmetric about zero for signed values."""
 
     name = "matrix"
+    drawn_as = "a matrix"
     tabulates = True
     clips = True
     spends = "two axes, of which one may be the inputs, or one of pairs"

@@ -29,6 +29,7 @@ class Rgb(Style):
     """
 
     name = "rgb"
+    drawn_as = "colours"
     spends = "`y`, `x` and `component` of at most 3"
     overlays = True
     carries = True

@@ -29,8 +29,9 @@ class Sankey(Style):
     and the printed numbers are those of its links."""
 
     name = "sankey"
+    drawn_as = "a flow diagram"
     spends = "a linked list of fields"
-    selects_marks = True
+    draws_lists = selects_marks = True
     follows_links = True
     example = (
         "late  = block6a.expand | factorize(nmf, 6)\n"

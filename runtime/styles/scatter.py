@@ -30,6 +30,7 @@ class Scatter(Style):
     points, have more: colour and filter by a column, zoom, and a lasso that says what the chosen points share."""
 
     name = "scatter"
+    drawn_as = "points"
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
     parameters = (
         Parameter("icons", "flag", "make an icon for every point, shown when the reader points at it", False),

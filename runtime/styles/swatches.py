@@ -32,6 +32,7 @@ class Swatches(Style):
     the largest; a minus in the class's colour is evidence against the class."""
 
     name = "swatches"
+    drawn_as = "swatches of colour"
     spends = "one axis of atoms, or `class`"
     takes = ("class",)
     example = (

@@ -25,6 +25,7 @@ class Table(Style):
     """Numbers in a table: one axis as rows, a second axis, if there is one, as columns."""
 
     name = "table"
+    drawn_as = "a table"
     spends = "one axis or two"
     takes = ("class",)
     lists_claims = True

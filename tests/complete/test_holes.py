@@ -35,9 +35,9 @@ def offered(text: str, hole: int = 0) -> list[str]:
 
 
 def test_every_kind_of_hole_is_found_where_it_stands():
-    text = "x = ?.? | ?* | ? | top(?)\n[a, ?].? | present(?, facet=?)"
+    text = "x = ?.? | ?* | ? | top(?)\n[a, ?].? | present(?, facet=?)\ninput.?\noutput.?"
     found = [(hole.kind, hole.span.start) for hole in holes(parse(text))]
-    kinds = ["layer", "atom", "rest", "operation", "argument", "layer", "atom", "argument", "argument"]
+    kinds = ["layer", "atom", "rest", "operation", "argument", "layer", "atom", "argument", "argument", "atom", "atom"]
     assert [kind for kind, _ in found] == kinds
     assert [offset for _, offset in found] == [i for i, letter in enumerate(text) if letter == "?"]
 

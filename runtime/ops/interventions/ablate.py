@@ -24,6 +24,9 @@ class Replacing(Intervention):
 
     scans: ClassVar[tuple[str, ...]] = ("mean",)  # the values that need each channel's mean over a dataset
 
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"each replaced by {str(node['value']).replace('_', ' ')}"
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         replacements.check_source(self.name, arguments)

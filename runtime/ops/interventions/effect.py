@@ -19,7 +19,7 @@ from bbilang.compiler.contract import (
     Writer,
     Written,
 )
-from bbilang.compiler.contract.written import target_text
+from bbilang.compiler.contract.written import target_text, target_words
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, FieldType
@@ -57,6 +57,9 @@ class Effect(Operation):
         "block6a.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
         "    | effect(output.class) | top(5, along=class) | present(bars)"
     )
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return f"what that does to {target_words(node['to'])}"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         if field.content != "intervention":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Parameter, Run, Writer, Written
+from bbilang.compiler.contract import Arguments, Parameter, Registry, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Named
@@ -36,6 +36,9 @@ class Steer(Intervention):
         Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),
     )  # fmt: skip
     example = "block6a.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
+
+    def phrase(self, node: Node, registry: Registry) -> str:
+        return "each made stronger"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)

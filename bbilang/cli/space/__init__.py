@@ -1,0 +1,1 @@
+"""`bbi complete` and `bbi space`. Imports everything but the other front ends."""
