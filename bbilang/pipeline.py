@@ -7,6 +7,8 @@ A `Request` says what is wanted; a `Pipeline` runs the stages of one request, ea
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property, partial
@@ -220,7 +222,8 @@ class Pipeline:
         adapter = job.adapter()
         chosen = any(choice for scan in program.scans for field in scan.fields for choice in frames_of(field))
         inputs = job.inputs(adapter) if chosen else ()  # atoms of some pipes are chosen on them
-        return scan_all(program, job.registry, adapter, inputs, job.listener, store, job.workers, job.files)
+        with job.workers_kept():
+            return scan_all(program, job.registry, adapter, inputs, job.listener, store, job.workers, job.files)
 
     def overlaps(self) -> tuple[str, ...]:
         """Describe which pictures the datasets of the text share, and the splits of each, as far as scans know them."""
@@ -320,12 +323,19 @@ class NetworkRecipe:
         return self.loaded()[1]
 
     def loaded(self) -> tuple[Program, Adapter]:
-        """Return the program, too."""
+        """Return the program, too. A worker loads them once for the scans and the icons of a page."""
         from bbilang.runtime.models.sources.permission import code_allowed
 
-        with code_allowed(self.allowed):
-            pipeline = Pipeline(self.request)
-            return pipeline.plan.program, pipeline.job.adapter()
+        same = hashlib.sha256(pickle.dumps(self)).digest()
+        if same not in _loaded:
+            with code_allowed(self.allowed):
+                pipeline = Pipeline(self.request)
+                _loaded.clear()
+                _loaded[same] = pipeline.plan.program, pipeline.job.adapter()
+        return _loaded[same]
+
+
+_loaded: dict[bytes, tuple[Program, Adapter]] = {}  # in a worker
 
 
 @frozen

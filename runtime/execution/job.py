@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,6 +89,10 @@ class Job:
         if self.loaded is None:
             self.loaded = load_for(self.program, self.model, self.input, self.device)
         return self.loaded
+
+    def workers_kept(self) -> AbstractContextManager[None]:
+        """Return a context in which workers start once for all that the job has them do."""
+        return nullcontext() if self.workers is None else self.workers.pool.kept()
 
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
         """Read every input for a model, or for the cache's description of one."""

@@ -34,10 +34,11 @@ def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
     """
     from bbilang.runtime.execution.full import execute_fully
 
-    if job.cache is None or not recall or measure:
-        return execute_fully(job, measure)
-    with job.cache.holding():
-        return _Recall(job, job.cache).results()
+    with job.workers_kept():
+        if job.cache is None or not recall or measure:
+            return execute_fully(job, measure)
+        with job.cache.holding():
+            return _Recall(job, job.cache).results()
 
 
 def needed(job: Job) -> tuple[frozenset[str], int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Generic, Protocol
 
@@ -23,57 +24,86 @@ class Cluster:
 
     def __init__(self, address: str, count: int | None = None):
         self.address, self.count = address, count
+        self._waiting: list[_Actor] | None = None  # for another task, inside of `kept`
+        self._started = False  # whether this connected Ray
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `Pool`."""
+        if self._waiting is not None:
+            yield
+            return
+        self._waiting = []
+        try:
+            yield
+        finally:
+            waiting, self._waiting = self._waiting, None
+            for actor in waiting:
+                _ray().kill(actor)
+            if self._started:
+                self._started = False
+                _ray().shutdown()
 
     def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""
         ray = _ray()
         sent = pickled(task)
-        started = not ray.is_initialized()
-        if started:
+        with self.kept():
+            assert self._waiting is not None
+            self._connect(ray)
+            actors = _Actors[U, R](ray, sent, self.count, len(units), self._waiting)
             try:
-                _check_reachable(self.address)
-                ray.init(address=self.address, log_to_driver=False, include_dashboard=_dashboard(self.address))
-            except (OSError, ValueError, RuntimeError) as failure:
-                message = f"there is no Ray cluster at {self.address}: {failure}"
-                raise error(
-                    "E517", message, "`ray start --head` starts one; `--ray local` uses this machine alone"
-                ) from failure
-        actors = _Actors[U, R](ray, sent, self.count, len(units))
+                yield from actors.run(units)
+                self._waiting += actors.leave()
+            finally:
+                actors.stop()
+
+    def _connect(self, ray: ModuleType) -> None:
+        """Connect to the cluster, unless that was done. Raises BbiError E517."""
+        if ray.is_initialized():
+            return
         try:
-            yield from actors.run(units)
-        finally:
-            actors.stop()
-            if started:
-                ray.shutdown()
+            _check_reachable(self.address)
+            ray.init(address=self.address, log_to_driver=False, include_dashboard=_dashboard(self.address))
+        except (OSError, ValueError, RuntimeError) as failure:
+            message = f"there is no Ray cluster at {self.address}: {failure}"
+            raise error(
+                "E517", message, "`ray start --head` starts one; `--ray local` uses this machine alone"
+            ) from failure
+        self._started = True
 
 
-class _Outcome(Protocol):
-    def remote(self, unit: object, /) -> object: ...
+class _Remote(Protocol):
+    def remote(self, argument: object, /) -> object: ...
 
 
 class _Actor(Protocol):
     """A `TaskRunner` in another process."""
 
-    outcome: _Outcome
+    begin: _Remote
+    outcome: _Remote
 
 
 class _Actors(Generic[U, R]):
-    """One task on its actors, each with one unit at a time."""
+    """One task on its actors, each with one unit at a time. ``there``: actors that wait for a task; those that are
+    used are taken out."""
 
-    def __init__(self, ray: ModuleType, task: bytes, count: int | None, most: int):
+    def __init__(self, ray: ModuleType, task: bytes, count: int | None, most: int, there: list[_Actor]):
         self.ray = ray
         resources = ray.cluster_resources()
         processors, graphics = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-        self.count = max(1, min(count or graphics or processors, most))
-        each = {"num_cpus": max(1, processors // self.count)} if count else {"num_cpus": 1}
-        each |= {"num_gpus": 1} if graphics >= self.count else {}
-        self._make = ray.remote(**each)(TaskRunner)
+        full = max(1, count or graphics or processors)  # also where there are fewer units: more may come later
+        self.count = max(1, min(full, most))
+        each = {"num_cpus": max(1, processors // full)} if count else {"num_cpus": 1}
+        each |= {"num_gpus": 1} if graphics >= full else {}
+        self._make, self._there = ray.remote(**each)(TaskRunner), there
         self._task = ray.put(task)
         self._all: list[_Actor] = []
 
     def _actor(self) -> _Actor:
-        actor: _Actor = self._make.remote(self._task)
+        actor: _Actor = self._there.pop() if self._there else self._make.remote()
         self._all.append(actor)
+        actor.begin.remote(self._task)
         return actor
 
     def run(self, units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
@@ -99,6 +129,11 @@ class _Actors(Generic[U, R]):
             if isinstance(result, Failure):
                 result.raise_here()
             yield unit, result
+
+    def leave(self) -> list[_Actor]:
+        """Return the actors after the last unit: they wait for another task."""
+        actors, self._all = self._all, []
+        return actors
 
     def stop(self) -> None:
         for actor in self._all:

@@ -12,11 +12,12 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, U, pickled, too_many_deaths
+from bbilang.runtime.workers.task import MOST_DEATHS, TASK, UNIT, Failure, R, Task, U, pickled, too_many_deaths
 
 
 class Processes:
@@ -27,10 +28,25 @@ class Processes:
             raise error("E440", f"`--workers` is a number from 1, not {count}")
         self.count = count
         self.threads = threads or max(1, usable_processors() // count)
+        self._waiting: list[subprocess.Popen[bytes]] | None = None  # for another task, inside of `kept`
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `Pool`."""
+        if self._waiting is not None:
+            yield
+            return
+        self._waiting = []
+        try:
+            yield
+        finally:
+            waiting, self._waiting = self._waiting, None
+            for process in waiting:
+                _end(process)
 
     def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""
-        run = _Run(pickled(task), units, self.threads)
+        run = _Run(pickled(task), units, self.threads, [] if self._waiting is None else self._waiting)
         run.start(min(self.count, len(units)))
         try:
             for _ in units:
@@ -40,19 +56,22 @@ class Processes:
                 if isinstance(result, BaseException):
                     raise result
                 yield unit, result
+            if self._waiting is not None:
+                self._waiting += run.leave()
         finally:
             run.stop()
 
 
 class _Run:
-    """One task on its processes."""
+    """One task on its processes. ``there``: processes that wait for a task; those that are used are taken out."""
 
-    def __init__(self, task: bytes, units: Sequence[object], threads: int):
+    def __init__(self, task: bytes, units: Sequence[object], threads: int, there: list[subprocess.Popen[bytes]]):
         self.finished: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._waiting: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()  # with the deaths at the unit
         for unit in units:
             self._waiting.put((unit, 0))
-        self._task, self._threads = task, threads
+        self._task, self._threads, self._there = task, threads, there
+        self._left: list[subprocess.Popen[bytes]] | None = None  # the processes that outlive the run
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._lock, self._ended = threading.Lock(), False
         self._feeders: list[threading.Thread] = []
@@ -61,6 +80,16 @@ class _Run:
         self._feeders = [threading.Thread(target=self._feed, name="worker", daemon=True) for _ in range(count)]
         for feeder in self._feeders:
             feeder.start()
+
+    def leave(self) -> list[subprocess.Popen[bytes]]:
+        """End the run after its last unit, and return its processes, which wait for another task."""
+        with self._lock:
+            self._left = []
+        for _ in self._feeders:
+            self._waiting.put(None)
+        for feeder in self._feeders:
+            feeder.join()
+        return self._left
 
     def stop(self) -> None:
         """End all processes, also those that compute."""
@@ -94,8 +123,17 @@ class _Run:
         except Exception as failure:  # raised in the thread that waits
             self.finished.put((None, failure))
         finally:
-            if process is not None:
+            if process is not None and not self._stays(process):
                 self._end_process(process)
+
+    def _stays(self, process: subprocess.Popen[bytes]) -> bool:
+        """Return whether a process without further units of this run waits for another task."""
+        with self._lock:
+            if self._left is None:
+                return False
+            self._processes.discard(process)
+            self._left.append(process)
+        return True
 
     def _process(self) -> subprocess.Popen[bytes] | None:
         number = str(self._threads)
@@ -104,38 +142,46 @@ class _Run:
         with self._lock:
             if self._ended:
                 return None
-            process = subprocess.Popen(
+            self._there[:] = [process for process in self._there if process.poll() is None]
+            process = self._there.pop() if self._there else subprocess.Popen(
                 [sys.executable, "-m", "bbilang.runtime.workers.worker"], env=environment,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
             self._processes.add(process)
-        assert process.stdin is not None
-        process.stdin.write(pickle.dumps(self._task))
-        process.stdin.flush()
+        _send(process, TASK, self._task)
         return process
 
     def _end_process(self, process: subprocess.Popen[bytes] | None) -> str:
         """End a process if it still runs, and return how it ended, in words."""
         if process is None:
             return "no process"
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except OSError:  # what was not sent yet
-                pass
-        process.kill()
-        code = process.wait()
+        code = _end(process)
         with self._lock:
             self._processes.discard(process)
         return f"signal {-code}" if code < 0 else f"code {code}"
 
 
+def _end(process: subprocess.Popen[bytes]) -> int:
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        try:
+            pipe.close()
+        except OSError:  # what was not sent yet
+            pass
+    process.kill()
+    return process.wait()
+
+
+def _send(process: subprocess.Popen[bytes], kind: str, value: object) -> None:
+    assert process.stdin is not None
+    process.stdin.write(pickle.dumps((kind, value)))
+    process.stdin.flush()
+
+
 def _outcome_of(process: subprocess.Popen[bytes], unit: object) -> object:
     """Return the outcome of a unit. Raises EOFError or OSError where the process ended."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(pickle.dumps(unit))
-    process.stdin.flush()
+    assert process.stdout is not None
+    _send(process, UNIT, unit)
     return pickle.load(process.stdout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -16,6 +17,7 @@ U = TypeVar("U")
 R = TypeVar("R")
 U_contra = TypeVar("U_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
+TASK, UNIT = "task", "unit"  # what a message to a process holds
 MOST_DEATHS = 3  # of workers at the same unit
 
 
@@ -32,6 +34,9 @@ class Pool(Protocol):
     def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """Yield each unit with its result, in the order in which they are finished. Another worker computes a unit
         whose worker died. Close it to end the workers. Raises what the task raises, and BbiError E517, E518."""
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Return a context in which workers wait for the next run after one, instead of ending: a start takes 2 s."""
 
 
 @frozen
@@ -54,12 +59,16 @@ class Failure:
 
 
 class TaskRunner:
-    """Runs the units of a task in a worker; the first of them starts the task. The task arrives pickled, since arrays
-    that Ray itself sends are read-only."""
+    """Runs the units of a task in a worker; the first of them starts the task. Tasks arrive pickled, since arrays that
+    Ray itself sends are read-only."""
 
-    def __init__(self, task: bytes):
-        self._task = task
+    def __init__(self) -> None:
+        self._task = b""
         self._compute: Callable[[object], object] | None = None
+
+    def begin(self, task: bytes) -> None:
+        """Take another task: the units that follow are of it."""
+        self._task, self._compute = task, None
 
     def outcome(self, unit: object) -> object:
         """Return the result of a unit, or the `Failure`."""

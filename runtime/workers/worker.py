@@ -1,4 +1,4 @@
-"""A worker process: reads a task and units from standard input, and writes outcomes to standard output."""
+"""A worker process: reads tasks and units from standard input, and writes the units' outcomes to standard output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pickle
 import signal
 import sys
 
-from bbilang.runtime.workers.task import TaskRunner
+from bbilang.runtime.workers.task import TASK, TaskRunner
 
 
 def main() -> None:
@@ -17,11 +17,14 @@ def main() -> None:
     os.dup2(2, 1)  # what the work prints must not mix with the outcomes
     units = sys.stdin.buffer
     try:
-        runner = TaskRunner(pickle.load(units))
+        runner = TaskRunner()
         while True:
-            unit = pickle.load(units)
-            outcomes.write(pickle.dumps(runner.outcome(unit)))
-            outcomes.flush()
+            kind, value = pickle.load(units)
+            if kind == TASK:
+                runner.begin(value)
+            else:
+                outcomes.write(pickle.dumps(runner.outcome(value)))
+                outcomes.flush()
     except EOFError:  # the driver has ended, or needs no more
         pass
     except BrokenPipeError:

@@ -1,11 +1,17 @@
 """Attributions over a dataset are units of work, too: shards whose passes include backward ones."""
 
+import subprocess
+
 from tiny_examples import Pictures, network
 
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
 from bbilang.runtime.cache.disk import Cache
 
+ICONS = """
+set featvis(size=16, steps=2, batch=1)
+b.channel | activation | across(photos) | mean(example) | top(2) | present(featvis)
+"""
 TEXT = """
 b.channel | attribute(output) | across(photos) | mean(example) | present(bars)
 b.channel | attribute(output["ant"], method=gradient) | across(photos) | std(example)
@@ -29,3 +35,17 @@ def test_equal_to_one_process_with_a_worker_killed(tmp_path):
     assert list(shards) == list(expected) and len(shards) > 1
     for name, values in shards.items():
         assert values.tobytes() == expected[name].tobytes(), name
+
+
+def test_workers_start_once_for_scans_and_icons(tmp_path, monkeypatch):
+    started, usual = [], subprocess.Popen
+
+    def popen(*arguments, **options):
+        started.append(usual(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr("bbilang.runtime.workers.processes.subprocess.Popen", popen)
+    data = {"photos": Pictures(20)}
+    results = Pipeline(Request(Source(ICONS), network(), data=data, cache=Cache(tmp_path), workers=1)).results
+    assert results.scanned == 20 and len(results.icons) == 2
+    assert len(started) == 1 and started[0].poll() is not None

@@ -85,6 +85,24 @@ def test_no_worker_outlives_a_run_that_is_left(tmp_path):
     assert workers(tmp_path) and not any(lives(process) for process in workers(tmp_path))
 
 
+def test_workers_are_kept_for_another_task(tmp_path):
+    pool = Processes(2)
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    for folder in (one, two, three):
+        folder.mkdir()
+    with pool.kept():
+        assert sorted(pool.run(Squares(one), range(12))) == sorted(EXPECTED.items())
+        there = set(workers(one))
+        assert there and all(lives(process) for process in there)
+        os.kill(next(iter(there)), signal.SIGKILL)  # one that waits: another takes its place
+        assert sorted(pool.run(Squares(two), range(12))) == sorted(EXPECTED.items())
+        assert set(workers(two)) & there or len(there) == 1
+        with pytest.raises(RuntimeError, match="no unit"):
+            list(pool.run(Squares(three, fails=2), range(3)))
+        assert not any(lives(process) for process in workers(three))
+    assert not any(lives(process) for folder in (one, two, three) for process in workers(folder))
+
+
 def test_no_worker_outlives_its_driver(tmp_path):
     program = (
         "import sys, time, pathlib\nfrom tiny_tasks import Squares\n"

@@ -67,6 +67,19 @@ visualize(
 )
 print("cached", counter.cached_icons, flush=True)
 """
+KEPT = """
+import sys
+from pathlib import Path
+from tiny_tasks import Squares
+from bbilang.runtime.workers.cluster import Cluster
+pool = Cluster(sys.argv[2], 2)
+with pool.kept():
+    for name, count in (("one", 1), ("two", 8)):
+        folder = Path(sys.argv[1]) / name
+        folder.mkdir()
+        assert sorted(pool.run(Squares(folder), range(count))) == [(n, n * n) for n in range(count)]
+print("ended", flush=True)
+"""
 ATTRIBUTIONS = """
 import sys
 from pathlib import Path
@@ -148,6 +161,12 @@ def test_attributions(start, address, tmp_path):
     lines = start(ATTRIBUTIONS, tmp_path, address).stdout.read().splitlines()
     by_workers, by_one = [line for line in lines if line.startswith("2 ")]  # 2 shards
     assert by_workers == by_one and len(by_one) > 300 * 8 * 4
+
+
+def test_workers_are_kept_for_another_task(start, address, tmp_path):
+    assert last_line(start(KEPT, tmp_path, address)) == "ended"
+    one, two = ({path.name for path in (tmp_path / name).glob("worker *")} for name in ("one", "two"))
+    assert len(one) == 1 and len(two | one) <= 2, "the second task has the worker of the first"
 
 
 def test_no_cluster_there(start):

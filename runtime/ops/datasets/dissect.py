@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -98,8 +98,7 @@ class Dissect(Operation):
         if not all(half.any() for half in halves):
             raise error("E465", f"{len(wanted)} examples of {dataset.name} give no two halves", "take more of them")
         turn = rotation(run.layer(layer).sizes["channel"], int(run.program.setting("seed", 0)))
-        own = _overlaps(maps, scanned, dataset, halves, node["quantile"], None)
-        turned = _overlaps(maps, scanned, dataset, halves, node["quantile"], turn)
+        own, turned = _overlaps(maps, scanned, dataset, halves, node["quantile"], (None, turn))
         return _field(
             node, own, turned, dataset.segment_names, (*scanned.notes, *_words(halves, split, wanted, scanned))
         )
@@ -131,14 +130,13 @@ def _words(
     return (words,) if split is None else (words, *split.notes("quantiles", "overlaps", lost))
 
 
-def _maps(maps: Node, scanned: Scanned, turn: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of each scanned example and its maps (channel, y, x), rotated where a rotation is given."""
+def _maps(maps: Node, scanned: Scanned, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of each scanned example that is wanted (example,) and its maps (channel, y, x)."""
     at = 0
     for piece in scanned.stream(maps, ("channel", "y", "x")):
         for own in piece:
-            if turn is not None:
-                own = np.tensordot(turn, own, 1)
-            yield at, own
+            if wanted[at]:
+                yield at, own
             at += 1
 
 
@@ -148,22 +146,29 @@ def _overlaps(
     dataset: Dataset,
     halves: tuple[np.ndarray, np.ndarray],
     quantile: float,
-    turn: np.ndarray | None,
-) -> tuple[Overlaps, np.ndarray]:
-    """Return the overlaps, and which channels are saturated."""
+    turns: Sequence[np.ndarray | None],
+) -> list[tuple[Overlaps, np.ndarray]]:
+    """Return the overlaps, and which channels are saturated, for the layer and each rotation of it. The maps, which are
+    the larger part of the shards, are read once for the thresholds and once for the overlaps of all."""
     first, second = halves
-    search: ThresholdSearch | None = None
-    for at, own in _maps(maps, scanned, turn):
-        if first[at]:
-            search = search or ThresholdSearch(len(own), int(first.sum()) * own[0].size, quantile)
-            search.add(own[None])
-    assert search is not None
-    thresholds = search.result()
-    overlap = OverlapSearch(thresholds, len(dataset.segment_names))
-    for at, own in _maps(maps, scanned, turn):
-        if second[at]:
-            overlap.add(own, masks(dataset.segments(int(np.asarray(scanned.rows)[at])), scanned.shown))
-    return overlap.result(), thresholds.saturated
+    rows = np.asarray(scanned.rows)
+    searches: list[ThresholdSearch] = []
+    for _, own in _maps(maps, scanned, first):
+        total = int(first.sum()) * own[0].size
+        searches = searches or [ThresholdSearch(len(own), total, quantile) for _ in turns]
+        for search, turn in zip(searches, turns, strict=True):
+            search.add(_turned(own, turn)[None])
+    thresholds = [search.result() for search in searches]
+    overlaps = [OverlapSearch(each, len(dataset.segment_names)) for each in thresholds]
+    for at, own in _maps(maps, scanned, second):
+        labelled = masks(dataset.segments(int(rows[at])), scanned.shown)
+        for overlap, turn in zip(overlaps, turns, strict=True):
+            overlap.add(_turned(own, turn), labelled)
+    return [(overlap.result(), each.saturated) for overlap, each in zip(overlaps, thresholds, strict=True)]
+
+
+def _turned(maps: np.ndarray, turn: np.ndarray | None) -> np.ndarray:
+    return maps if turn is None else np.tensordot(turn, maps, 1)
 
 
 def masks(segments: np.ndarray, shown: Callable[[Image], np.ndarray]) -> np.ndarray:
