@@ -22,8 +22,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from benchmarks.records import append
+from benchmarks.surroundings import surroundings
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "shared"))  # the pictures and the network of the tests
+FULL = 50  # points of a run that is kept
 PICTURES, BATCHES = 1100, 69  # 5 shards; batches of 16
 
 
@@ -35,7 +39,7 @@ def digest(scanned: Any) -> str:
     return whole.hexdigest()
 
 
-def main(points: int, seed: int) -> dict[str, Any]:
+def of_scans(points: int, seed: int) -> dict[str, Any]:
     import torch
     from tiny_scan import Pictures, TwoLayers
 
@@ -114,5 +118,9 @@ def of_icons(points: int, seed: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     numbers = [int(word) for word in sys.argv[1:3]]
-    which = of_icons if sys.argv[3:] == ["icons"] else main
-    print(json.dumps(which(*(numbers + [50, 0][len(numbers) :]))))
+    which = of_icons if sys.argv[3:] == ["icons"] else of_scans
+    points, seed = numbers + [FULL, 0][len(numbers) :]
+    record = {**surroundings(), "work": which.__name__, "seed": seed, **which(points, seed)}
+    if points >= FULL:
+        append("kills", record)
+    print(json.dumps(record))
