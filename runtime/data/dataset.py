@@ -132,6 +132,10 @@ class Dataset:
         """Return what near-duplicates have in common (`fingerprints`), computed once. Raises Unreadable."""
         return self._shared.facts.fingerprint(int(self.rows[i]))
 
+    def known_digest(self, i: int) -> str | None:
+        """Return the digest of an example that was computed before: nothing is read."""
+        return self._shared.facts.known_digest(int(self.rows[i]))
+
     def known(self, i: int) -> tuple[str | None, Fingerprint | None]:
         """Return the digest and the fingerprint of an example that were computed before: nothing is read."""
         return self._shared.facts.known(int(self.rows[i]))
@@ -155,10 +159,6 @@ class Dataset:
         """Write digests, sizes and fingerprints that are new into the cache of `remember`; what asks for those of all
         examples (a condition on sizes, duplicates) does it itself."""
         self._shared.facts.keep()
-
-    def stamp(self, i: int) -> tuple[str, int, int] | None:
-        """Return what identifies an example's content without reading it: (path, bytes, time); None if nothing does."""
-        return self._shared.source.stamp(int(self.rows[i]))
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> Dataset:
         """Return the examples of these numbers, in this order. They share what is known of them."""

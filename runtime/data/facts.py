@@ -42,8 +42,9 @@ class Facts:
 
     def remember(self, store: Store) -> None:
         """Read facts from a cache from now on, and write them there with `keep`."""
-        self._store = store
-        self._loaded.clear()
+        if store is not self._store:
+            self._store = store
+            self._loaded.clear()
 
     def keep(self) -> None:
         """Write what is new to the cache, without the files that were written in the last two seconds."""
@@ -101,10 +102,13 @@ class Facts:
             self._facts["bits"][row], self._facts["colours"][row] = fingerprint(picture)
             self._now_known(row, FINGERPRINT)
 
+    def known_digest(self, row: int) -> str | None:
+        """Return the digest as far as it is known: nothing is read."""
+        return self.digest(row) if self._knows(row, DIGEST) else None
+
     def known(self, row: int) -> tuple[str | None, Fingerprint | None]:
         """Return the digest and the fingerprint as far as they are known: nothing is read."""
-        digest = self.digest(row) if self._knows(row, DIGEST) else None
-        return digest, self.fingerprint(row) if self._knows(row, FINGERPRINT) else None
+        return self.known_digest(row), self.fingerprint(row) if self._knows(row, FINGERPRINT) else None
 
     def _knows(self, row: int, fact: int) -> bool:
         if not self._facts["known"][row] & fact and self._store is not None and row // CHUNK not in self._loaded:

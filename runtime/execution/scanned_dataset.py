@@ -32,7 +32,6 @@ from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.scan import scan as scan_dataset
 from bbilang.runtime.scan.scan import stored
 from bbilang.runtime.scan.scanned import Scanned
-from bbilang.runtime.scan.shards import ranges
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -82,10 +81,7 @@ class ScannedDataset:
 
     def digests(self) -> Sequence[str]:
         """Return the digest of each readable example."""
-        scans = self.run.shared.scans
-        if scans is None:
-            return [self._dataset.digest(int(number)) for number in self.stored.rows]
-        every = [one for own in digests(self._dataset, scans.cache, tuple(ranges(len(self._dataset)))) for one in own]
+        (every,) = digests(self._dataset, (range(len(self._dataset)),))
         return [every[number] for number in self.stored.rows.tolist()]
 
     def summary(self, node: Node, name: str) -> np.ndarray:
@@ -237,8 +233,7 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
             pool=workers.pool if workers is not None else None,
             recipe=workers.recipe if workers is not None else None,
         )  # fmt: skip
-        if kept.fresh:
-            dataset.keep()  # the fingerprints of what was read
+        dataset.keep()  # hashes and fingerprints of what was read
     else:
         assert scans is not None, "without a network there must be something kept"
         identity = ScanIdentity(run.program, scan, run.registry, run.adapter, scans.code)

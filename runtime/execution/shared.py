@@ -67,6 +67,8 @@ class Files:
         if name not in self.data:
             help = f'as in `data={{"{name}": dataset}}`'
             raise error("E423", f"the program was checked with a dataset `{name}`, which `data` lacks now", help)
+        if self.store is not None:
+            self.data[name].dataset.remember(self.store)
         return self.data[name].dataset
 
 

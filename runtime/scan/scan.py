@@ -86,7 +86,7 @@ class Layout:
     def __init__(self, dataset: Examples, identity: Identity, cache: Cache):
         self.dataset, self.identity, self.cache = dataset, identity, cache
         self.ranges = tuple(shards.ranges(len(dataset)))
-        self.contents = tuple(shards.content_of(own) for own in digests(dataset, cache, self.ranges))
+        self.contents = tuple(shards.content_of(own) for own in digests(dataset, self.ranges))
 
     def key(self, shard: int, part: str, batch: int) -> str:
         return shards.key(self.contents[shard], self.identity.parts[part], batch)

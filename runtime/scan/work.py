@@ -23,9 +23,8 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def stamp(self, number: int, /) -> tuple[str, int, int] | None:
-        """Return what identifies an example without reading it, the last of it a time in nanoseconds; None if nothing
-        does."""
+    def known_digest(self, number: int, /) -> str | None:
+        """Return the digest of an example if nothing has to be read for it."""
 
     def digest(self, number: int, /) -> str:
         """Return a hash of the content of an example, also of one that cannot be decoded. Raises Unreadable."""

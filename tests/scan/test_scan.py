@@ -1,14 +1,16 @@
 """A scan gives what a full dump of activations gives, and computes nothing twice."""
 
-import time
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_scan import Pictures, TwoLayers, arrays, equal
+from tiny_scan import Pictures, TwoLayers, _png, arrays, equal
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.data.dataset import open_dataset
+from bbilang.runtime.data.source import FileSource
 from bbilang.runtime.scan import batch_size, shards
 from bbilang.runtime.scan.scan import scan, stored
 from bbilang.runtime.scan.summary import NAMES, _extremes, summary
@@ -102,21 +104,30 @@ def test_changed_picture_costs_its_shard(pictures, cache):
     assert changed.tolist() == [300]
 
 
-def test_files_that_did_not_change_are_not_read_again(pictures, cache):
-    pictures.times = [10**9 + number for number in range(600)]
-    scan(pictures, TwoLayers(), cache)
-    assert len(pictures.digested) == 600
-    pictures.digested.clear()
-    assert stored(pictures, TwoLayers(), cache) is not None and not pictures.digested
-    pictures.put(300, Image.new("RGB", (8, 8), "red"))
-    pictures.times[300] += 1
-    assert scan(pictures, TwoLayers(), cache).fresh == 1
-    assert pictures.digested == list(range(256, 512))
-    pictures.times[0] = time.time_ns()  # it may change again within the same tick
-    pictures.digested.clear()
-    for _ in range(2):
-        assert stored(pictures, TwoLayers(), cache) is not None
-    assert len(pictures.digested) == 2 * 256
+def test_files_that_did_not_change_are_not_read_again(pictures, cache, tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(pictures.files[:300]):
+        (folder / name).write_bytes(pictures.data[number])
+        os.utime(folder / name, (10**9 + number, 10**9 + number))
+    read, usual = [], FileSource.read
+    monkeypatch.setattr(FileSource, "read", lambda source, number: read.append(number) or usual(source, number))
+
+    def scanned():
+        read.clear()
+        dataset = open_dataset("photos", tmp_path, store=cache)
+        made = scan(dataset, TwoLayers(), cache)
+        dataset.keep()
+        return made.fresh
+
+    assert scanned() == 2 and set(read) == set(range(300))
+    assert scanned() == 0 and not read
+    (folder / pictures.files[280]).write_bytes(_png(Image.new("RGB", (8, 8), "red")))
+    os.utime(folder / pictures.files[280], (10**9, 10**9))
+    assert scanned() == 1 and set(read) == set(range(256, 300))
+    os.utime(folder / pictures.files[0])  # it may change again within the same tick
+    for expected in (list(range(256)), [0]):
+        assert scanned() == 0 and sorted(read) == expected
 
 
 def test_batches_are_of_one_size_and_stay_within_a_shard(pictures):
