@@ -42,7 +42,8 @@ def chosen(count: int) -> list[Any]:
 
 def speed(objectives: list[Any], recipe: Any) -> dict[str, str]:
     """Say how many icons of the default quality a second of one processor makes, and what share of the peak a step
-    reaches: its floating point operations in the network, as torch counts them, against a product of matrices."""
+    reaches: the network's floating point operations, as torch counts them where autograd runs it, against a product of
+    matrices."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -55,23 +56,29 @@ def speed(objectives: list[Any], recipe: Any) -> dict[str, str]:
         work()
         return time.process_time() - began
 
-    left, right = torch.rand(2, PEAK, PEAK)
+    matrices = {"float32": torch.rand(2, PEAK, PEAK), "bfloat16": torch.rand(2, PEAK, PEAK).bfloat16()}
     steps, short = schedule_of(replace(recipe, steps=STEPS_DEFAULT)).steps, replace(recipe, redirect=0)
     with Ascent(work.adapter(), objectives[0], short, recipe.batch, Passes()) as ascent:
 
         def run() -> None:
             ascent.run(objectives, lambda objective, icon: None)
 
-        run()
+        fused, ascent.runner.fused = ascent.runner.fused, None
         with FlopCounterMode(display=False) as counted:
             run()
-        taken = [(seconds(run), seconds(lambda: left @ right)) for _ in range(5)]
-    step, product = (min(each) for each in zip(*taken, strict=True))
-    operations, peak = counted.get_total_flops() / step, 2 * PEAK**3 / product
+        ascent.runner.fused = fused
+        run()
+        products = [lambda pair=pair: pair[0] @ pair[1] for pair in matrices.values()]
+        taken = [[seconds(each) for each in (run, *products)] for _ in range(5)]
+        kind = "with autograd" if fused is None else f"fused, {str(fused.kind).removeprefix('torch.')}"
+    step, *each = (min(times) for times in zip(*taken, strict=True))
+    operations = counted.get_total_flops() / step
     made = len(objectives) * ascent.schedule.steps / steps / step
+    peaks = {name: 2 * PEAK**3 / product for name, product in zip(matrices, each, strict=True)}
+    shares = (f"{operations / peak:.0%} of {peak / 1e9:.0f} GFLOP/s of {name}" for name, peak in peaks.items())
     return {
-        "Icons per second of one processor": f"{made:.2f} of {recipe.size} px and {steps} steps",
-        "Share of the peak": f"{operations / peak:.0%} of {peak / 1e9:.0f} GFLOP/s, a product of matrices",
+        "Icons per second of one processor": f"{made:.2f} of {recipe.size} px and {steps} steps ({kind})",
+        "Share of the peak": f"{', '.join(shares)}, products of matrices",
     }
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import quality
 from benchmarks.figure import figure
 from benchmarks.harness import ROOT, ROUNDS, ROWS
 from benchmarks.records import Record, current, disturbances, processor_name
@@ -196,6 +197,8 @@ def page(records: Sequence[Record]) -> str:
         blocks += [f"## {title}", ""]
         for record in records:
             blocks += _details(record) if record["title"] == title else []
+    if (icons := quality.last_record()) is not None:
+        blocks += quality.section(icons)
     if LSP.exists():
         blocks += _language_server(json.loads(LSP.read_text(encoding="utf-8")))
     return "\n".join(blocks).rstrip() + "\n"

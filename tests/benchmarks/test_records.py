@@ -1,5 +1,7 @@
 """Which record of a processor is current: the replacement rule, on records made by hand."""
 
+import json
+
 import pytest
 
 from benchmarks.harness import ROUNDS
@@ -59,3 +61,27 @@ def test_processors_and_devices_do_not_replace_each_other():
 )
 def test_what_makes_a_record_a_loaded_one(measured, words):
     assert disturbances(record(1, **measured)) == words
+
+
+def test_the_quality_of_icons_is_that_of_the_last_record(tmp_path, monkeypatch):
+    from benchmarks import quality
+
+    def way(objective, distance):
+        sizes = {"objective_128": objective + 1, "objective_224": objective - 1, "objective": objective}
+        return {"all": {"units": 31, **sizes, "times_99th_percentile": objective / 2, "distance": distance}}
+
+    where = {"photographs": 100, "photographs_distance": 0.4, "date": "today", "commit": "abc", "changed": False}
+    records = [
+        {"bbilang": way(9, 0.1), "lucent": way(3, 0.2), **where},
+        {"bbilang": way(4, 0.6), "lucent": way(5, 0.5), **where},
+        {"bbilang": way(7, 0.1), **where},  # without the peer's
+    ]
+    monkeypatch.setattr(quality, "RESULTS", tmp_path / "lines.jsonl")
+    assert quality.last_record() is None
+    quality.RESULTS.write_text("".join(json.dumps(record) + "\n" for record in records))
+    last = quality.last_record()
+    assert last == records[1]
+    assert [reached for _, _, reached in quality.verdicts(last)] == [False, False, False]
+    assert [reached for _, _, reached in quality.verdicts(records[0])] == [True, True, True]
+    text = "\n".join(quality.section(last))
+    assert "| bbilang | 5.00 | 3.00 | 4.00 | 2.0 | 0.600 |" in text and "0.80 of it **(not reached)**" in text

@@ -59,10 +59,11 @@ def test_bits_in_other_company(efficientnet):
     assert np.array_equal(alone.picture, company.picture) and alone.objective == company.objective
 
 
-def test_the_network_of_an_icon_is_run_as_fused_operations(efficientnet):
-    few = Recipe(size=32, steps=2)
+@pytest.mark.parametrize("size", [32, 128])  # at 128 px rounding opens and shuts some nonlinearities
+def test_the_network_of_an_icon_is_run_as_fused_operations(efficientnet, size):
+    few = Recipe(size=size, steps=2)
     for recipe, fuses in ((few, True), (replace(few, plain=True), False)):
-        with Ascent(efficientnet, Objective("block2b.expand", 0), recipe, 2, passes.Passes()) as ascent:
+        with Ascent(efficientnet, Objective("head", 0), recipe, 2, passes.Passes()) as ascent:
             fused = ascent.runner.fused
             assert (fused is not None) == fuses
             if fused:
