@@ -33,6 +33,7 @@ from bbilang.runtime.passes.explicit.fused_steps import (
     Pointwise,
     Step,
     Sum,
+    available,
     convolution_step,
 )
 from bbilang.runtime.passes.explicit.vjp import SUMS
@@ -287,7 +288,7 @@ class _Run(torch.autograd.Function):
 def fused_run(adapter: Adapter, layer: str, images: Tensor, half: bool = False) -> FusedRun | None:
     """Return the fused operations up to a layer for normalized images of this size; None where autograd is needed."""
     fits = images.device.type == "cpu" and images.dtype == torch.float32 and images.dim() == 4
-    if not fits or layer == INPUT or not torch.backends.mkldnn.is_available():
+    if not fits or layer == INPUT or not available():
         return None
     try:
         with torch.inference_mode(False), torch.enable_grad():

@@ -25,8 +25,12 @@ LAST = torch.channels_last
 FOLDED = 4  # input channels up to which the gradient of a strided convolution is summed up patch by patch
 After = tuple[str, list[float], str]  # what oneDNN does with each number of a result
 Parts = list[tuple[Tensor, bool]]  # for each source its gradient, and whether nothing else holds that tensor
-_convolve = torch.ops.mkldnn._convolution_pointwise
-_multiply = torch.ops.mkldnn._linear_pointwise
+
+
+def available() -> bool:
+    """Return whether this torch has oneDNN's operations: not on every platform."""
+    names = ("_convolution_pointwise", "_linear_pointwise")
+    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 
 @dataclass
@@ -154,11 +158,15 @@ class Pointwise(Linear):
 
     def apply(self, x: Tensor) -> Tensor:
         kernel = self.kernel(x)
-        return _by_pixel(x, lambda pixels: _multiply(pixels, kernel.weight, kernel.bias, *self.after))
+        return _by_pixel(
+            x, lambda pixels: torch.ops.mkldnn._linear_pointwise(pixels, kernel.weight, kernel.bias, *self.after)
+        )
 
     def transposed(self, gradient: Tensor) -> Tensor:
         back = self.kernel(gradient).back
-        return _by_pixel(gradient, lambda pixels: _multiply(pixels, back, None, "none", [], ""))
+        return _by_pixel(
+            gradient, lambda pixels: torch.ops.mkldnn._linear_pointwise(pixels, back, None, "none", [], "")
+        )
 
     def one_channel(self, x: Tensor, only: Tensor) -> Tensor:
         """Return (picture, 1, y, x) of float32: of each picture its own channel, without the clamp."""
@@ -219,7 +227,9 @@ class Convolution(Linear):
         return self._convolve(x, kernel.weight, kernel.bias, self.after)
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None, after: After) -> Tensor:
-        result: Tensor = _convolve(x, weight, bias, self.padding, self.stride, self.dilation, self.groups, *after)
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, weight, bias, self.padding, self.stride, self.dilation, self.groups, *after
+        )
         return result
 
     def transposed(self, gradient: Tensor) -> Tensor:
