@@ -157,12 +157,14 @@ class Pointwise(Linear):
         super().__init__(node, source, Kernel(weight, _bias(module), weight.T.contiguous()))
 
     def apply(self, x: Tensor) -> Tensor:
+        """Return the convolution of x, with the clamp."""
         kernel = self.kernel(x)
         return _by_pixel(
             x, lambda pixels: torch.ops.mkldnn._linear_pointwise(pixels, kernel.weight, kernel.bias, *self.after)
         )
 
     def transposed(self, gradient: Tensor) -> Tensor:
+        """Return the gradient at the input."""
         back = self.kernel(gradient).back
         return _by_pixel(
             gradient, lambda pixels: torch.ops.mkldnn._linear_pointwise(pixels, back, None, "none", [], "")
