@@ -143,7 +143,7 @@ class Ascent:
     def excite(self, pictures: Tensor) -> Tensor:
         """Return the layer's activation of pictures (batch, 3, y, x), of the objectives' own channels where they do."""
         pictures, self.runner.only = self.network_channels(pictures), self.response.only
-        if self.runner.fused is None:
+        if self.runner.fused is None or pictures.shape[1:] != self.runner.fused.shape:
             pictures = pictures.contiguous(memory_format=self.layout)
         with autocast_bfloat16(self.device, not self.recipe.plain):
             return self.runner(pictures).float()
