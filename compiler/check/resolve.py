@@ -210,7 +210,7 @@ class Resolver(Scope):
         if not axes:
             help = f"as in `{SOME_LAYER}.channel[7]` or `{SOME_LAYER}.spatial[3, 3]`"
             raise at(expression.value.span, "E236", "an index needs atoms to pick from: name them before it", help)
-        numbers = [self.arguments.argument(a.value, _INDEX, node) for a in expression.arguments]
+        numbers = [self._number(a.value, node) for a in expression.arguments]
         if len(numbers) != len(axes):
             message = f"{node.type.atom} atoms have {len(axes)} indices ({', '.join(axis.name for axis in axes)})"
             raise at(expression.span, "E236", f"{message}, and {len(numbers)} are given")
@@ -227,6 +227,18 @@ class Resolver(Scope):
         remaining = tuple(axis for axis in node.type.axes if axis not in axes)
         type = replace(node.type, axes=(*remaining, fused))
         return self.make("pick_atom", (node,), {"index": tuple(numbers)}, type, expression.span)
+
+    def _number(self, value: ast.Expression, node: Node) -> int:
+        """Return the number of an atom, which may be given by its name where it has one. Raises CheckError E236."""
+        labels = self.registry.operations[node.op].labels(node)
+        if not isinstance(value, ast.String) or not labels:
+            number: int = self.arguments.argument(value, _INDEX, node)
+            return number
+        if value.value not in labels:
+            names = ", ".join(f'"{label}"' for label in labels)
+            near = did_you_mean(value.value, labels, f"they are {names}")
+            raise at(value.span, "E236", f'none of these is called "{value.value}"', near)
+        return labels.index(value.value)
 
     def stage(self, field: Node, call: ast.Call, span: Span) -> Node:
         """Apply one stage of a pipe to the field before it. ``span``: of the pipe up to here."""

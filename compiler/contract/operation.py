@@ -129,6 +129,10 @@ class Operation:
         of their order; else None."""
         return None
 
+    def labels(self, node: Node) -> tuple[str, ...]:
+        """Return what the atoms that a node makes are called, where a text can pick them by that: `c["striped"]`."""
+        return ()
+
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         """Add to the arguments the nodes of operations that this one is made of (``make``); what those demand is shared
         like everything else."""

@@ -81,6 +81,8 @@ def page(folder):
     strong = c | top(1) | present(bars)
     tested = seen.channel | gradient(output[0]) | across(asked) | tcav([red, blue], against=rest) | present(table)
     sum = c[0] - c[1] + seen.channel[2] | gradient(output[0]) | present(number)
+    named = c["red"] - c["blue"] + seen.channel[2] | gradient(output[0]) | present(number)
+    own = c["blue"] | present(number)
     """
     return compiled(folder, text.replace("\n    ", "\n"), input=PICTURE)
 
@@ -250,6 +252,11 @@ def test_a_sum_is_of_the_vectors_as_they_are(page, by_hand):
     assert page.results.fields["sum"].names["concept"].data.tolist() == ["red − blue + channel 2"]
 
 
+def test_concepts_are_picked_by_their_names(page):
+    assert page.data("named").values.item() == page.data("sum").values.item()
+    assert page.data("own").values.item() == page.data("activation").values[1]
+
+
 def test_groups_and_positions_are_directions(folder):
     page = compiled(folder, """groups = seen | factorize(svd, 3)
 factors = groups.channel | present(matrix)
@@ -316,6 +323,8 @@ vectors = c.channel | present(matrix)
         ("c * c | present(bars)", "E232", "no other arithmetic"),
         ("(seen | concept([red, blue, few], against=rest)) - c | present(bars)", "E231", "do not pair up"),
         ("c[2] | present(bars)", "E236", "outside 0..1"),
+        ('c["rad"] | present(bars)', "E236", "did you mean `red`"),
+        ('seen.channel["rad"] | present(bars)', "E213", ""),
         ("c[0] - c[0] | present(bars)", "E534", "cancel out"),
         ("c | attribute(output[0], method=grad_cam) | present(bars)", "E238", "of positions"),
         ("c | attribute(output[0]) | trust(deletion) | present(bars)", "E238", "these are directions"),

@@ -75,6 +75,9 @@ class Concepts(Operation):
         family = f"concept-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
         return replace(field, atom=ATOM, axes=(*inputs, Axis(AXIS, len(sets))), signed=True, family=family)
 
+    def labels(self, node: Node) -> tuple[str, ...]:
+        return tuple(called(dataset, number) for number, dataset in enumerate(sets_of(node["concepts"])))
+
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         return {**arguments, "activation": PerExample(make("activation", field))}
 
@@ -86,7 +89,7 @@ class Concepts(Operation):
         seed, method = int(run.program.setting("seed", 0)), node["method"]
         found, notes, names = [], [], []
         for number, dataset in enumerate(sets_of(node["concepts"])):
-            name = str(dataset.get("called") or f"concept {number + 1}")
+            name = called(dataset, number)
             sets = both_sets(dataset, node, name, run)
             found.append(fit_direction(*sets.fitted, method))
             notes += [told_apart(name, concept(*sets.fitted, seed, method=method, held_out=sets.held_out)), *sets.notes]
@@ -98,6 +101,11 @@ class Concepts(Operation):
 def sets_of(sets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     """Return the datasets of a parameter that takes one or several."""
     return sets if isinstance(sets, tuple) else (sets,)
+
+
+def called(dataset: Node, number: int) -> str:
+    """Return the name of a set's concept: that of its dataset."""
+    return str(dataset.get("called") or f"concept {number + 1}")
 
 
 @dataclass(frozen=True)
