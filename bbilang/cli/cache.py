@@ -27,8 +27,7 @@ WORDS = {
     "pointer": "imported records",
     "shard": "shards of scanned datasets",
     "batch": "batch sizes of scans",
-    "digests": "digests of datasets",
-    "dataset": "indices, sizes and fingerprints of datasets",
+    "dataset": "indices, hashes, sizes and fingerprints of datasets",
 }
 
 
