@@ -28,8 +28,7 @@ INTERVENTIONS: Final[dict[str, Code]] = {
     "E272": Code(
         "a change that is not defined for these atoms",
         "The part of a group or direction can be left out, evened out or steered. `noise` needs the deviation of a "
-        "channel, and `controls` other atoms to draw from. Atoms of several layers change together in each layer by "
-        "itself.",
+        "channel. Atoms of several layers change together in each layer by itself.",
         f"{_GROUPS}groups | ablate(noise) | effect(output) | present(bars)",
         f"{_GROUPS}groups | ablate(zero) | effect(output) | present(bars)",
     ),

@@ -147,7 +147,8 @@ class _Lowering:
                 total, own = atoms_of(frame, layer, description), atom_count(frame, layer, description)
                 sets = sets_together(demand.change) if demand.together else own
                 rows = sets * (1 + demand.controls)
-                rows = rows if demand.together else min(rows, total)
+                whole = not demand.together and frame.type.atom != "direction"  # there is no end of directions
+                rows = min(rows, total) if whole else rows
                 exact = demand.controls == 0 and all(a.exact for a in (*frame.type.axes, *frame.type.states))
                 exact = exact and not frame.type.states
                 request = DerivativeRequest(demand.target, node, (layer,))

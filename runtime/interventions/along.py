@@ -27,6 +27,37 @@ def units(layer: ChangedLayer) -> Tensor:
     return own.to(layer.activation).expand(len(layer.activation), *own.shape[1:])
 
 
+def random_units(layer: ChangedLayer, count: int) -> Tensor:
+    """Return random directions of length 1, the same for every input: (input, direction, channel)."""
+    import torch
+
+    channels = layer.layer.sizes["channel"]
+    normal = np.random.default_rng([layer.seed, 9]).standard_normal((count, channels))
+    own = torch.from_numpy(normal / np.linalg.norm(normal, axis=1, keepdims=True))
+    return own.to(layer.activation).expand(len(layer.activation), *own.shape)
+
+
+def change(layer: ChangedLayer, sets: Sequence[np.ndarray], inputs: Tensor, off: Tensor | None) -> Tensor:
+    """Return what is added to each row (row, *layer axes) where a set of directions changes. off: the difference of
+    each row, whose component in the set's span it is; None for a step along each direction."""
+    import torch
+
+    if off is not None:
+        return component(layer, sets, inputs, off)
+    steps = layer.steps
+    assert steps is not None
+    return torch.stack(
+        [steps[atoms.tolist(), owner].sum(0) for atoms, owner in zip(sets, inputs.tolist(), strict=True)]
+    )
+
+
+def of_like_norm(change: Tensor, like: Tensor) -> Tensor:
+    """Scale each row of a change (row, ...) to the norm of another."""
+    norms = [part.expand(change.shape[0], *part.shape[1:]).flatten(1).norm(dim=1) for part in (change, like)]
+    factor = norms[1] / norms[0].clamp_min(directions.SMALLEST)
+    return change * factor.view(-1, *[1] * (change.dim() - 1))
+
+
 def component(layer: ChangedLayer, sets: Sequence[np.ndarray], inputs: Tensor, cube: Tensor) -> Tensor:
     """Return the orthogonal projection of each row of a cube (row, *layer axes) on the span of its set of
     directions."""

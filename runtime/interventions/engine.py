@@ -95,9 +95,10 @@ class _Rows:
         sets, amounts = places // len(self.amounts), places % len(self.amounts)
         inputs, draws = self.inputs[sets], torch.arange(start, stop) % self.layer.draws
         chosen = [self.sets.atoms[number] for number in sets.tolist()]
+        likes = [self.sets.likes[number] for number in sets.tolist()]
         factors = torch.as_tensor(self.amounts, dtype=torch.float64)[amounts]
         device = self.layer.activation.device
-        return self.layer.rows(chosen, inputs.to(device), draws.to(device), factors), inputs
+        return self.layer.rows(chosen, inputs.to(device), draws.to(device), factors, likes), inputs
 
 
 def _above(run: Run, step: Rerun, rows: _Rows, slots: int) -> Iterator[Chunk]:

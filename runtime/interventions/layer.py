@@ -32,6 +32,7 @@ class ChangedLayer:
     change: Node
     name: str
     activation: Tensor
+    random_directions: int = 0  # how many are known beside those of the field, after them
 
     @cached_property
     def layer(self) -> LayerDescription:
@@ -66,7 +67,7 @@ class ChangedLayer:
         if self.atom == "group":
             return (len(self.of_groups),)
         if self.atom == directions.ATOM:
-            return (self.units.shape[1],)
+            return (self.units.shape[1] - self.random_directions,)
         layer = self.layer.as_map if self.atom == "spatial" else self.layer
         return tuple(layer.sizes[axis] for axis in axes_of_atoms(self.atom, self.layer))
 
@@ -88,8 +89,10 @@ class ChangedLayer:
 
     @cached_property
     def units(self) -> Tensor:
-        """(input, direction, channel): the directions, at length 1."""
-        return along.units(self)
+        """(input, direction, channel): the directions, at length 1, and random ones after them."""
+        import torch
+
+        return torch.cat([along.units(self), along.random_units(self, self.random_directions)], 1)
 
     @cached_property
     def steps(self) -> Tensor | None:
@@ -120,20 +123,29 @@ class ChangedLayer:
 
     # --- rows ------------------------------------------------------------------------------------------------------
 
-    def rows(self, sets: Sequence[np.ndarray], inputs: Tensor, draws: Tensor, amounts: Tensor) -> Tensor:
-        """Return the layer with sets of atoms changed, (row, *layer axes). inputs, draws, amounts (row,)."""
+    def rows(
+        self,
+        sets: Sequence[np.ndarray],
+        inputs: Tensor,
+        draws: Tensor,
+        amounts: Tensor,
+        likes: Sequence[np.ndarray] | None = None,
+    ) -> Tensor:
+        """Return the layer with sets of atoms changed, (row, *layer axes). inputs, draws, amounts (row,). likes: of
+        directions, the sets whose norm of the change each row is scaled to."""
         own = self.activation[inputs]
         factor = amounts.to(own).view(-1, *[1] * (own.dim() - 1))
         if self.atom == "group":
             return own + factor * self._sum(self.of_groups, sets, inputs)
         if self.atom == directions.ATOM and self.steps is not None:
-            return own + factor * self._sum(self.steps, sets, inputs)
+            return own + factor * self._along(sets, inputs, None, likes)
         difference = self.difference
         at = (draws if len(difference) > 1 else draws * 0, inputs if difference.shape[1] > 1 else inputs * 0)
         if self.atom == directions.ATOM:
             off = difference[at]
-            inside = along.component(self, sets, inputs, off)
-            return own + factor * (off - inside if self.operation.keeps else inside)
+            if self.operation.keeps:
+                return own + factor * (off - along.component(self, sets, inputs, off))
+            return own + factor * self._along(sets, inputs, off, likes)
         mask = own.new_zeros(len(sets), self.atoms)
         for row, atoms in enumerate(sets):
             mask[row, atoms.tolist()] = 1
@@ -141,6 +153,14 @@ class ChangedLayer:
         if self.operation.keeps:
             changed = 1 - changed
         return own + factor * changed * difference[at]
+
+    def _along(
+        self, sets: Sequence[np.ndarray], inputs: Tensor, off: Tensor | None, likes: Sequence[np.ndarray] | None
+    ) -> Tensor:
+        change = along.change(self, sets, inputs, off)
+        if not self.random_directions or likes is None:
+            return change
+        return along.of_like_norm(change, along.change(self, likes, inputs, off))
 
     def _sum(self, parts: Tensor, sets: Sequence[np.ndarray], inputs: Tensor) -> Tensor:
         """Return the sum of the parts (atom, input, *layer axes) that are in each row's set."""

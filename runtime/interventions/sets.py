@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.runtime.attribution.target_slots import atom_numbers
+from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import absent_atoms
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.interventions.layer import ChangedLayer
@@ -26,12 +27,16 @@ class Sets:
     index: np.ndarray
     atoms: list[np.ndarray] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
+    likes: list[np.ndarray] = field(default_factory=list)  # of each set, the one whose change has the same norm
     _known: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
     def notes(self, layer: ChangedLayer) -> tuple[str, ...]:
         """Describe how well the random sets are matched: the norm of their change beside that of what was asked."""
         if self.index.shape[1] == 1:
             return ()
+        if layer.random_directions:
+            same = "" if layer.operation.keeps else ", and the change along them has the same norm"
+            return (f"the controls are random directions of the layer{same}",)
         norms = np.array(
             [np.sqrt((layer.norms[i, a] ** 2).sum()) for i, a in zip(self.inputs, self.atoms, strict=True)]
         )
@@ -44,13 +49,15 @@ class Sets:
         return (f"random sets are matched by the norm of their change, {middle:.2g} of that of what was asked "
                 f"(80 % within {low:.2g} to {high:.2g})",)  # fmt: skip
 
-    def put(self, input: int, position: tuple[int, ...], atoms: np.ndarray) -> None:
-        """Put a set at a position of (set, *dims); equal sets of one input are one."""
+    def put(self, input: int, position: tuple[int, ...], atoms: np.ndarray, like: np.ndarray | None = None) -> None:
+        """Put a set at a position of (set, *dims); equal sets of one input are one. like: what a random set stands
+        beside."""
         key = (input, np.sort(atoms).tobytes())
         if key not in self._known:
             self._known[key] = len(self.atoms)
             self.atoms.append(atoms)
             self.inputs.append(input)
+            self.likes.append(atoms if like is None else like)
         self.index[(input, *position)] = self._known[key]
 
 
@@ -61,13 +68,26 @@ def sets_of(frame: Field, layer: ChangedLayer, together: bool, controls: int) ->
     inputs = len(layer.activation)
     dims, shape = asked[0][2] if asked else ((), ())
     sets = Sets(dims, np.full((inputs, 1 + controls, *shape), -1))
+    others = _random_directions(asked, layer, controls) if layer.atom == directions.ATOM else None
     for input, position, _, atoms in asked:
         sets.put(input, (0, *position), atoms)
-        if controls:
+        if others is not None:
+            for number in range(controls):
+                own = np.array([next(others) for _ in range(len(atoms))], np.int64)
+                sets.put(input, (1 + number, *position), own, atoms)
+        elif controls:
             random = np.random.default_rng([layer.seed, 4, input, *position])
             for number, chosen in enumerate(control_sets(atoms, layer.norms[input], controls, random)):
                 sets.put(input, (1 + number, *position), chosen)
     return sets
+
+
+def _random_directions(asked: Sequence[Asked], layer: ChangedLayer, controls: int) -> Iterator[int]:
+    """Let a layer draw as many random directions as the sets of directions need beside them; yield their numbers."""
+    known = layer.atoms
+    layer.random_directions = controls * sum(len(atoms) for *_, atoms in asked)
+    del layer.units
+    return iter(range(known, known + layer.random_directions))
 
 
 Asked: TypeAlias = "tuple[int, tuple[int, ...], tuple[tuple[str, ...], tuple[int, ...]], np.ndarray]"

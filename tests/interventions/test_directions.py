@@ -139,17 +139,54 @@ def test_a_patch_takes_the_component_of_the_other_input():
     assert np.abs(found[1]).max() < 2e-6
 
 
-@pytest.mark.parametrize("stages", ["ablate(noise) | effect(output)", "ablate(zero) | effect(output, controls=20)"])
-def test_what_a_direction_has_not_is_refused(stages):
+def test_what_a_direction_has_not_is_refused():
     with pytest.raises(BbiError, match="E272"):
-        blocks.attributed(f"d = stem.channel[0] - stem.channel[2]\nd | {stages} | present(bars)", "residual")
+        blocks.attributed(
+            "d = stem.channel[0] - stem.channel[2]\nd | ablate(noise) | effect(output) | present(bars)", "residual"
+        )
 
 
-def test_a_claim_about_a_direction_has_no_random_sets():
+def random_vectors(count: int, channels: int) -> np.ndarray:
+    normal = np.random.default_rng([0, 9]).standard_normal((count, channels))
+    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("stage", ["ablate(zero)", "steer(-0.5)"])
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(("name", "layer"), PLACES)
+def test_controls_are_random_directions_with_a_change_of_the_same_norm(name, layer, together, stage):
+    count, vectors = 3, vectors_of(name, layer)
+    written = stage.replace(")", ", together=true)") if together else stage
+    style = "number" if together else "bars"
+    text = f"{three(layer)}d | {written} | effect(output[1], controls={count}) | present({style})"
+    field = executed(text, name, blocks.image())
+    assert any("random directions" in note for note in field.notes)
+    controls = field.beside["controls"]
+    found = controls.ordered(("input", *([] if together else ["concept"]), "control")).data[0].reshape(-1, count)
+    sets = [vectors] if together else [vectors[n : n + 1] for n in range(3)]
+    others = iter(random_vectors(count * sum(map(len, sets)), vectors.shape[1]))
+    changed = (
+        (lambda rows, own: without(rows, own)) if "zero" in stage else (lambda rows, own: stepped(rows, own, -0.5))
+    )
+    for row, own in enumerate(sets):
+        for number in range(count):
+            random = np.array([next(others) for _ in own])
+
+            def change(rows, own=own, random=random):
+                wanted, made = changed(rows, own) - rows, changed(rows, random) - rows
+                return rows + made * np.linalg.norm(wanted) / np.linalg.norm(made)
+
+            expected = direction_by_hand(blocks.block(name), blocks.image(), layer, change)[1]
+            np.testing.assert_allclose(found[row, number], expected, atol=3e-6, rtol=1e-6)
+
+
+def test_a_claim_about_a_direction_is_compared_with_random_ones():
     text = 'd = stem.channel[0] - stem.channel[2]\nclaim "It rests on it" = d | ablate(zero) | effect(output[0]) < 100'
     model, image = blocks.adapter("residual"), blocks.image()
     program = bbilang.optimize(bbilang.check(bbilang.parse(text), model=model, input=image))
     claims = [node for element in program.elements for node in walk(element.node) if node.op == "claims"]
-    assert claims and all("p" not in node["measures"] for node in claims)
-    results = bbilang.execute(bbilang.plan(program), model=model, input=image, cache=False)
-    assert results.reruns == 1
+    assert claims and all("p" in node["measures"] for node in claims)
+    steps = bbilang.plan(program)
+    results = bbilang.execute(steps, model=model, input=image, cache=False)
+    assert results.reruns == 1000 == steps.total("reruns")[0]
+    assert 0 < results.fields["claims"].corrected[0] <= 1

@@ -51,7 +51,8 @@ class Effect(Operation):
     parameters = (
         Parameter("to", "target", "the target whose change is measured: a score, or the atoms of a later layer"),
         Parameter("controls", "integer", "how many random sets of as many atoms of the layer, drawn among those whose "
-                  "change is of like norm, are changed for comparison", 0, minimum=0, maximum=10_000),
+                  "change is of like norm, or of as many random directions, are changed for comparison", 0,
+                  minimum=0, maximum=10_000),
     )  # fmt: skip
     example = (
         "block6a.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
@@ -67,16 +68,10 @@ class Effect(Operation):
         to: Node = arguments["to"]
         if target_layer_of(to).startswith("chain "):
             raise Fail("E238", "`effect` is on a score, and this is an attribution", "name the class", "to")
-        if arguments["controls"] and not self.controls_of(field):
-            what = "random sets are of other atoms of the layer, and a layer has no other directions to draw from"
-            raise Fail("E272", what, "leave it out, and show the effects of other concepts beside it", "controls")
         unit = to.type.unit if to.type.content == "score" else "the later layer's own units"
         type = replace(derivative_type(field, "effect", to, unit, signed=True), steps=field.steps)
         spent = _spent(field)
         return replace(type, spent=tuple(dict.fromkeys((*type.spent, *spent)))) if spent else type
-
-    def controls_of(self, type: FieldType) -> str:
-        return "" if type.atom == "direction" else self.controls
 
     def written(self, node: Node, writer: Writer) -> Written | None:
         target = target_text(node["to"], writer)
