@@ -35,7 +35,18 @@ METHODS = {  # rows of methods of attribution -> the module that they share
     **dict.fromkeys(("lrp", "excitation_backprop"), "methods_relevance"),
     **dict.fromkeys(("occlusion", "rise", "extremal_perturbation"), "methods_masks"),
 }
-ROWS = ("linear", "positions", "integrated", "icon_steps", "icon_works", "compiling", "cached", "mixed", *METHODS)
+ROWS = (
+    "linear",
+    "positions",
+    "integrated",
+    "icon_steps",
+    "icon_works",
+    "compiling",
+    "cached",
+    "mixed",
+    "interventions",
+    *METHODS,
+)
 ROUNDS, ROUNDS_QUICK, FEWEST = 9, 3, 3
 BUDGET = 90.0  # seconds for a way that is no way of ours; after that it rests, once it ran FEWEST times
 

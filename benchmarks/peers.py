@@ -19,6 +19,7 @@ MODULES = {
     "captum": "captum.attr",
     "lucent": "lucent.optvis.render",
     "grad-cam": "pytorch_grad_cam",
+    "nnsight": "nnsight",
     "zennit": "zennit.composites",
     "torchray": "torchray.attribution.extremal_perturbation",
 }
