@@ -73,6 +73,7 @@ PAGES, TEXTS, LISTS = "Pages", "Texts", "What there is"
 add(app, "run", pages.run, PAGES)
 add(app, "watch", pages.watch, PAGES)
 add(app, "scan", pages.scan, PAGES)
+add(app, "space", space.draw, PAGES)
 add(app, "check", texts.check, TEXTS)
 add(app, "complete", space.complete, TEXTS)
 add(app, "explain", texts.explain, TEXTS)

@@ -1,4 +1,4 @@
-"""The command line of `bbi complete`."""
+"""The command lines of `bbi complete` and `bbi space`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bbilang.cli.options import (
     Device,
     Draft,
     File,
+    Files,
     Inputs,
     Json,
     Model,
@@ -74,3 +75,28 @@ def complete(
             parents=parents,
         )  # fmt: skip
         return list_completions(line, by, Limits(max_passes, tuple(without or ())), show, run, json)
+
+
+def draw(
+    files: Files = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="PATH", help="of the page", rich_help_panel=OUT)] = "space.html",
+    parents: Parents = False,
+    data: Data = None,
+    allow_code: AllowCode = False,
+    json: Json = False,
+) -> int:  # fmt: skip
+    """Draw where pages lie in the space of interfaces.
+
+    The grid of layers and kinds of atoms as a page: each element of each text is a point, and each empty cell offers a
+    text that fills it. Each model has a grid of its own; nothing runs.
+
+    $ bbi space page.bbi other.bbi
+    $ bbi space specs -o space.html
+    """
+    from bbilang.cli.errors import errors_as
+    from bbilang.cli.request import data_of
+    from bbilang.cli.space.draw import draw as draw_space
+
+    with errors_as(json):
+        return draw_space(files or [], output, parents, data_of(data), json)
