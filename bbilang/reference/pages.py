@@ -156,6 +156,8 @@ def _operation(operation: Operation) -> str:
 
 def _takes_and_gives(operation: Operation) -> str:
     """Return the types before and after the operation in its own example, as its type rule computes them."""
+    if operation.example_needs:
+        return f"It needs {operation.example_needs}."
     checker, _, _ = checked(operation.example)
     nodes = [node for node in checker.resolver.origins if node.op == operation.name] if checker.has_resolver else []
     if not nodes or not nodes[0].inputs:

@@ -21,6 +21,7 @@ from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Operation, Parameter, did_you_mean
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
@@ -285,6 +286,7 @@ class Resolver(Scope):
             self.methods.with_layers(operation, arguments, field)
             self.methods.check_targets(operation, arguments)
             type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
+            type = operation.shaped(type, arguments, self._layers_of(type))
             arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
             inputs = operation.fed(field, arguments, self.registry)
         except Fail as fail:
@@ -292,6 +294,12 @@ class Resolver(Scope):
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, inputs, arguments, type, span)
+
+    def _layers_of(self, type: FieldType) -> tuple[LayerDescription, ...]:
+        """Return the descriptions of the layers that a field has atoms of."""
+        context = self.models.get(type.model)
+        layers = [context.layer(name) for name in type.layers] if context is not None else []
+        return tuple(layer for layer in layers if layer is not None)
 
     def _owner(self, call: ast.Call, operation: Operation, parameter: Parameter, field: Node) -> Node:
         """Return the field that an argument is read for: the pipe's, or the dataset of another argument."""

@@ -34,6 +34,12 @@ NAMES: Final[dict[str, Code]] = {
         "block5c.expand.head | attribute(output) | present(bars)",
         "block5c.expand.channel | attribute(output) | top(8) | present(bars)",
     ),
+    "E294": Code(
+        "attention of what is no head",
+        "`attention` is of attention heads: it says which tokens each of them looks at.",
+        "block5c.expand.channel | attention | present(matrix)",
+        "block5c.expand.channel | attribute(output) | top(8) | present(bars)",
+    ),
     "E205": Code(
         "unknown class",
         "Name a class by its full label or one of the label's synonyms, in upper or lower case. An index works too.",

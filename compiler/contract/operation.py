@@ -87,6 +87,7 @@ class Operation:
         Mapping[str, str]
     ] = {}  # of such a call: word in an index behind it -> the axis that it picks from
     example: ClassVar[str] = ""
+    example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 
     def filled(self, arguments: Sequence[Argument]) -> Sequence[Argument]:
         """Return the arguments of a call that starts a pipe, with those named that mean other parameters than their
@@ -112,6 +113,10 @@ class Operation:
 
     def refined(self, type: FieldType, arguments: Arguments, registry: Registry) -> FieldType:
         """Refine the type by what names among the arguments stand for: the unit and sign of a method."""
+        return type
+
+    def shaped(self, type: FieldType, arguments: Arguments, layers: Sequence[LayerDescription]) -> FieldType:
+        """Add the axes that depend on the descriptions of the field's layers. Raises `Fail`."""
         return type
 
     def follows(self, field: FieldType, arguments: Arguments) -> bool:

@@ -103,12 +103,20 @@ class Run(Protocol):
         """(input, channel, y, x), in [0, 1]; the numbers of the tokens, (input, token), for texts."""
 
     @property
+    def passes(self) -> Passes:
+        """The counter of the network's passes."""
+
+    @property
     def pictures(self) -> NDArray[Any]:
         """(input, y, x, rgb), uint8: the inputs as the page shows them."""
 
     @property
     def photos(self) -> Sequence[Callable[[], NDArray[uint8]] | None]:
         """What reads each input's picture again as it was before it was resized and cropped, uint8 (y, x, rgb)."""
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the network is there to run: not where everything is recalled."""
 
     @property
     def parts(self) -> Sequence[Run]:

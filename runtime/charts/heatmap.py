@@ -17,7 +17,7 @@ from bbilang.runtime.view.repeated import UNSAID
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     """Draw values as a map, or as the grounds of words where the atoms are tokens."""
-    if element.slot_axis == "token":
+    if element.slot_axis in ("token", "key", "query"):
         return words.chart(element, theme)
     # page.css knows them by these names, and makes their colours those of a dark page
     host, name = theme.host, f"{'signs' if is_signed(element) else 'scale'}_{identifier(element.id)}"

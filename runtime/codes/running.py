@@ -259,4 +259,21 @@ RUNNING: Final[dict[str, Code]] = {
         """$ bbi run -e 'weights(block6d, block7a, expanded=true) | top(8) | present(matrix)'""",
         needs="a network of many layers",
     ),
+    "E560": Code(
+        "attention that cannot be laid out",
+        "Attention is a number for each head, token that looks, and token that it looks at. Layers of a pipe have the "
+        "same tokens, a token that is named by its number exists, `keys=patches` is of patches of a picture, and all "
+        "numbers together fit into memory.",
+        "$ bbi run -e 'blocks.3.attn.head | attention(query=900) | present(matrix)' --model timm:vit_tiny_patch16_224",
+        "$ bbi run -e 'blocks.3.attn.head | attention(query=0) | present(matrix)' --model timm:vit_tiny_patch16_224",
+        needs="a network with attention",
+    ),
+    "E561": Code(
+        "attention that is not of tokens to tokens",
+        "The module attends to something else than the tokens of its layer, as to those of another layer, to learned "
+        "keys, or over channels. Its heads have outputs all the same.",
+        """$ bbi run -e 'cross.head | attention | present(matrix, facet=head)'""",
+        """$ bbi run -e 'cross.head | attribute(output) | present(bars)'""",
+        needs="a network with attention to something else",
+    ),
 }

@@ -158,7 +158,8 @@ def activation_unit(atom: str, reduce: str) -> str:
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
     """Return the type of another content for the same atoms, order and states, without the old content's axes."""
-    axes = tuple(axis for axis in field.axes if axis.name not in REPLACED and not axis.name.startswith("to."))
+    own = (axis for axis in field.axes if field.atom != "head" or axis.name in ("input", "layer", "head"))  # no tokens
+    axes = tuple(axis for axis in own if axis.name not in REPLACED and not axis.name.startswith("to."))
     return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=(), linked=(),
                    linked_family="")  # fmt: skip
 

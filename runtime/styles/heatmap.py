@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
 
+WORDS = ("key", "query")  # axes of attention that are tokens, of which one is left
+
 
 class Heatmap(Style):
     """A map of numbers, alone or `over=` a photo: a sequential scale for magnitudes, a diverging one about zero for
@@ -39,9 +41,9 @@ class Heatmap(Style):
 
     def spend(self, field: FieldType) -> Drawn:
         y, x = field.axis("y"), field.axis("x")
-        token = field.axis("token")
+        token = field.axis("token") or next((axis for name in WORDS if (axis := field.axis(name)) is not None), None)
         if token is not None and y is None and x is None and token.whole:
-            return Drawn(("token",), token)
+            return Drawn((token.name,), token)
         if y is None or x is None:
             raise Fail(
                 "E304",
@@ -109,7 +111,7 @@ class Heatmap(Style):
         return tuple(said)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
-        if element.slot_axis == "token":
+        if element.slot_axis in ("token", *WORDS):
             return "full"
         return "spotlight" if over and element.legend is not None and not element.legend.signed else "map"
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Index: TypeAlias = tuple[int, ...]  # into the axes (states, facet) of an array
 Shape: TypeAlias = tuple[int, int]  # (y, x)
 
+TOKENS = {"token", "key"}  # components that are tokens of the text, or of the picture
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page
 
@@ -196,8 +197,8 @@ class Drawing:
                     numbers[at] = self.example_atom(here["example"], *said)
                 elif not here:
                     numbers[at] = self.named_atom({}, layer)
-                elif set(here) == {"token"} and words is None:
-                    numbers[at] = self.token_atom(here["token"], layer, at)
+                elif len(here) == 1 and set(here) <= TOKENS and words is None:
+                    numbers[at] = self.token_atom(next(iter(here.values())), layer, at)
                 else:
                     numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers
@@ -210,11 +211,18 @@ class Drawing:
     def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
         """Return the number of a token, labelled with its word; -1 for padding. Of several texts, each has its own
         tokens."""
-        names = [axis.name for axis in (*self.states, *([self.facet] if self.facet else []))]
-        row = at[names.index("input")] if "input" in names else 0
-        word = token_word(self.results, layer, token, row)
+        row = self._row(at)
+        word = self._token_word(token, layer, at)
         own = {"input": row} if len(self.results.pictures) > 1 and self.results.pictures[row].words else {}
         return self.atom({**own, "token": token}, layer, word) if word else -1
+
+    def _row(self, at: tuple[int, ...]) -> int:
+        """Return the number of the input that a frame is of."""
+        names = [axis.name for axis in (*self.states, *([self.facet] if self.facet else []))]
+        return at[names.index("input")] if "input" in names else 0
+
+    def _token_word(self, token: int, layer: str, at: tuple[int, ...]) -> str:
+        return token_word(self.results, layer, token, self._row(at))
 
     def _any_value(self, axis: Axis) -> np.ndarray:
         """Return an array over (states, facet, slot) that is NaN where no series has a value."""
@@ -243,6 +251,9 @@ class Drawing:
         if not columns:
             return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
         every = [{c: int(v[index][i]) for c, v in columns.items()} for i in range(self._size(axis))]
+        if set(columns) <= TOKENS:
+            layer = self.field.type.layers[-1]
+            return tuple(self._token_word(token, layer, index) for one in every for token in one.values())
         return tuple(self.words(one) if min(one.values()) >= 0 else "" for one in every)
 
     def series_atoms(self, index: Index) -> tuple[int, ...]:

@@ -194,6 +194,8 @@ def title_of(drawing: Drawing) -> str:
         return f"Layers {type.layers[0]} to {type.layers[-1]}"
     names = [name.removesuffix(HEADS) if type.atom == "head" else name for name in type.layers]
     layers = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    if type.content == "attention":
+        return f"Where heads of {layers} look"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
     if type.family and type.atom in MADE:
         return f"{atom_noun(type.family.partition('-')[0]).capitalize()}s of {layers}"

@@ -19,7 +19,7 @@ from bbilang.registry import registry
 ROOT = Path(__file__).parents[2]
 SPECS = [p.read_text("utf-8") for p in sorted([*ROOT.glob("specs/*.bbi"), *ROOT.glob("tests/grammar/specs/*.bbi")])]
 THINGS = [thing for group in ("operations", "styles") for thing in getattr(registry(), group).values()]
-EXAMPLES = [thing.example for thing in THINGS if thing.example]
+EXAMPLES = [thing.example for thing in THINGS if thing.example and not getattr(thing, "example_needs", "")]
 GOOD = SPECS + EXAMPLES
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[^\W\d][\w.]*|\d[\d.]*|->|[<>=!]=|\n[ \t]*|[ \t]+|.', re.S)
 KNOWN = registry()

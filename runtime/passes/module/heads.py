@@ -84,7 +84,9 @@ class _Mounts:
         self.fast = torch.backends.mha.get_fastpath_enabled()
         for path, count in self.counts.items():
             projection, around = self.module.get_submodule(path), self.module.get_submodule(path.rpartition(".")[0])
-            projection._modules[HEADS_PART] = HeadOutputs(count).train(projection.training)
+            part = _parts.setdefault(projection, HeadOutputs(count))
+            part.heads, part.training = count, projection.training
+            projection._modules[HEADS_PART] = part
             self.handles.append(projection.register_forward_pre_hook(_through_heads))
             if isinstance(around, nn.MultiheadAttention) and around.out_proj is projection:
                 around.__dict__["forward"] = _OwnForward(around)
@@ -102,6 +104,8 @@ class _Mounts:
         torch.backends.mha.set_fastpath_enabled(self.fast)
 
 
+# the identity of each projection: what is remembered of a network refers to its modules, and holds for its next run
+_parts: weakref.WeakKeyDictionary[nn.Module, HeadOutputs] = weakref.WeakKeyDictionary()
 _active: weakref.WeakKeyDictionary[nn.Module, _Mounts] = weakref.WeakKeyDictionary()
 
 
