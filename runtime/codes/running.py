@@ -261,9 +261,8 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E560": Code(
         "attention that cannot be laid out",
-        "Attention is a number for each head, token that looks, and token that it looks at. Layers of a pipe have the "
-        "same tokens, a token that is named by its number exists, `keys=patches` is of patches of a picture, and all "
-        "numbers together fit into memory.",
+        "Attention is a number for each head, token that looks, and token that it looks at. The layers of a pipe have "
+        "the same tokens, `query=` is one of them, `keys=patches` is of a picture's, and all numbers fit into memory.",
         "$ bbi run -e 'blocks.3.attn.head | attention(query=900) | present(matrix)' --model timm:vit_tiny_patch16_224",
         "$ bbi run -e 'blocks.3.attn.head | attention(query=0) | present(matrix)' --model timm:vit_tiny_patch16_224",
         needs="a network with attention",
