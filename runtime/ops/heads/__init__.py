@@ -1,0 +1,1 @@
+"""Operations on attention heads: one file each. Imports what `runtime/ops/` imports."""
