@@ -1,0 +1,206 @@
+"""How the influence of an example on a number is estimated: from gradients alone, with the loss's curvature, by a random
+projection, or exactly at the last layer.
+
+Every estimate has one sign: positive where training with the example makes the number larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bbilang.compiler.ir.score_kinds import LOGITS
+from bbilang.runtime.errors import error
+from bbilang.runtime.influence.curvature import Curvature
+from bbilang.runtime.influence.exact import MOST_WEIGHTS, leave_one_out
+from bbilang.runtime.influence.weights import Matrices, Weighted, gradients_of, requiring_gradients
+from bbilang.runtime.influence.work import FEATURES, Network, Projection, features, head_inputs, products
+
+Arrays = Mapping[str, np.ndarray]
+PRODUCTS, SQUARES, PROJECTED, REST, INPUTS, CHANCES = "products", "squares", "projected", "rest", "inputs", "chances"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``damping``: of the curvature, as a part of its mean; ``seed``: of what is drawn."""
+
+    damping: float
+    seed: int
+
+
+class Estimate(Protocol):
+    """One method, for one network and some queries: numbers with a gradient by the weights."""
+
+    def batch(self, images: Tensor, labels: Tensor) -> Mapping[str, np.ndarray]:
+        """Compute what is kept of each example of a batch: name -> (example, ...)."""
+
+    def influence(self, kept: Arrays, labels: np.ndarray) -> np.ndarray:
+        """Return (example, query), from what was kept of all examples."""
+
+
+@dataclass
+class Gradients:
+    """The inner product of the gradients of the query and of the example's loss, with the sign that a gradient step
+    has. ``queries``: as they are, or multiplied by the inverse curvature; ``scale``: of the result."""
+
+    network: Network
+    queries: Matrices
+    scale: float = 1.0
+    cosine: bool = False
+
+    def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+        own, squares = products(self.network, images, labels, self.queries)
+        return {PRODUCTS: own.numpy(), SQUARES: squares.numpy()}
+
+    def influence(self, kept: Arrays, labels: np.ndarray) -> np.ndarray:
+        values = -np.asarray(kept[PRODUCTS], np.float64) * self.scale
+        if self.cosine:
+            lengths = torch.stack([rows.double().flatten(1).square().sum(1) for rows in self.queries.values()]).sum(0)
+            norms = np.sqrt(kept[SQUARES])[:, None] * np.sqrt(lengths.numpy())
+            values = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+        return values
+
+
+@dataclass
+class Projected:
+    """TRAK (Park et al. 2023) of one network: Newton's step of a logistic regression on projected gradients of the
+    log-odds."""
+
+    network: Network
+    projection: Projection
+    queries: Matrices
+    damping: float
+
+    def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+        own, rest = features(self.network, images, labels, self.projection)
+        return {PROJECTED: own.numpy(), REST: rest.numpy()}
+
+    def influence(self, kept: Arrays, labels: np.ndarray) -> np.ndarray:
+        known = labels >= 0
+        own = np.asarray(kept[PROJECTED][known], np.float64)
+        gram = own.T @ own
+        gram += np.eye(len(gram)) * max(self.damping * np.trace(gram) / len(gram), np.finfo(float).tiny)
+        queries = self.projection.of(self.queries).double().numpy()
+        solved = np.linalg.solve(gram, queries.T)
+        values = np.full((len(labels), len(queries)), np.nan)
+        values[known] = (own @ solved) * kept[REST][known, None]
+        return values
+
+
+@dataclass
+class Exact:
+    """Leaving examples out at the last layer, see `exact.leave_one_out`."""
+
+    network: Network
+    queries: Matrices
+    damping: float
+
+    def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+        inputs, scores = head_inputs(self.network, images)
+        chances = scores.softmax(1) if self.network.kind == LOGITS else scores
+        return {INPUTS: inputs.float().numpy(), CHANCES: chances.float().numpy()}
+
+    def influence(self, kept: Arrays, labels: np.ndarray) -> np.ndarray:
+        (queries,) = self.queries.values()
+        return leave_one_out(kept[INPUTS], kept[CHANCES], labels, queries.double().numpy(), self.damping)
+
+
+def last_linear(layers: Sequence[Weighted], name: str) -> list[Weighted]:
+    """Return the linear layer that gives the scores. Raises BbiError E593 where the last one is no linear layer, or
+    has too many weights for its curvature to be one matrix."""
+    head = layers[-1]
+    count = head.shape[0] * head.shape[1]
+    if not isinstance(head.module, nn.Linear):
+        raise error("E593", f"`exact` leaves examples out at a linear layer at the end, and {name} ends in another",
+                    "take `method=ekfac`")  # fmt: skip
+    if count > MOST_WEIGHTS:
+        message = f"`{head.name}` has {count:,} weights, and `exact` inverts a matrix of as many rows"
+        raise error("E593", message, f"up to {MOST_WEIGHTS:,} are possible; take `method=ekfac`")
+    return [head]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The numbers whose influences are asked for: ``values`` (query,) with a graph, made anew at each call."""
+
+    values: Callable[[], Tensor]
+
+    def gradients(self, layers: Sequence[Weighted]) -> dict[str, Tensor]:
+        """Return (query, out, in) for each layer. Raises BbiError E594 where no number depends on the weights."""
+        with requiring_gradients(layers), torch.enable_grad():
+            found = gradients_of(self.values(), layers)
+        if not any(bool(rows.any()) for rows in found.values()):
+            raise error("E594", "what is asked for does not depend on these weights: its gradient is zero",
+                        "take a number that the network computes from them, as a score")  # fmt: skip
+        return found
+
+
+MethodOf = Callable[[Network, Queries, Settings, "Callable[[], Curvature]", int], Estimate]
+
+
+def ekfac(
+    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
+) -> Estimate:
+    found = queries.gradients(network.layers)
+    return Gradients(network, curvature().solve(found), 1 / count)
+
+
+def dot(
+    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
+) -> Estimate:
+    return Gradients(network, queries.gradients(network.layers))
+
+
+def cosine(
+    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
+) -> Estimate:
+    return Gradients(network, queries.gradients(network.layers), cosine=True)
+
+
+def trak(
+    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
+) -> Estimate:
+    projection = Projection(network.layers, min(FEATURES, max(8, count // 2)), settings.seed)
+    return Projected(network, projection, queries.gradients(network.layers), settings.damping)
+
+
+def exact(
+    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
+) -> Estimate:
+    network.layers = last_linear(network.layers, network.adapter.description.name)
+    return Exact(network, queries.gradients(network.layers), settings.damping)
+
+
+@dataclass(frozen=True)
+class Method:
+    """``unit``: of the numbers; ``words``: for the legend, with the number of examples at {count}; ``damping``: the
+    usual one; ``runs``: how often each example runs through the network, there and back."""
+
+    name: str
+    make: MethodOf
+    unit: str
+    words: str
+    damping: float
+    runs: int
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("ekfac", ekfac, "change of the number", "how the number would change if the example counted twice among "
+               "the {count} (curvature by Kronecker factors, EKFAC)", 0.1, 3),
+        Method("dot", dot, "change per unit of learning rate", "how the number changes with one gradient step on the "
+               "example, per unit of learning rate", 0.0, 1),
+        Method("cosine", cosine, "cosine", "the cosine between the gradients of the number and of the example's loss, "
+               "positive where a step on the example makes the number larger", 0.0, 1),
+        Method("trak", trak, "change of the number", "how the number would change without the example, by a logistic "
+               "regression on randomly projected gradients (TRAK)", 1e-3, 1),
+        Method("exact", exact, "change of the number", "how much larger the number is with the example than without "
+               "it, by one Newton step of the last layer's weights", 1e-3, 1),
+    )
+}  # fmt: skip
