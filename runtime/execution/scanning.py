@@ -86,8 +86,10 @@ class ScanWork(ScanIdentity):
         shown = adapter.preprocess.display(picture.convert("L") if channels == 1 else picture)
         return np.ascontiguousarray(shown.transpose(2, 0, 1)[:channels])
 
-    def batch(self, images: Tensor, wanted: Collection[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
-        """Run the parts on a batch (example, channel, y, x)."""
+    def batch(
+        self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = ()
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Run the parts on a batch (example, channel, y, x), which need not know which examples these are."""
         import torch
 
         from bbilang.runtime.passes.before_gates import values_before_gates

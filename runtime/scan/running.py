@@ -63,8 +63,8 @@ class Runner:
             for unit in units:
                 computed = Computed(unit)
                 pieces: list[Mapping[str, Arrays]] = []
-                for images in self._batches(unit, computed, prefetcher, progressed):
-                    results = self.compute(images, tuple(unit.wanted))
+                for images, rows in self._batches(unit, computed, prefetcher, progressed):
+                    results = self.compute(images, tuple(unit.wanted), [unit.examples[row] for row in rows])
                     if first is not None:
                         first(results, len(images))
                         first = None
@@ -74,7 +74,8 @@ class Runner:
 
     def _batches(
         self, unit: Unit, computed: Computed, prefetcher: Prefetcher, progressed: Progressed | None
-    ) -> Iterator[list[np.ndarray]]:
+    ) -> Iterator[tuple[list[np.ndarray], list[int]]]:
+        """Yield the examples of each batch, and their numbers in the shard."""
         images: list[np.ndarray] = []
         taken = 0
         for row, number in enumerate(unit.examples):
@@ -86,7 +87,7 @@ class Runner:
                 computed.rows.append(row)
                 images.append(self._alike(ready, number))
             if len(images) == self.batch or (images and row == len(unit.examples) - 1):
-                yield images
+                yield images, computed.rows[-len(images) :]
                 images = []
             if not images and progressed is not None:
                 progressed(taken)
@@ -101,8 +102,10 @@ class Runner:
             raise error("E418", f"{message}{self._like.shape}", "a scan takes examples of one shape")
         return image
 
-    def compute(self, images: list[np.ndarray], wanted: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
-        """Run one batch, filled up to its size."""
+    def compute(
+        self, images: list[np.ndarray], wanted: tuple[str, ...], numbers: Sequence[int] = ()
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Run one batch, filled up to its size. ``numbers``: of its examples; none in a trial."""
         import torch
 
         from bbilang.runtime.passes.hooks import nonfinite_allowed
@@ -111,7 +114,7 @@ class Runner:
         stacked = torch.from_numpy(images[0]).new_zeros((self.batch, *images[0].shape))
         np.stack(images, out=stacked.numpy()[: len(images)])
         with nonfinite_allowed():
-            results = self.work.batch(stacked, wanted)
+            results = self.work.batch(stacked, wanted, numbers)
         return {
             part: {name: np.asarray(value)[: len(images)] for name, value in results[part].items()} for part in wanted
         }

@@ -56,6 +56,9 @@ class ShardWork(Identity, Protocol):
     def prepare(self, picture: Image, /) -> np.ndarray:
         """Convert a picture to (channel, y, x), all of one shape and type. Runs in the threads that decode."""
 
-    def batch(self, images: Tensor, wanted: Collection[str], /) -> Mapping[str, Mapping[str, np.ndarray]]:
-        """Compute part -> name of an array -> (example, ...) for (example, channel, y, x). Values that are not finite
-        are no error here: the scan counts them."""
+    def batch(
+        self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = (), /
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Compute part -> name of an array -> (example, ...) for (example, channel, y, x). ``numbers``: of the examples
+        in the dataset, fewer where the batch is filled up with zeros; none in a trial. Values that are not finite are
+        no error here: the scan counts them."""

@@ -53,7 +53,7 @@ def test_ctrl_c_keeps_finished_shards(pictures, cache):
 def test_an_error_of_the_network_keeps_finished_shards(pictures, cache):
     work = TwoLayers()
     usual = work.batch
-    work.batch = lambda images, wanted: usual(images, wanted) if len(work.runs) < 40 else 1 / 0
+    work.batch = lambda images, wanted, numbers=(): usual(images, wanted) if len(work.runs) < 40 else 1 / 0
     with pytest.raises(ZeroDivisionError):
         scan(pictures, work, cache)
     assert scan(pictures, TwoLayers(), cache).recalled == 1
@@ -131,7 +131,7 @@ class Wide:
     def prepare(self, number):
         return np.full((1, 2, 2), number, np.float32)
 
-    def batch(self, images, wanted):
+    def batch(self, images, wanted, numbers=()):
         with self._lock:
             self.waiting -= len(images)
         return {"wide": {"value": np.repeat(images[:, 0, 0].numpy(), 2000, 1)}}
@@ -150,3 +150,18 @@ def test_memory_is_bounded(cache):
     assert total == 2560 * 2559 / 2 and scanned.bytes == 2560 * 16_000
     assert peak < 5 * 256 * 16_000, "a few shards"
     assert wide.most <= 3 * 16 + threads(), "a batch that runs, two that wait, and what threads decode"
+
+
+def test_a_batch_is_told_which_examples_it_has(pictures, cache):
+    """What depends on an example besides its picture, as its label, is found by its number in the dataset."""
+    work, told = TwoLayers(), []
+    usual = work.batch
+
+    def batch(images, wanted, numbers=()):
+        told.extend(numbers)
+        return usual(images, wanted)
+
+    work.batch = batch
+    pictures.data[3] = b"no picture"
+    scan(pictures, work, cache, batch=16)
+    assert told == [n for n in range(len(pictures)) if n != 3]
