@@ -56,7 +56,9 @@ class Layers:
     def prepare(self, picture: Any) -> np.ndarray:
         return np.ascontiguousarray(self.adapter.preprocess.display(picture).transpose(2, 0, 1))
 
-    def batch(self, images: Any, wanted: Collection[str], numbers: Sequence[int] = ()) -> Mapping[str, Mapping[str, np.ndarray]]:
+    def batch(
+        self, images: Any, wanted: Collection[str], numbers: Sequence[int] = ()
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
         import torch
 
         from bbilang.runtime.passes.forward import forward

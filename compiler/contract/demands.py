@@ -133,13 +133,17 @@ class Again:
     """The kernel runs the network itself, on pictures that it knows only then.
 
     ``words``: what for. ``pictures``: how many at most; 0 for the search for a receptive field, whose number depends on
-    the size of the pictures. ``content``: what is computed of each; None for the activation of ``layers``.
+    the size of the pictures. ``content``: what is computed of each; None for the activation of ``layers``, or for the
+    scores where there are none. ``returns``: a gradient comes back from them, to every weight. ``shares``: equal for
+    kernels that run together, if the program is optimized.
     """
 
     words: str
     pictures: int
     layers: tuple[str, ...]
     content: Node | None = None
+    returns: bool = False
+    shares: str = ""
 
 
 Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf | Again

@@ -81,6 +81,47 @@ class Scanned(Protocol):
         nonlinearity, which orders saturated maxima; None where that is not known."""
 
 
+class Examples(Protocol):
+    """The examples of a dataset, for computations on each of them or on all together. ``memo``: what kernels keep there
+    for each other."""
+
+    memo: dict[str, Any]
+
+    @property
+    def numbers(self) -> NDArray[generic]:
+        """(example,): their numbers in the dataset's source, ascending."""
+
+    @property
+    def labels(self) -> NDArray[generic]:
+        """(example,): the class of each label, -1 where it is no class of the network."""
+
+    def batches(self, size: int, words: str = "") -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the readable examples in batches: images (example, channel, y, x) in [0, 1], labels (example,)."""
+
+    def kept(
+        self, what: dict[str, Any], compute: Callable[[], Mapping[str, NDArray[generic]]]
+    ) -> Mapping[str, NDArray[generic]]:
+        """Return arrays that depend on all examples and the network, from the cache where they are there."""
+
+    def each(self, what: dict[str, Any], compute: Callable[[Tensor, Tensor], Mapping[str, NDArray[generic]]]) -> Each:
+        """Compute something of each example: of images (example, channel, y, x) in [0, 1] and the classes of their
+        labels (example,), -1 for none. In shards that the cache keeps, by workers where there are some."""
+
+
+class Each(Protocol):
+    """Numbers of each example that could be read (`runtime.scan.scanned.Scanned`)."""
+
+    @property
+    def rows(self) -> NDArray[generic]:
+        """(example,): their places among the examples."""
+
+    def array(self, part: str, name: str) -> NDArray[generic]:
+        """Return an array over the readable examples, (example, ...)."""
+
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+
+
 class Run(Protocol):
     """One execution of a plan (`runtime.execution.context.Run`).
 
@@ -166,6 +207,10 @@ class Run(Protocol):
 
     def scanned(self, dataset: Node) -> Scanned:
         """Return what the scan kept of a dataset, or of one that it is a part of."""
+
+    def examples(self, dataset: Node) -> Examples:
+        """Return the examples of a dataset, for what is computed of them besides the numbers of pipes. Raises
+        `NotKept` where there is no network."""
 
     def notes(self, node: Node) -> tuple[str, ...]:
         """Return what the engine says about a node's numbers, for the legend."""

@@ -143,7 +143,7 @@ def plan(program: Program, registry: Registry | None = None) -> Plan:
     for number, rerun in enumerate(program.reruns):
         steps.append(_rerun(program, number, rerun, description))
     steps += [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
-    known: set[Node] = set()
+    known: set[Node | str] = set()
     steps += [_draw(program, number, element, registry, known) for number, element in enumerate(program.elements)]
     result = Plan(program, _with_frees(program, steps))
     if verification.enabled():
@@ -317,7 +317,7 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     )
 
 
-def _draw(program: Program, number: int, element: Element, registry: Registry | None, known: set[Node]) -> Step:
+def _draw(program: Program, number: int, element: Element, registry: Registry | None, known: set[Node | str]) -> Step:
     """Plan an element: no pass, but for operations that run the network on what they find. ``known``: those that an
     earlier element counts."""
     states = element.node.type.state_count

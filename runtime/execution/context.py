@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import LayerDescription
-from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Scan, Tangents, walk
+from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Scan, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.ir.types import MADE
 from bbilang.compiler.optimize.scans import wholes
@@ -23,6 +23,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.execution.engines import Derivative, engine_of
+from bbilang.runtime.execution.forwards import run_forward
 from bbilang.runtime.execution.shared import Files, ScanStore, Shared
 from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.slots import DerivativeTable
     from bbilang.runtime.attribution.target_slots import TargetKeys
     from bbilang.runtime.data.dataset import Dataset
+    from bbilang.runtime.execution.examining import Examined
     from bbilang.runtime.execution.scanned_dataset import ScannedDataset
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
@@ -84,6 +86,7 @@ class Run:
                 if request.combined:
                     self._combined.setdefault(request.node, set()).add(step.target_layer)
         self._made_parts: dict[str, Tensor] = {}
+        self._examined: IdentityMap[Node, Examined] = IdentityMap()
         self._scores: np.ndarray | None = None
         self.removed: dict[str, np.ndarray | None] = {}  # layer -> scores (input, class) without it; None: it fails
 
@@ -194,6 +197,14 @@ class Run:
         if scan not in self.shared.scanned:
             self.shared.scanned[scan] = self.located(scan.serves[0], lambda: scan_for(self, scan))
         return self.shared.scanned[scan]
+
+    def examples(self, dataset: Node) -> Examined:
+        """Return the examples of a dataset, for what is computed of them besides the numbers of pipes."""
+        from bbilang.runtime.execution.examining import Examined
+
+        if dataset not in self._examined:
+            self._examined[dataset] = Examined(self, dataset)
+        return self._examined[dataset]
 
     # --- the model -------------------------------------------------------------------------------------------------
 
@@ -330,7 +341,7 @@ class Run:
         if self.parts:
             raise differing_lengths("what is shown here")
         if number not in self.captured:
-            captured = self.captured[number] = self._forward(number)
+            captured = self.captured[number] = run_forward(self, number)
             forward = self.program.forwards[number]
             if forward.scores and not forward.picture and self._scores is None:
                 assert captured.scores is not None
@@ -338,35 +349,6 @@ class Run:
         result = self.captured[number]
         assert result is not None, "a step uses a forward that the plan released"
         return result
-
-    def _forward(self, number: int) -> Captured:
-        from bbilang.runtime import passes
-        from bbilang.runtime.inputs import baselines
-
-        program, forward = self.program, self.program.forwards[number]
-        backwards = [b for b in program.backwards if b.forward == number]
-        layers = list(forward.layers)
-        if any(not b.stops for b in backwards):
-            layers.append("input")
-        served = [*forward.serves, *program.roots]
-        scored = self.adapter.description.classes > 0
-        steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *program.reruns)
-        derived = [step for step in steps if step.forward == number]
-        images = self.images
-        if forward.picture:
-            images = baselines.picture(forward.picture, images, self.adapter, program.setting("seed", 0))
-        work = partial(
-            passes.forward,
-            self.adapter,
-            images,
-            layers,
-            want_output=forward.scores or (scored and not forward.stops),
-            grad=bool(backwards),
-            counter=self.passes,
-            cuts=tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above)),
-            around=partial(self.around, forward.rule) if forward.rule else None,
-        )
-        return self.located(served[0], work) if served else work()  # scores alone serve no node
 
     def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[object]:
         """Return the context that a forward runs in for a method's derivatives."""

@@ -1,1 +1,1 @@
-"""Which training examples a number of the network rests on. Imports runtime/{losses,models,passes,fields}."""
+"""Which training examples a number of the network rests on. Imports runtime/{models,passes,fields}."""

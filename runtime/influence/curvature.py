@@ -6,9 +6,10 @@ the gradients at its outputs. In the basis of their eigenvectors the diagonal is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,10 +52,24 @@ class Curvature:
     def __init__(self, blocks: dict[str, Block], examples: int):
         self.blocks, self.examples = blocks, examples
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what the cache keeps."""
+        kinds = ("of_inputs", "of_outputs", "diagonal")
+        return {f"{name} {kind}": getattr(block, kind).numpy() for name, block in self.blocks.items() for kind in kinds}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], examples: int, damping: float) -> Curvature:
+        """Make it of what `arrays` returned."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, array in arrays.items():
+            name, _, kind = key.rpartition(" ")
+            parts.setdefault(name, {})[kind] = torch.from_numpy(np.ascontiguousarray(array))
+        return cls({name: Block(**own, relative=damping) for name, own in parts.items()}, examples)
+
     def solve(self, matrices: Matrices) -> dict[str, Tensor]:
         """Multiply by the inverse of the damped curvature. A layer that no loss depends on has none, and gives 0."""
         return {
-            name: self.blocks[name].solved(rows) if name in self.blocks else torch.zeros_like(rows)
+            name: self.blocks[name].solved(rows.cpu()) if name in self.blocks else torch.zeros_like(rows)
             for name, rows in matrices.items()
         }
 
@@ -76,8 +91,9 @@ def measured(batches: Batches, examples: int, damping: float = DAMPING) -> Curva
     for layers in batches():
         for layer, pairs in layers:
             of_inputs, of_outputs = bases[layer.name]
-            rotated = of_outputs.T @ per_example(pairs) @ of_inputs
-            own = rotated.square().sum(0)
+            each = per_example(pairs)
+            rotated = of_outputs.to(each).T @ each @ of_inputs.to(each)
+            own = rotated.square().sum(0).cpu()
             squares[layer.name] = squares[layer.name] + own if layer.name in squares else own
     blocks = {name: Block(*bases[name], squares[name] / examples, damping) for name in squares}
     return Curvature(blocks, examples)
@@ -91,7 +107,7 @@ def _all_outputs(gradient: Tensor) -> Tensor:
 def _add(sums: dict[str, Tensor], name: str, rows: Tensor) -> None:
     """Add to the sum over examples, groups and places of the outer products of rows (..., n)."""
     flat = rows.flatten(0, -2)
-    own = (flat.T @ flat).double()
+    own = (flat.T @ flat).double().cpu()
     sums[name] = sums[name] + own if name in sums else own
 
 

@@ -49,7 +49,7 @@ def leave_one_out(
 
 def _roots(p: np.ndarray) -> np.ndarray:
     """Return (example, class, direction) whose outer products are diag(p) - p p'."""
-    count, classes = p.shape
+    classes = p.shape[1]
     blocks = np.einsum("nc,cd->ncd", p, np.eye(classes)) - p[:, :, None] * p[:, None, :]
     values, vectors = np.linalg.eigh(blocks)
     return (vectors * np.sqrt(np.maximum(values, 0))[:, None, :])[:, :, 1:]  # the first is 0

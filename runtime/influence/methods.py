@@ -1,5 +1,5 @@
-"""How the influence of an example on a number is estimated: from gradients alone, with the loss's curvature, by a random
-projection, or exactly at the last layer.
+"""How the influence of an example on a number is estimated: from gradients alone, with the curvature of the loss, by a
+random projection, or exactly at the last layer.
 
 Every estimate has one sign: positive where training with the example makes the number larger.
 """
@@ -34,7 +34,11 @@ class Settings:
 
 
 class Estimate(Protocol):
-    """One method, for one network and some queries: numbers with a gradient by the weights."""
+    """One method, for one network and some queries: numbers with a gradient by the weights. ``names``: of the arrays
+    that are kept of each example."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
     def batch(self, images: Tensor, labels: Tensor) -> Mapping[str, np.ndarray]:
         """Compute what is kept of each example of a batch: name -> (example, ...)."""
@@ -52,6 +56,7 @@ class Gradients:
     queries: Matrices
     scale: float = 1.0
     cosine: bool = False
+    names: tuple[str, ...] = (PRODUCTS, SQUARES)
 
     def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
         own, squares = products(self.network, images, labels, self.queries)
@@ -75,6 +80,7 @@ class Projected:
     projection: Projection
     queries: Matrices
     damping: float
+    names: tuple[str, ...] = (PROJECTED, REST)
 
     def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
         own, rest = features(self.network, images, labels, self.projection)
@@ -99,6 +105,7 @@ class Exact:
     network: Network
     queries: Matrices
     damping: float
+    names: tuple[str, ...] = (INPUTS, CHANCES)
 
     def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
         inputs, scores = head_inputs(self.network, images)
@@ -178,29 +185,26 @@ def exact(
 
 @dataclass(frozen=True)
 class Method:
-    """``unit``: of the numbers; ``words``: for the legend, with the number of examples at {count}; ``damping``: the
-    usual one; ``runs``: how often each example runs through the network, there and back."""
+    """``words``: for the legend, with the number of examples at {count}; ``damping``: the usual one."""
 
     name: str
     make: MethodOf
-    unit: str
     words: str
     damping: float
-    runs: int
 
 
 METHODS = {
     method.name: method
     for method in (
-        Method("ekfac", ekfac, "change of the number", "how the number would change if the example counted twice among "
-               "the {count} (curvature by Kronecker factors, EKFAC)", 0.1, 3),
-        Method("dot", dot, "change per unit of learning rate", "how the number changes with one gradient step on the "
-               "example, per unit of learning rate", 0.0, 1),
-        Method("cosine", cosine, "cosine", "the cosine between the gradients of the number and of the example's loss, "
-               "positive where a step on the example makes the number larger", 0.0, 1),
-        Method("trak", trak, "change of the number", "how the number would change without the example, by a logistic "
-               "regression on randomly projected gradients (TRAK)", 1e-3, 1),
-        Method("exact", exact, "change of the number", "how much larger the number is with the example than without "
-               "it, by one Newton step of the last layer's weights", 1e-3, 1),
+        Method("ekfac", ekfac, "how the number would change if the example counted twice among "
+               "the {count} (curvature by Kronecker factors, EKFAC)", 0.1),
+        Method("dot", dot, "how the number changes with one gradient step on the "
+               "example, per unit of learning rate", 0.0),
+        Method("cosine", cosine, "the cosine between the gradients of the number and of the example's loss, "
+               "positive where a step on the example makes the number larger", 0.0),
+        Method("trak", trak, "how the number would change without the example, by a logistic "
+               "regression on randomly projected gradients (TRAK)", 1e-3),
+        Method("exact", exact, "how much larger the number is with the example than without "
+               "it, by one Newton step of the last layer's weights", 1e-3),
     )
 }  # fmt: skip

@@ -22,8 +22,8 @@ def losses(scores: Tensor, labels: Tensor, kind: str) -> Tensor:
     elif kind == PROBABILITIES:
         each = functional.nll_loss(scores.clamp_min(SMALLEST).log(), own, reduction="none")
     else:
-        raise error("E592", f"influence takes the cross-entropy of exclusive classes, and these scores are {_words(kind)}",
-                    "`set scores(logits)` says that they are logits of exclusive classes")  # fmt: skip
+        message = f"influence takes the cross-entropy of exclusive classes, and these scores are {_words(kind)}"
+        raise error("E592", message, "`set scores(logits)` says that they are logits of exclusive classes")
     return torch.where(known, each, torch.zeros_like(each))
 
 

@@ -41,7 +41,8 @@ class Weighted:
 
     @property
     def parameters(self) -> tuple[nn.Parameter, ...]:
-        return tuple(p for p in (self.module.weight, self.module.bias) if p is not None)
+        module: nn.Module = self.module
+        return tuple(p for p in (module.weight, module.bias) if isinstance(p, nn.Parameter))
 
     def matrix(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """Return gradients of `parameters` as a matrix (out, in); zeros where there is none."""
@@ -61,7 +62,9 @@ def weighted_layers(module: nn.Module) -> list[Weighted]:
         if plain and child.weight.is_floating_point():
             known.setdefault(id(child), Weighted(name, child))
     if not known:
-        raise error("E590", "the network has no convolution and no linear layer, whose weights influence is measured on")
+        raise error(
+            "E590", "the network has no convolution and no linear layer, whose weights influence is measured on"
+        )
     return list(known.values())
 
 
@@ -99,8 +102,9 @@ def gradients_of(values: Tensor, layers: Sequence[Weighted]) -> dict[str, Tensor
     parameters = [p for layer in layers for p in layer.parameters]
     rows: dict[str, list[Tensor]] = {layer.name: [] for layer in layers}
     for value in values:
-        own = list(grad(value, parameters, retain_graph=True, allow_unused=True)) if value.requires_grad else []
-        own = own or [None] * len(parameters)
+        own: list[Tensor | None] = [None] * len(parameters)
+        if value.requires_grad:
+            own = list(grad(value, parameters, retain_graph=True, allow_unused=True))
         for layer in layers:
             count = len(layer.parameters)
             rows[layer.name].append(layer.matrix(own[:count]))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bbilang.runtime.fields.atoms import numpy_of
 from bbilang.runtime.influence.curvature import Curvature, Pairs
 from bbilang.runtime.influence.gradients import Recorder, per_example
 from bbilang.runtime.influence.training_loss import drawn_labels, losses, margins

@@ -1,36 +1,202 @@
-"""`influence(dataset)`: the training examples that moved a score."""
+"""`influence(dataset, method=)`: which training examples a number rests on."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-from bbilang.compiler.contract import Arguments, Operation, Parameter
+import numpy as np
+
+from bbilang.compiler.contract import Again, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.errors import error
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.ops.graph_values import check_graph, values_with_graph
 
-DATASET = Parameter("dataset", "dataset", 'a dataset that the file names: `dataset photos = "folder/"`')
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.influence.curvature import Curvature, Pairs
+    from bbilang.runtime.influence.methods import Method, Settings
+    from bbilang.runtime.influence.weights import Coverage, Weighted
+    from bbilang.runtime.influence.work import Network
+    from bbilang.runtime.models.adapter import Adapter
+
+CHOICES = ("ekfac", "dot", "cosine", "trak", "exact")
+MOST = 256  # numbers whose influences are asked for together
+BATCH = 32
+RUNS = {"ekfac": 3}  # how often each example runs there and back; the others once
 
 
 class Influence(Operation):
-    """The examples that influenced a score, an atom or an attribution most, and by how much: along the axis `example`.
+    """How much each example of a dataset, taken for one of those that the network was trained on, moved a number that
+    the network computes: a score, an atom's activation, or an attribution. Positive: training with the example makes
+    the number larger (a proponent); negative: smaller (an opponent).
 
-    Koh and Liang 2017; ekfac: Grosse et al. 2023; tracin: Pruthi et al. 2020.
+    `ekfac`: gradients of the number and of the example's loss, with the curvature of the loss between them (Koh and
+    Liang 2017), approximated by Kronecker factors whose eigenvalues are corrected (Grosse et al. 2023). `dot` and
+    `cosine`: without curvature. `trak`: randomly projected gradients (Park et al. 2023). `exact`: the example left out
+    at the last layer, by one Newton step.
+
+    The loss is cross-entropy. Gradients are by the weights of convolutions and linear layers; normalization layers are
+    left out. An example whose label is no class of the network has no influence.
     """
 
     name = "influence"
-    available = False
-    plan = "finds the examples that influenced a score"
     parameters = (
-        DATASET,
-        Parameter("method", "word", "the estimator", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")),
+        Parameter("dataset", "dataset", "the examples that the network was trained on, or some of them"),
+        Parameter("method", "word", "how influence is estimated", "ekfac", choices=CHOICES),
+        Parameter("damping", "number", "what is added to the curvature's eigenvalues, as a part of their mean; usually "
+                  "0.1 for `ekfac`, 0.001 for `trak` and `exact`", None, minimum=1e-8, maximum=10),
+    )  # fmt: skip
+    example = (
+        "# in place of the sample: the pictures that the network was trained on, with its labels\n"
+        'dataset photos = "sample:shapes"\n'
+        "output | influence(photos) | both(6, along=example) | present(image)"
     )
-    example = 'dataset photos = "sample:shapes"\noutput | influence(photos, method=ekfac) | top(12) | present(image)'
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        axis = arguments["dataset"].type.axes[0]
-        type = replace(
-            field, content="influence", atom="example", signed=True, unit="change of the score", scope="", steps=()
+        if field.content not in ("score", "activation", "attribution", "gradient"):
+            raise Fail("E238", f"`influence` is on a number that the network computes, and this is {field.content}",
+                       "as in `output | influence(photos)`")  # fmt: skip
+        if field.states:
+            raise Fail("E238", "`influence` is on numbers that are known beforehand, and a reader chooses these",
+                       "name the class or the atom: `output[\"cat\"]`")  # fmt: skip
+        count = int(np.prod([axis.size for axis in field.axes])) if field.axes else 1
+        if count > MOST:
+            help = "choose some of them before it: `top(4)`, or one: `.channel[447]`"
+            raise Fail("E238", f"each of these {count:,} numbers has influences of its own", help)
+        if arguments["damping"] is not None and arguments["method"] in ("dot", "cosine"):
+            raise Fail("E238", f"`{arguments['method']}` has no curvature to damp", "leave it out", "damping")
+        dataset = arguments["dataset"].type
+        example = replace(dataset.axes[0], whole=False)
+        unit = {"dot": "change per unit of learning rate", "cosine": "cosine"}.get(arguments["method"], "change")
+        return replace(field, content="influence", signed=True, unit=unit, scope="", steps=(), columns=dataset.columns,
+                       axes=(example, *field.axes))  # fmt: skip
+
+    def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
+        check_graph(field, self.name, registry)
+        return (field,)
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        dataset = node["dataset"]
+        runs = RUNS.get(node["method"], 1)
+        words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
+        pictures, shares = runs * dataset.type.axes[0].size, " ".join(map(str, _family(node)))
+        return (Again(words, pictures, (), returns=node["method"] != "exact", shares=shares),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        (field,) = inputs
+        examples = run.examples(node["dataset"])
+        together = [node]
+        if run.program.optimized:  # one pass over the examples for all that ask for the same
+            every = walk(*run.program.roots, *(bound for _, bound in run.program.bindings))
+            together = [each for each in every if each.op == self.name and _family(each) == _family(node)]
+        key = " ".join(each.digest for each in together)
+        if key not in examples.memo:
+            examples.memo[key] = _estimated(together, run)
+        rows, values, notes = examples.memo[key]
+        sizes = [run.value(each.inputs[0]).values.data.size for each in together]
+        place = next(number for number, each in enumerate(together) if each.digest == node.digest)
+        own = values[:, sum(sizes[:place]) : sum(sizes[: place + 1])]
+        return _field(node, field, run, own, np.asarray(examples.numbers)[rows], notes)
+
+
+def _family(node: Node) -> tuple[object, ...]:
+    """Return what influences must have in common to be computed together."""
+    return (node.op, node["dataset"].digest, node["method"], node["damping"])
+
+
+def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return (places of the readable examples, (example, number) of all nodes side by side, words for the legend)."""
+    from bbilang.runtime.influence.methods import METHODS, Queries, Settings
+    from bbilang.runtime.influence.weights import Coverage, weighted_layers
+    from bbilang.runtime.influence.work import Network
+
+    node, module = together[0], run.adapter.module
+    method, examples = METHODS[node["method"]], run.examples(node["dataset"])
+    network = Network(cast("Adapter", run.adapter), weighted_layers(module), run.kind)
+    settings = Settings(node["damping"] or method.damping, int(run.program.setting("seed", 0)))
+    queries = Queries(partial(_values, together, run))
+    labels = np.asarray(examples.labels)
+    known = int((labels >= 0).sum())
+    if not known:
+        raise error("E595", "no label of these examples is a class of the network, so that none has a loss",
+                    "name the classes as the network does: `bbi layers` lists them at the end")  # fmt: skip
+    estimate = method.make(network, queries, settings, partial(_curvature, run, node, network, settings), known)
+    drawn = [settings.damping, settings.seed]
+    what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
+    each = examples.each(what, estimate.batch)
+    (part,) = each.parts
+    rows = np.asarray(each.rows)
+    values = estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
+    values[labels[rows] < 0] = np.nan
+    return rows, values, _notes(method, settings, labels[rows], Coverage.of(module, network.layers))
+
+
+def _values(together: list[Node], run: Run) -> Tensor:
+    import torch
+
+    return torch.cat([values_with_graph(node.inputs[0], run.value(node.inputs[0]), run) for node in together])
+
+
+def _curvature(run: Run, node: Node, network: Network, settings: Settings) -> Curvature:
+    """Return the curvature of the loss over the dataset, measured in two runs over it or from the cache."""
+    import torch
+
+    from bbilang.runtime.influence.curvature import Curvature, measured
+
+    examples, generator = run.examples(node["dataset"]), torch.Generator()
+    words = iter(("the factors of the curvature", "the curvature"))
+
+    def batches() -> Iterator[Iterator[tuple[Weighted, Pairs]]]:
+        generator.manual_seed(settings.seed)
+        for images, _ in examples.batches(BATCH, next(words)):
+            yield network.drawn(images, generator)
+
+    count = len(examples.numbers)
+    what = {"what": "curvature", "seed": settings.seed, "layers": [layer.name for layer in network.layers]}
+    arrays = examples.kept(what, lambda: measured(batches, count).arrays())
+    return Curvature.of_arrays(arrays, count, settings.damping)
+
+
+def _digest(run: Run) -> str:
+    return hashlib.sha256(run.images.detach().cpu().numpy().tobytes()).hexdigest()
+
+
+def _notes(method: Method, settings: Settings, labels: np.ndarray, covered: Coverage) -> tuple[str, ...]:
+    known, lost = int((labels >= 0).sum()), int((labels < 0).sum())
+    damping = f", damped by {settings.damping:g} of its mean" if method.damping else ""
+    notes = [
+        f"{method.words.format(count=f'{known:,}')}{damping}",
+        f"by the weights of {covered.layers} convolutions and linear layers: {covered.weights:,} of "
+        f"{covered.parameters:,} parameters",
+        "an estimate, not checked by training again; it takes these examples for the training set",
+    ]
+    if lost:
+        notes.append(
+            f"{lost:,} {'example' if lost == 1 else 'examples'} left out: the label is no class of the network"
         )
-        return replace(type, axes=(*(a for a in field.axes if a.name != "class"), axis))
+    return tuple(notes)
+
+
+def _field(
+    node: Node, field: Field, run: Run, values: np.ndarray, numbers: np.ndarray, notes: tuple[str, ...]
+) -> Field:
+    """Make a field of influences (example, query): for each readable example, by its number in the source."""
+    dims = field.values.dims
+    own = values.reshape(len(values), *field.values.data.shape).astype(np.float32)
+    dataset = run.value(node["dataset"])
+    at = np.searchsorted(dataset.coords["example"].data, numbers)
+    columns = {name: array.take("example", Named(("example",), at)) for name, array in dataset.columns.items()}
+    return Field(
+        node.type, Named(("example", *dims), own), {**field.coords, "example": Named(("example",), numbers)},
+        field.names, notes=tuple(dict.fromkeys((*field.notes, *dataset.notes, *notes))), columns=columns,
+    )  # fmt: skip
 
 
 OPERATIONS = (Influence(),)

@@ -128,7 +128,9 @@ def test_curvature_is_the_mean_of_squares_in_the_basis_of_the_factors():
 def test_projection_keeps_inner_products_on_average():
     network, images, labels = made("linear")
     slow = one_by_one(network, images, labels)
-    rows = {name: torch.randn(2, *own.shape[1:], generator=torch.Generator().manual_seed(1)) for name, own in slow.items()}
+    rows = {
+        name: torch.randn(2, *own.shape[1:], generator=torch.Generator().manual_seed(1)) for name, own in slow.items()
+    }
     flat = torch.cat([own.flatten(1) for own in rows.values()], 1).double()
     found = []
     for seed in range(40):

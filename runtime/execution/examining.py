@@ -1,0 +1,157 @@
+"""The examples of a dataset for what is computed of them besides the numbers of pipes: in batches, or as a scan whose
+results are cached in shards."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbilang.compiler.ir.program import Node, Scan, source_dataset
+from bbilang.runtime.cache.disk import key_of
+from bbilang.runtime.data.labels import class_of_label
+from bbilang.runtime.data.pictures import Unreadable
+from bbilang.runtime.errors import NotKept
+from bbilang.runtime.execution.scanning import ScanIdentity
+from bbilang.runtime.json_types import JsonObject
+from bbilang.runtime.scan.digests import digests
+from bbilang.runtime.scan.reading import Prefetcher, threads
+from bbilang.runtime.scan.scan import scan
+from bbilang.runtime.scan.scanned import Scanned
+from bbilang.runtime.scan.shards import content_of, ranges
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from bbilang.runtime.execution.context import Run
+    from bbilang.runtime.models.preprocess import Preprocess
+
+PART = "examined"
+Arrays = Mapping[str, np.ndarray]
+OfBatch = Callable[["Tensor", "Tensor"], Arrays]
+"""images (example, channel, y, x) in [0, 1] and the classes of their labels (example,), -1 for none -> name of an array
+-> (example, ...)."""
+
+
+class Examined:
+    """The examples of one dataset of a run (`compiler.contract.run.Examples`)."""
+
+    def __init__(self, run: Run, node: Node):
+        if not run.has_network:
+            raise NotKept
+        self.memo: dict[str, Any] = {}
+        self.run, self.numbers = run, run.value(node).coords["example"].data
+        self.dataset = run.dataset(source_dataset(node)).subset(self.numbers)
+        scans = run.shared.scans
+        self._cache = scans.cache if scans is not None else None
+        bare = Scan(node, (), (), False, ())
+        code = scans.code if scans is not None else ""
+        self._network = ScanIdentity(run.program, bare, run.registry, run.adapter, code).network
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The class of each example's label, (example,); -1 where it is no class of the network."""
+        words = self.dataset.labels
+        names = [""] * len(self.dataset) if words is None else [str(word) for word in words]
+        return class_of_label(names, self.run.adapter.description.labels)
+
+    @property
+    def _preparation(self) -> Preparation:
+        adapter = self.run.adapter
+        channels = len(adapter.preprocess.mean)
+        if channels not in (1, 3):
+            raise adapter.no_picture()
+        return Preparation(adapter.preprocess, channels)
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of the examples' contents and labels."""
+        own = digests(self.dataset, self._cache, tuple(ranges(len(self.dataset)))) if self._cache is not None else ()
+        each = [one for part in own for one in part]
+        return key_of({"examples": content_of(each), "labels": self.labels.tolist()})
+
+    def batches(self, size: int, words: str = "") -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all readable examples in batches: images (example, channel, y, x) in [0, 1], and labels (example,).
+        ``words``: what they are read for, for the progress."""
+        import torch
+
+        most = 2 * size + threads()
+        preparation = self._preparation
+        with Prefetcher(self.dataset, preparation, range(len(self.dataset)), most, threads()) as prefetcher:
+            images: list[np.ndarray] = []
+            labels: list[int] = []
+            for number in range(len(self.dataset)):
+                image = prefetcher.take()
+                if not isinstance(image, Unreadable):
+                    images.append(image)
+                    labels.append(int(self.labels[number]))
+                if images and (len(images) == size or number == len(self.dataset) - 1):
+                    yield torch.from_numpy(np.stack(images)).float() / 255, torch.tensor(labels)
+                    images, labels = [], []
+                    if words:
+                        self.run.report_progress(words, number + 1, len(self.dataset))
+
+    def kept(self, what: JsonObject, compute: Callable[[], Arrays]) -> Arrays:
+        """Return arrays that depend on all examples and the network, from the cache where they are there."""
+        key = key_of({"what": what, "network": self._network, "of": self.identity})
+        record = self._cache.get(key) if self._cache is not None else None
+        if record is not None:
+            try:
+                with np.load(io.BytesIO(record[0]), allow_pickle=False) as stored:
+                    return {name: stored[name] for name in stored.files}
+            except (ValueError, EOFError, OSError, KeyError):  # damaged: computed again
+                pass
+        arrays = compute()
+        if self._cache is not None:
+            file = io.BytesIO()
+            np.savez(file, allow_pickle=False, **arrays)
+            self._cache.put(key, file.getvalue(), {"kind": "numbers"})
+        return arrays
+
+    def each(self, what: JsonObject, compute: OfBatch) -> Scanned:
+        """Compute something of each example, as a scan: in shards that the cache keeps, here or in workers."""
+        named = key_of({"what": what, "labels": self.labels.tolist(), "scan": self._network})
+        work = ExaminingWork(self._network, {PART: named}, self._preparation, compute, self.labels)
+        shared = self.run.shared
+        found = scan(self.dataset, work, self._cache, listener=shared.listener,
+                     pool=shared.workers.pool if shared.workers is not None else None)  # fmt: skip
+        if found.fresh:
+            self.dataset.keep()
+        return found
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Converts a picture to uint8 (channel, y, x), resized and cropped."""
+
+    preprocess: Preprocess
+    channels: int = 3
+
+    def __call__(self, picture: Image) -> np.ndarray:
+        shown = self.preprocess.display(picture.convert("L") if self.channels == 1 else picture)
+        return np.ascontiguousarray(shown.transpose(2, 0, 1)[: self.channels])
+
+
+@dataclass(frozen=True)
+class ExaminingWork:
+    """A computation on examples and their labels, as the work of a scan (`runtime.scan.work.ShardWork`)."""
+
+    network: str
+    parts: Mapping[str, str]
+    prepare: Preparation
+    compute: OfBatch
+    labels: np.ndarray
+
+    def batch(
+        self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = ()
+    ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        import torch
+
+        own = torch.full((len(images),), -1, dtype=torch.long)
+        own[: len(numbers)] = torch.from_numpy(self.labels[list(numbers)])
+        return {PART: self.compute(images.float() / 255, own)}
