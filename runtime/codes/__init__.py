@@ -7,14 +7,15 @@ from typing import Final
 from bbilang.grammar.codes import Code
 from bbilang.runtime.codes.datasets import DATASETS
 from bbilang.runtime.codes.files import FILES
+from bbilang.runtime.codes.influence import INFLUENCE
 from bbilang.runtime.codes.inputs import PICTURES
 from bbilang.runtime.codes.losses import LOSSES
 from bbilang.runtime.codes.mending import MENDING
 from bbilang.runtime.codes.models import MODELS
 from bbilang.runtime.codes.running import RUNNING
 
-__all__ = ["CODES", "DATASETS", "FILES", "LOSSES", "MENDING", "MODELS", "PICTURES", "RUNNING"]
+__all__ = ["CODES", "DATASETS", "FILES", "INFLUENCE", "LOSSES", "MENDING", "MODELS", "PICTURES", "RUNNING"]
 
 CODES: Final[dict[str, Code]] = dict(
-    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | RUNNING).items())
+    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RUNNING).items())
 )

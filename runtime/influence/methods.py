@@ -22,6 +22,7 @@ from bbilang.runtime.influence.weights import Matrices, Weighted, gradients_of, 
 from bbilang.runtime.influence.work import FEATURES, Network, Projection, features, head_inputs, products
 
 Arrays = Mapping[str, np.ndarray]
+MOST_BYTES = 1 << 30
 PRODUCTS, SQUARES, PROJECTED, REST, INPUTS, CHANCES = "products", "squares", "projected", "rest", "inputs", "chances"
 
 
@@ -131,6 +132,13 @@ def last_linear(layers: Sequence[Weighted], name: str) -> list[Weighted]:
     return [head]
 
 
+def _check_room(count: int, layers: Sequence[Weighted]) -> None:
+    weights = sum(layer.shape[0] * layer.shape[1] for layer in layers)
+    if count * weights * 4 > MOST_BYTES:
+        message = f"the gradients of {count:,} numbers by {weights:,} weights take {count * weights / 2**28:.1f} GiB"
+        raise error("E596", message, f"up to {max(1, MOST_BYTES // weights // 4):,} numbers are possible: choose some")
+
+
 @dataclass(frozen=True)
 class Queries:
     """The numbers whose influences are asked for: ``values`` (query,) with a graph, made anew at each call."""
@@ -140,7 +148,9 @@ class Queries:
     def gradients(self, layers: Sequence[Weighted]) -> dict[str, Tensor]:
         """Return (query, out, in) for each layer. Raises BbiError E594 where no number depends on the weights."""
         with requiring_gradients(layers), torch.enable_grad():
-            found = gradients_of(self.values(), layers)
+            values = self.values()
+            _check_room(len(values), layers)
+            found = gradients_of(values, layers)
         if not any(bool(rows.any()) for rows in found.values()):
             raise error("E594", "what is asked for does not depend on these weights: its gradient is zero",
                         "take a number that the network computes from them, as a score")  # fmt: skip
@@ -196,15 +206,14 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
-        Method("ekfac", ekfac, "how the number would change if the example counted twice among "
-               "the {count} (curvature by Kronecker factors, EKFAC)", 0.1),
-        Method("dot", dot, "how the number changes with one gradient step on the "
-               "example, per unit of learning rate", 0.0),
-        Method("cosine", cosine, "the cosine between the gradients of the number and of the example's loss, "
-               "positive where a step on the example makes the number larger", 0.0),
-        Method("trak", trak, "how the number would change without the example, by a logistic "
-               "regression on randomly projected gradients (TRAK)", 1e-3),
-        Method("exact", exact, "how much larger the number is with the example than without "
-               "it, by one Newton step of the last layer's weights", 1e-3),
+        Method("ekfac", ekfac, "how the number would change if the example counted twice among the {count}, estimated "
+               "by gradients and the curvature between them (EKFAC)", 0.1),
+        Method("dot", dot, "how the number changes with one gradient step on the example, to first order", 0.0),
+        Method("cosine", cosine, "the cosine between the gradients of the number and of the example's loss, positive "
+               "where a step on the example makes the number larger", 0.0),
+        Method("trak", trak, "how the number would change without the example, estimated by a logistic regression on "
+               "randomly projected gradients (TRAK)", 1e-3),
+        Method("exact", exact, "how much larger the number is with the example than without it, by one Newton step of "
+               "the last layer's weights", 1e-3),
     )
 }  # fmt: skip

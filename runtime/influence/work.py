@@ -75,9 +75,21 @@ def on_itself(network: Network, images: Tensor, labels: Tensor, curvature: Curva
         squares = own.square()
         if curvature is not None:
             block = curvature.blocks[layer.name]
-            squares = block.rotated(own).square() / (block.diagonal + block.damping).clamp_min(1e-30)
+            squares = block.rotated(own.cpu()).square() / (block.diagonal + block.damping).clamp_min(1e-30)
         total += squares.flatten(1).sum(1).double().cpu()
     return total
+
+
+@dataclass
+class OnItself:
+    """The influence of each example on its own loss; see `on_itself`."""
+
+    network: Network
+    curvature: Curvature | None
+    names: tuple[str, ...] = ("own",)
+
+    def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+        return {"own": on_itself(self.network, images, labels, self.curvature).numpy()}
 
 
 class Projection:

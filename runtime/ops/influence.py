@@ -15,6 +15,7 @@ from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.ops.graph_values import check_graph, values_with_graph
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CHOICES = ("ekfac", "dot", "cosine", "trak", "exact")
 MOST = 256  # numbers whose influences are asked for together
 BATCH = 32
+TYPICAL = "multiples of the root mean square"
 RUNS = {"ekfac": 3}  # how often each example runs there and back; the others once
 
 
@@ -74,7 +76,7 @@ class Influence(Operation):
             raise Fail("E238", f"`{arguments['method']}` has no curvature to damp", "leave it out", "damping")
         dataset = arguments["dataset"].type
         example = replace(dataset.axes[0], whole=False)
-        unit = {"dot": "change per unit of learning rate", "cosine": "cosine"}.get(arguments["method"], "change")
+        unit = {"exact": "change of the number", "cosine": "cosine"}.get(arguments["method"], TYPICAL)
         return replace(field, content="influence", signed=True, unit=unit, scope="", steps=(), columns=dataset.columns,
                        axes=(example, *field.axes))  # fmt: skip
 
@@ -103,7 +105,22 @@ class Influence(Operation):
         sizes = [run.value(each.inputs[0]).values.data.size for each in together]
         place = next(number for number, each in enumerate(together) if each.digest == node.digest)
         own = values[:, sum(sizes[:place]) : sum(sizes[: place + 1])]
-        return _field(node, field, run, own, np.asarray(examples.numbers)[rows], notes)
+        if node.type.unit == TYPICAL:
+            own, notes = own / _typical(own), (*notes, _of_scale(own))
+        return _field(node, node["dataset"], field, run, own, np.asarray(examples.numbers)[rows], notes)
+
+
+def _typical(values: np.ndarray) -> np.ndarray:
+    """Return the root mean square of each number's influences (example, number): the scale of an estimate means little,
+    and the order of the examples more."""
+    squares = np.nanmean(np.square(values, dtype=np.float64), 0)
+    return np.where(squares > 0, np.sqrt(squares), 1.0)
+
+
+def _of_scale(values: np.ndarray) -> str:
+    scales = _typical(values)
+    span = " to ".join(prose(float(one)) for one in sorted({float(scales.min()), float(scales.max())}))
+    return f"1 is the root mean square over the examples: {span} in the method's own unit"
 
 
 def _family(node: Node) -> tuple[object, ...]:
@@ -113,21 +130,16 @@ def _family(node: Node) -> tuple[object, ...]:
 
 def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return (places of the readable examples, (example, number) of all nodes side by side, words for the legend)."""
-    from bbilang.runtime.influence.methods import METHODS, Queries, Settings
-    from bbilang.runtime.influence.weights import Coverage, weighted_layers
-    from bbilang.runtime.influence.work import Network
+    from bbilang.runtime.influence.methods import Queries
+    from bbilang.runtime.influence.weights import Coverage
 
-    node, module = together[0], run.adapter.module
-    method, examples = METHODS[node["method"]], run.examples(node["dataset"])
-    network = Network(cast("Adapter", run.adapter), weighted_layers(module), run.kind)
-    settings = Settings(node["damping"] or method.damping, int(run.program.setting("seed", 0)))
-    queries = Queries(partial(_values, together, run))
+    node = together[0]
+    dataset = node["dataset"]
+    network, settings, method = _prepared(node, dataset, run)
+    examples, queries = run.examples(dataset), Queries(partial(_values, together, run))
     labels = np.asarray(examples.labels)
-    known = int((labels >= 0).sum())
-    if not known:
-        raise error("E595", "no label of these examples is a class of the network, so that none has a loss",
-                    "name the classes as the network does: `bbi layers` lists them at the end")  # fmt: skip
-    estimate = method.make(network, queries, settings, partial(_curvature, run, node, network, settings), known)
+    curvature = partial(_curvature, run, dataset, network, settings)
+    estimate = method.make(network, queries, settings, curvature, int((labels >= 0).sum()))
     drawn = [settings.damping, settings.seed]
     what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
     each = examples.each(what, estimate.batch)
@@ -135,7 +147,36 @@ def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, 
     rows = np.asarray(each.rows)
     values = estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
     values[labels[rows] < 0] = np.nan
-    return rows, values, _notes(method, settings, labels[rows], Coverage.of(module, network.layers))
+    return rows, values, _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, network.layers))
+
+
+def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, Method]:
+    """Return what a method needs of the network. Raises BbiError E590, E595."""
+    from bbilang.runtime.influence.methods import METHODS, Settings
+    from bbilang.runtime.influence.weights import weighted_layers
+    from bbilang.runtime.influence.work import Network
+
+    method, adapter = METHODS[node["method"]], cast("Adapter", run.adapter)
+    settings = Settings(node["damping"] or method.damping, int(run.program.setting("seed", 0)))
+    if not (np.asarray(run.examples(dataset).labels) >= 0).any():
+        raise error("E595", "no label of these examples is a class of the network, so that none has a loss",
+                    "name the classes as the network does")  # fmt: skip
+    return Network(adapter, weighted_layers(adapter.module), _kind(dataset, run)), settings, method
+
+
+def _kind(dataset: Node, run: Run) -> str:
+    """Return the kind of the scores: those of the page's inputs, or of the first examples."""
+    import torch
+
+    from bbilang.runtime.models.score_output import kind_of_rows
+
+    if len(run.images):
+        return run.kind
+    adapter = cast("Adapter", run.adapter)
+    images, _ = next(iter(run.examples(dataset).batches(BATCH)))
+    with adapter.evaluating(), torch.no_grad():
+        scores = adapter.module(adapter.normalize(images.to(adapter.device)))
+    return kind_of_rows(scores.float().cpu().numpy(), adapter.description.scores)
 
 
 def _values(together: list[Node], run: Run) -> Tensor:
@@ -144,13 +185,13 @@ def _values(together: list[Node], run: Run) -> Tensor:
     return torch.cat([values_with_graph(node.inputs[0], run.value(node.inputs[0]), run) for node in together])
 
 
-def _curvature(run: Run, node: Node, network: Network, settings: Settings) -> Curvature:
+def _curvature(run: Run, dataset: Node, network: Network, settings: Settings) -> Curvature:
     """Return the curvature of the loss over the dataset, measured in two runs over it or from the cache."""
     import torch
 
     from bbilang.runtime.influence.curvature import Curvature, measured
 
-    examples, generator = run.examples(node["dataset"]), torch.Generator()
+    examples, generator = run.examples(dataset), torch.Generator()
     words = iter(("the factors of the curvature", "the curvature"))
 
     def batches() -> Iterator[Iterator[tuple[Weighted, Pairs]]]:
@@ -185,18 +226,71 @@ def _notes(method: Method, settings: Settings, labels: np.ndarray, covered: Cove
 
 
 def _field(
-    node: Node, field: Field, run: Run, values: np.ndarray, numbers: np.ndarray, notes: tuple[str, ...]
+    node: Node, dataset: Node, field: Field, run: Run, values: np.ndarray, numbers: np.ndarray, notes: tuple[str, ...]
 ) -> Field:
     """Make a field of influences (example, query): for each readable example, by its number in the source."""
     dims = field.values.dims
     own = values.reshape(len(values), *field.values.data.shape).astype(np.float32)
-    dataset = run.value(node["dataset"])
-    at = np.searchsorted(dataset.coords["example"].data, numbers)
-    columns = {name: array.take("example", Named(("example",), at)) for name, array in dataset.columns.items()}
+    source = run.value(dataset)
+    at = np.searchsorted(source.coords["example"].data, numbers)
+    columns = {name: array.take("example", Named(("example",), at)) for name, array in source.columns.items()}
     return Field(
         node.type, Named(("example", *dims), own), {**field.coords, "example": Named(("example",), numbers)},
-        field.names, notes=tuple(dict.fromkeys((*field.notes, *dataset.notes, *notes))), columns=columns,
+        field.names, notes=tuple(dict.fromkeys((*field.notes, *source.notes, *notes))), columns=columns,
     )  # fmt: skip
 
 
-OPERATIONS = (Influence(),)
+class SelfInfluence(Operation):
+    """How much each example of a dataset moves its own loss: the length of the gradient of its loss by the weights, in
+    the metric of the inverse curvature. It is largest for examples that are unlike the others of their class, and for
+    those with a wrong label.
+    """
+
+    name = "self_influence"
+    of_datasets = True
+    parameters = (
+        Parameter("method", "word", "with the curvature of the loss, or plain gradients", "ekfac",
+                  choices=("ekfac", "dot")),
+        Parameter("damping", "number", "what is added to the curvature's eigenvalues, as a part of their mean; usually "
+                  "0.1", None, minimum=1e-8, maximum=10),
+    )  # fmt: skip
+    example = (
+        "# in place of the sample: the pictures that the network was trained on, with its labels\n"
+        'dataset photos = "sample:shapes"\n'
+        "photos | self_influence | top(12) | present(image)"
+    )
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        if arguments["damping"] is not None and arguments["method"] == "dot":
+            raise Fail("E238", "`dot` has no curvature to damp", "leave it out", "damping")
+        example = replace(field.axes[0], whole=False)
+        return replace(field, content="self-influence", atom="example", axes=(example,), signed=False, unit=TYPICAL)
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        (dataset,) = node.inputs
+        words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
+        return (Again(words, RUNS.get(node["method"], 1) * dataset.type.axes[0].size, (), returns=True),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        from bbilang.runtime.influence.weights import Coverage
+        from bbilang.runtime.influence.work import OnItself
+
+        (dataset,) = node.inputs
+        examples = run.examples(dataset)
+        network, settings, method = _prepared(node, dataset, run)
+        curvature = _curvature(run, dataset, network, settings) if node["method"] == "ekfac" else None
+        estimate = OnItself(network, curvature)
+        what = {"what": "self-influence", "of": node.digest, "settings": [settings.damping, settings.seed]}
+        each = examples.each(what, estimate.batch)
+        (part,) = each.parts
+        rows = np.asarray(each.rows)
+        labels = np.asarray(examples.labels)[rows]
+        values = np.where(labels >= 0, np.asarray(each.array(part, estimate.names[0]), np.float64), np.nan)[:, None]
+        field = Field(node.type, Named((), np.zeros((), np.float32)), {}, {})
+        covered = Coverage.of(run.adapter.module, network.layers)
+        notes = (*_notes(method, settings, labels, covered), _of_scale(values))
+        numbers = np.asarray(examples.numbers)[rows]
+        return _field(node, dataset, field, run, values[:, 0] / _typical(values), numbers, notes)
+
+
+OPERATIONS = (Influence(), SelfInfluence())

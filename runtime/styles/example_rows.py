@@ -8,6 +8,7 @@ from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.datasets.pipes import chain
+from bbilang.runtime.view.answers import influences
 from bbilang.runtime.view.answers.explained import sole_atom
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.legend import title_of
@@ -91,6 +92,8 @@ def title(drawing: Drawing) -> str:
     if not numbered(drawing):
         called = next((stage["called"] for stage in chain(drawing.node) if stage.get("called")), "")
         return f"Examples of {called}" if called else "Examples"
+    if drawing.field.type.content == influences.CONTENT:
+        return influences.title_of(drawing)
     if alone := sole_atom(drawing):
         return f"Examples for {alone} of {drawing.field.type.layers[0]}"
     words = title_of(drawing)

@@ -6,6 +6,7 @@ from bbilang.runtime.fields.prose import counted, percent, singular
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.answers.explained import sole_atom, target_of, target_words
+from bbilang.runtime.view.answers.influences import CONTENT, of_influence
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown
 from bbilang.runtime.view.model import Answer, Piece
@@ -57,6 +58,8 @@ def _of_how_many(shown: Shown, count: int) -> str:
 
 def _of_one(shown: Shown, marks: list[Mark], sign: str, brief: bool) -> Answer:
     """Describe the examples of one atom, in their order."""
+    if shown.type.content == CONTENT:
+        return of_influence(shown, marks)
     subject = _subject(shown, marks[0].panel)
     if not sign:  # over the whole range, from the lowest to the highest
         low, high = (shown.listed([mark], signed=False) for mark in (marks[0], marks[-1]))
