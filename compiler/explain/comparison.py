@@ -16,7 +16,7 @@ PASS_NAMES = {
     "backward": "backward passes",
     "tangents": "tangents",
     "reruns": "reruns",
-    "draw": "passes on examples shown",
+    "draw": "passes on examples, by elements",
 }
 
 

@@ -204,7 +204,7 @@ def _passes(panel: Panel) -> str:
         "backward": "backward",
         "tangents": "tangents",
         "reruns": "reruns",
-        "draw": "on examples shown",
+        "draw": "on examples, by elements",
     }
     return " · ".join(f"{count:,} {names[kind]}" for kind, count in counts if count)
 

@@ -35,6 +35,7 @@ SAMPLES = {
     "rocket": ("skimage", "data/rocket.jpg"),
     "china": ("sklearn", "datasets/images/china.jpg"),
     "flower": ("sklearn", "datasets/images/flower.jpg"),
+    "marked_disc": ("bbilang", "runtime/samples/marked_disc.png"),  # of `sample:marks`, for the network of that name
 }
 
 

@@ -55,6 +55,7 @@ PASSES = {
     ),
     "what_a_neuron_multiplies": (0, 0, 0),
     "which_part_moved_the_answer": (1, 0, 0),
+    "which_training_pictures": (1, 0, 0),
     "would_it_still_say_so": (1, 1, 0),
     "which_pixels_which_concepts": (2, 13, 0),  # the evidence; six channels down to a layer, and to two noisy pictures
 }

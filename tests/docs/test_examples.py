@@ -74,6 +74,18 @@ def test_weights_example(text):
     assert page.view.interfaces[0].elements and not page.results.program.inputs
 
 
+INFLUENCE = (ROOT / "docs" / "influence.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(INFLUENCE), ids=lambda text: text.split("\n")[-2][:40])
+def test_influence_example(text):
+    """Every block runs, over 120 of the examples."""
+    import bbilang
+
+    page = bbilang.run(text.replace('== "biased")\n', '== "biased") | sample(120)\n'))
+    assert all(field.type.content.endswith("influence") for field in page.results.fields.values())
+
+
 def test_what_the_language_guide_lists_is_there():
     from bbilang.registry import registry
 

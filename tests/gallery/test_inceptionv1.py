@@ -17,7 +17,7 @@ from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.bbi"))
+SPECS = [path for path in sorted((ROOT / "specs").glob("*.bbi")) if 'model "sample:' not in path.read_text("utf-8")]
 LAYERS = {
     "block3a.expand": "mixed3a",
     "block4a.expand": "mixed3b",

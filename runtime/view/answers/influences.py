@@ -58,9 +58,8 @@ def number_of(drawing: Drawing) -> str:
         if names is not None and names.data.size == 1:
             return str(names.data.ravel()[0])
         return ""
-    if alone := sole_atom(drawing):
-        return f"{alone} of {source.type.layers[0]}{_to(drawing, source)}"
-    return ""
+    alone = sole_atom(drawing)
+    return f"{alone} of {source.type.layers[0]}{_to(drawing, source)}" if alone else ""
 
 
 def source_of(node: Node) -> Node:
