@@ -71,7 +71,7 @@ class Examined:
     @cached_property
     def identity(self) -> str:
         """A digest of the examples' contents and labels."""
-        own = digests(self.dataset, self._cache, tuple(ranges(len(self.dataset)))) if self._cache is not None else ()
+        own = digests(self.dataset, tuple(ranges(len(self.dataset)))) if self._cache is not None else ()
         each = [one for part in own for one in part]
         return key_of({"examples": content_of(each), "labels": self.labels.tolist()})
 
