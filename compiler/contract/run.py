@@ -99,11 +99,13 @@ class Examples(Protocol):
         """Yield the readable examples in batches: images (example, channel, y, x) in [0, 1], labels (example,)."""
 
     def kept(
-        self, what: dict[str, Any], compute: Callable[[], Mapping[str, NDArray[generic]]]
+        self, what: Mapping[str, object], compute: Callable[[], Mapping[str, NDArray[generic]]]
     ) -> Mapping[str, NDArray[generic]]:
         """Return arrays that depend on all examples and the network, from the cache where they are there."""
 
-    def each(self, what: dict[str, Any], compute: Callable[[Tensor, Tensor], Mapping[str, NDArray[generic]]]) -> Each:
+    def each(
+        self, what: Mapping[str, object], compute: Callable[[Tensor, Tensor], Mapping[str, NDArray[generic]]]
+    ) -> Each:
         """Compute something of each example: of images (example, channel, y, x) in [0, 1] and the classes of their
         labels (example,), -1 for none. In shards that the cache keeps, by workers where there are some."""
 

@@ -17,7 +17,6 @@ from bbilang.runtime.data.labels import class_of_label
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import NotKept
 from bbilang.runtime.execution.scanning import ScanIdentity
-from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.reading import Prefetcher, threads
 from bbilang.runtime.scan.scan import scan
@@ -96,9 +95,9 @@ class Examined:
                     if words:
                         self.run.report_progress(words, number + 1, len(self.dataset))
 
-    def kept(self, what: JsonObject, compute: Callable[[], Arrays]) -> Arrays:
+    def kept(self, what: Mapping[str, object], compute: Callable[[], Arrays]) -> Arrays:
         """Return arrays that depend on all examples and the network, from the cache where they are there."""
-        key = key_of({"what": what, "network": self._network, "of": self.identity})
+        key = key_of({"what": dict(what), "network": self._network, "of": self.identity})
         record = self._cache.get(key) if self._cache is not None else None
         if record is not None:
             try:
@@ -113,9 +112,9 @@ class Examined:
             self._cache.put(key, file.getvalue(), {"kind": "numbers"})
         return arrays
 
-    def each(self, what: JsonObject, compute: OfBatch) -> Scanned:
+    def each(self, what: Mapping[str, object], compute: OfBatch) -> Scanned:
         """Compute something of each example, as a scan: in shards that the cache keeps, here or in workers."""
-        named = key_of({"what": what, "labels": self.labels.tolist(), "scan": self._network})
+        named = key_of({"what": dict(what), "labels": self.labels.tolist(), "scan": self._network})
         work = ExaminingWork(self._network, {PART: named}, self._preparation, compute, self.labels)
         shared = self.run.shared
         found = scan(self.dataset, work, self._cache, listener=shared.listener,

@@ -16,7 +16,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import prose
-from bbilang.runtime.ops.graph_values import check_graph, values_with_graph
+from bbilang.runtime.ops.training_examples.graph_values import check_graph, values_with_graph
 
 if TYPE_CHECKING:
     from torch import Tensor

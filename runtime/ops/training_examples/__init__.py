@@ -1,0 +1,1 @@
+"""Operations that ask for the training examples behind a number. Imports runtime/influence."""
