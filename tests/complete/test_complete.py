@@ -14,6 +14,8 @@ from bbilang.cli.app import main
 from bbilang.compiler.complete.completions import Limits
 from bbilang.compiler.complete.goals import WORDS
 from bbilang.compiler.complete.ranking import front, why
+from bbilang.compiler.complete.sentences import ATOMS as ATOM_WORDS
+from bbilang.compiler.ir.types import ATOMS
 from bbilang.completions import Completions
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import parse
@@ -118,6 +120,11 @@ def test_goals_are_those_of_the_plan():
     assert by["trust(completeness)", "bars"].goals.trust == 1
     words = "Channels of block5c.expand: attribution to the predicted class, the 8 highest, "
     assert icons.sentence == f"{words}drawn as icons of what each responds to."
+
+
+def test_every_kind_of_atoms_has_a_word():
+    """A whole layer is said in other words, and scores by their number."""
+    assert set(ATOM_WORDS) == set(ATOMS) - {"whole", "class"} | {"direction"}
 
 
 def test_limits_and_goals_choose():
