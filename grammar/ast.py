@@ -148,11 +148,13 @@ class Version(Node):
 
 @frozen
 class ModelItem(Node):
-    """One model of a `model` statement. ``name`` is a registry name or a quoted `"timm:NAME"`."""
+    """One model of a `model` statement. ``name``: a registry name, a quoted `"timm:NAME"`, or a model above that this
+    one is derived from by ``stages``, as in `model b = a | ablate(...)`."""
 
     name: Path | String
     alias: Name | None = None
     weights: String | None = None
+    stages: tuple[Call, ...] = ()
 
 
 @frozen

@@ -168,8 +168,7 @@ class Builder:
         return self.string_from(children[0])
 
     def constant(self, children: Children) -> ast.Constant:
-        (token,) = children
-        return ast.Constant(_CONSTANTS[token], span=token_span(token))
+        return ast.Constant(_CONSTANTS[children[0]], span=token_span(children[0]))
 
     def group(self, children: Children) -> Any:
         """Return the value in parentheses: they make no node, and its span grows to cover them."""
@@ -263,23 +262,26 @@ class Builder:
 
     def model(self, children: Children) -> ast.Model:
         items = children[1:]
-        if len(items) > 1:
-            for item in items:
-                if item.alias is None:
-                    help = "write `model a = ..., b = ...`; layers are then `a:some_layer` and `b:some_layer`"
-                    self.report(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
+        for item in items if len(items) > 1 else ():
+            if item.alias is None:
+                help = "write `model a = ..., b = ...`; layers are then `a:some_layer` and `b:some_layer`"
+                self.report(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
         return ast.Model(tuple(items))
 
     def named_model(self, alias: ast.Name | None, children: Children) -> ast.ModelItem:
         first, weights = children[0], None
+        stages = tuple(child for child in children if isinstance(child, ast.Call))
         name = self.string_from(first) if first.type == "STRING" else self.path([first])
         if isinstance(name, ast.Path) and name.model is not None:
             help = f'write `"{first}"`'
             self.report(codes.STATEMENT_FORM, f"the model name `{first}` needs quotes", name.span, help)
-        if len(children) == 3:
+        if len(children) - len(stages) == 3:
             weights = self.string_from(children[2])
-        start = (alias or name).span
-        return ast.ModelItem(name, alias, weights, span=start | (weights or name).span)
+        if stages and alias is None:
+            help = f"write `model changed = {first} | {stages[0].name}(...)`"
+            self.report(codes.STATEMENT_FORM, "a model that is derived from another needs a name", name.span, help)
+        span = (alias or name).span | (stages[-1] if stages else weights or name).span
+        return ast.ModelItem(name, alias, weights, stages, span=span)
 
     def model_item(self, children: Children) -> ast.ModelItem:
         return self.named_model(None, children)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from bbilang.grammar import ast, codes
@@ -138,7 +139,7 @@ def _flat_items(items: Iterable[Any]) -> str:
 def _model_item(item: ast.ModelItem) -> str:
     alias = f"{item.alias.text} = " if item.alias else ""
     weights = f" from {_flat(item.weights, _PIPE)}" if item.weights else ""
-    return f"{alias}{_flat(item.name, _PIPE)}{weights}"
+    return " | ".join([f"{alias}{_flat(item.name, _PIPE)}{weights}", *map(_flat_stage, item.stages)])
 
 
 # --- over several lines, with comments ------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ class Writer:
             case ast.Version(number=number):
                 return f"bbi {number}"
             case ast.Model(items=items):
-                return f"model {', '.join(map(_model_item, items))}"
+                return self.models(items)
             case ast.Input(files=files, names=()):
                 return f"input {_flat_items(files)}"
             case ast.Input(files=files, names=names):
@@ -287,8 +288,7 @@ class Writer:
             case ast.Set(name=name, value=ast.Node() as value):
                 return self.after(f"set {name.text} ", value, indent)
             case ast.Define(name=name, parameters=parameters, value=value):
-                head = f"def {name.text}"
-                one_line = f"{head}({_flat_items(parameters)})"
+                one_line = f"{(head := f'def {name.text}')}({_flat_items(parameters)})"
                 if len(one_line) > WIDTH - INDENT or (value.span is not NOWHERE and self.waiting(value.span.start)):
                     one_line = self.bracket(head, "()", statement, parameters, indent, indent, value.span.start)
                 return self.after(f"{one_line} = ", value, indent)
@@ -299,6 +299,13 @@ class Writer:
             case ast.Show(value=value):
                 return self.show(value, indent)
         raise TypeError(f"not a statement: {type(statement).__name__}")
+
+    def models(self, items: Sequence[ast.ModelItem]) -> str:
+        """Write models on one line; where that is too long, or holds comments, each change on a line of its own."""
+        text = f"model {', '.join(map(_model_item, items))}"
+        if len(text) <= WIDTH and not any(self.holds_comment(item) for item in items):
+            return text
+        return f"model {', '.join(_model_item(replace(i, stages=())) + self.stages(i.stages, INDENT) for i in items)}"
 
     def after(self, head: str, value: ast.Node, indent: int) -> str:
         column = indent + len(head) - (head.rfind("\n") + 1)
@@ -357,10 +364,12 @@ class Writer:
 
     def pipe(self, node: ast.Pipe, column: int, indent: int) -> str:
         """Write a pipe with each stage on a line of its own."""
-        inner = indent + INDENT
-        pad = " " * inner
-        text = self.node(node.head, column, indent, _HEAD)
-        for stage in node.stages:
+        return self.node(node.head, column, indent, _HEAD) + self.stages(node.stages, indent + INDENT)
+
+    def stages(self, stages: Sequence[ast.Call], inner: int) -> str:
+        """Write each stage on a line of its own, with the comments before it."""
+        pad, text = " " * inner, ""
+        for stage in stages:
             if stage.span is not NOWHERE:
                 text += self.comments_inside(stage.span.start, pad)
             text += f"\n{pad}| {self.node(stage, inner + 2, inner, _PIPE - 1)}"

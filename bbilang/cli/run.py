@@ -102,7 +102,8 @@ def predictions(page: Page) -> list[str]:
     lines = []
     for prediction in page.view.predictions[:8]:
         top = ", ".join(f"{label} {words}" for label, words in top_of(prediction))
-        lines.append(f"{prediction.input}: {top}")
+        who = f"{prediction.model}, " if prediction.model else ""
+        lines.append(f"{who}{prediction.input}: {top}")
     more = len(page.view.predictions) - len(lines)
     return [*lines, f"and {plural(more, 'more picture')}"] if more > 0 else lines
 

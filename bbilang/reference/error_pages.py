@@ -43,6 +43,7 @@ GROUPS = (  # heading -> the codes below it
     ("Pipes over datasets", tuple(compiler_codes.DATASETS)),
     ("Holes", ("E146", "E147", "E148", *compiler_codes.HOLES)),
     ("Interventions", tuple(compiler_codes.INTERVENTIONS)),
+    ("Several models", tuple(compiler_codes.MODELS)),
     ("Models and their weights", tuple(runtime_codes.MODELS)),
     ("Pictures", tuple(runtime_codes.PICTURES)),
     ("Datasets", tuple(runtime_codes.DATASETS)),

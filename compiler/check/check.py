@@ -20,10 +20,12 @@ from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers, Macro
 from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.check.statements.bindings import bound_twice
+from bbilang.compiler.check.statements.changes import ChangeReader
 from bbilang.compiler.check.statements.claims import CLAIMS, ClaimReader
+from bbilang.compiler.check.statements.models import unused_models
 from bbilang.compiler.contract import Registry
-from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program, walk
-from bbilang.compiler.optimize.lower import with_passes
+from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
+from bbilang.compiler.optimize.parts import NoOrder, with_parts
 from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.holes import has_hole
@@ -85,9 +87,8 @@ class Checker(HoleStatements):
         if contents is None or not self.complete(contents[1]):
             return None
         inputs, interfaces = contents
-        models = self.resolver.models
         program = Program(
-            tuple(context.slot for context in models.values()),
+            tuple(context.slot for context in self.models.values()),
             inputs,
             interfaces,
             tuple(self.bindings),
@@ -97,16 +98,18 @@ class Checker(HoleStatements):
             source=self.file.source,
             names=self.atom_names.all,
             called=tuple(self.input_names.items()),
-            description=next(iter(models.values())).description,
+            description=next(iter(self.models.values())).description,
         )
-        scored = next(iter(models.values())).description.classes > 0 and bool(inputs)
-        made = with_passes(program, self.registry, scored)
-        if not inputs and (needing := _needs_input(made)) is not None:
-            span = self.resolver.origins[needing][0] if needing in self.resolver.origins else NOWHERE
-            help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
-            self._report(at(span, "E420", "no input: this is computed for the picture that the page explains", help))
+        try:
+            made = with_parts(program, {name: it.description for name, it in self.models.items()}, self.registry)
+        except NoOrder as fail:
+            self._report(CheckError(fail, self.resolver.origins[fail.node][0]))
             return None
-        self.diagnostics += without_paths(made, models, self.resolver.origins)
+        for part in made.parts or (made,):
+            if not inputs and self.lacks_input(part):
+                return None
+            self.diagnostics += without_paths(part, self.models, self.resolver.origins)
+        self.diagnostics += unused_models(made, self.file)
         return made
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
@@ -121,6 +124,7 @@ class Checker(HoleStatements):
         inputs = self.attempt(self._inputs, [s for s in statements if isinstance(s, ast.Input)])
         if models is None:
             return None
+        self.models = models
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
         self.resolver.files = FileContext(
@@ -206,6 +210,8 @@ class Checker(HoleStatements):
                 self.atom_names.add(statement, self.resolver)
             case ast.Claim():
                 self.claims.add(statement)
+            case ast.Model(items=items):
+                ChangeReader(self.resolver).read(items, self.models)
             case _:
                 pass
 
@@ -362,10 +368,3 @@ class Checker(HoleStatements):
                 continue
             help = None if isinstance(binding.value, Layers) else "end it with `| present(...)`, or leave it out"
             self._warn("W202", f"`{name}` is never used", binding.span, help)
-
-
-def _needs_input(program: Program) -> Node | None:
-    """Return a node that is computed for the page's own inputs; None where all is of datasets."""
-    served = [node for forward in program.forwards for node in forward.serves]
-    served += [node for node in walk(*program.roots) if node.type.content == "picture" and node.op == "input"]
-    return next(iter(served), None)

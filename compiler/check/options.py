@@ -23,6 +23,17 @@ class GivenDataset(Protocol):
 
 
 @frozen
+class GivenModel:
+    """A model that stands for a name of the text: a ``name`` with ``weights``, or the ``description`` of a caller's own
+    module; ``described``: the same with another `size=` and `crop=`."""
+
+    name: str | None = None
+    weights: str | None = None
+    description: ModelDescription | None = None
+    described: Callable[..., ModelDescription] | None = None
+
+
+@frozen
 class Options:
     """Options from the command line or a call. They override the text, each setting separately."""
 
@@ -36,3 +47,4 @@ class Options:
     data: Mapping[str, GivenDataset] = field(default_factory=dict)  # by the names of the text
     root: Path | None = None  # files that a text uses lie in it
     described: Callable[..., ModelDescription] | None = None  # the same with `size=` and `crop=`, or for `texts=`
+    models: Mapping[str, GivenModel] = field(default_factory=dict)  # of several models, by their names in the text

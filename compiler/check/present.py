@@ -268,6 +268,9 @@ class PresentReader:
     def _check_overlay(self, presentation: Presentation, over: Node, type: FieldType) -> None:
         """Raise CheckError E307 where the style cannot be drawn over the element ``over``."""
         style, span, facet = presentation.style, presentation.spans["over"], presentation.arguments["facet"]
+        if not self.scope.alike(over.type.model, type.model):
+            message = f"this picture is as `{over.type.model}` sees it, and the numbers are of `{type.model}`"
+            raise at(span, "E319", message, f"draw over its own: `photo = {type.model}:input | present(image)`")
         base = self.scope.registry.styles[over["style"]]
         if not style.overlays:
             raise at(span, "E307", f"`{style.name}` cannot be drawn over another element", "a `heatmap` can")

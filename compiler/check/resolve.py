@@ -22,6 +22,7 @@ from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Operation, Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.models import models_in
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
@@ -80,8 +81,7 @@ class Resolver(Scope):
     def path(self, path: ast.Path) -> Any:
         """Resolve a name: a binding, `input`, `output`, or a layer, each with or without an atom behind it."""
         if path.model is not None:
-            self.context(path.model, path.span)
-            return self.fields.layer_path(path.name, path.model, path.span)
+            return self._of_model(path, path.model)
         if (binding := self.find(path.name)) is not None:
             if binding.value is None:
                 raise Poisoned
@@ -105,6 +105,22 @@ class Resolver(Scope):
                 raise at(span, "E222", f"`{word}` is used before it is bound", "move its line above this one")
         return self.fields.layer_path(path.name, None, path.span)
 
+    def _of_model(self, path: ast.Path, alias: str) -> object:
+        """Resolve `b:layer.channel`, `b:output`, `b:input`, or a name that is bound to layers, `b:layers.channel`."""
+        self.context(alias, path.span)
+        bare = ast.Path(path.name, span=Span(path.span.start + len(alias) + 1, path.span.end))
+        head, _, atom = path.name.rpartition(".")
+        with self.within(alias, own=True):
+            if path.name in (INPUT_LAYER, "output") or head in (INPUT_LAYER, "output"):
+                return self.path(bare)
+            for name, word in ((path.name, ""), (head, atom)):
+                binding = self.find(name) if name else None
+                if binding is not None and isinstance(binding.value, Layers):
+                    own = [self.layers.layers_named(layer, alias, path.span) for layer in binding.value.names]
+                    layers = Layers(alias, tuple(layer.names[0] for layer in own), binding.value.listed)
+                    return self.fields.atom_of(layers, word, path.span) if word else layers
+            return self.fields.layer_path(path.name, alias, path.span)
+
     def list(self, expression: ast.List) -> Any:
         """Resolve a list: `[mixed3a, mixed4a]` and `[mixed3a..mixed5a]` are layers, `[output[a], output[b]]` targets,
         `[6, 6]` numbers."""
@@ -120,6 +136,9 @@ class Resolver(Scope):
             if len({v.model for v in values}) > 1:
                 raise at(expression.span, "E235", "a list of layers is of one model")
             return Layers(values[0].model, tuple(dict.fromkeys(n for v in values for n in v.names)), listed=True)
+        if len(models := models_in(tuple(values))) > 1:
+            raise at(expression.span, "E318", f"this list mixes the models {', '.join(sorted(models))}",
+                     "show each in an element of its own")  # fmt: skip
         if all(isinstance(v, Node) and v.type.content == "score" for v in values):
             return self.targets.stack(values, expression.span)
         if all(isinstance(v, int | float | str) for v in values):
@@ -193,8 +212,12 @@ class Resolver(Scope):
         """Resolve an index: `output[...]` is scores of classes, `layer.channel[7]` one atom of a layer. Raises
         CheckError E236."""
         base = expression.value
-        if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
-            return self.targets.indexed(expression)
+        if isinstance(base, ast.Path) and base.name == "output":
+            if base.model is None:
+                return self.targets.indexed(expression)
+            self.context(base.model, base.span)
+            with self.within(base.model, own=True):
+                return self.targets.indexed(expression)
         node = self.fields.field(expression.value)
         names = [a.value.value for a in expression.arguments if isinstance(a.value, ast.String)]
         if node.op == "input" and len(names) == len(expression.arguments):
@@ -261,6 +284,9 @@ class Resolver(Scope):
         if field.type.content != "dataset" and operation.of_datasets_only:
             help = 'as in `dataset photos = "folder/"`, then `photos | ...`'
             raise at(call.span, "E260", f"`{call.name}` is of a dataset, and this is a field", help)
+        if field.type.model and field.type.model != self.current and len(self.models) > 1:
+            with self.within(field.type.model):  # in the arguments of a stage names are of the pipe's model
+                return self.stage(field, call, span)
         if call.name == "present":
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":
@@ -281,13 +307,15 @@ class Resolver(Scope):
         for parameter in operation.parameters:  # `set attribute(method=...)` applies where the text names none
             if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
                 arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
+        for name, value in arguments.items() if not operation.crosses_models else ():
+            self.check_alike(field, value, spans.get(name, call.span))
         subsets.check_stage(operation, field, arguments, spans, call.span, self.registry)
         try:
             self.methods.with_layers(operation, arguments, field)
             self.methods.check_targets(operation, arguments)
             type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
             type = operation.shaped(type, arguments, self._layers_of(type))
-            arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
+            arguments = dict(operation.expand(field, arguments, partial(self.inner, span)))
             inputs = operation.fed(field, arguments, self.registry)
         except Fail as fail:
             raise CheckError(fail, spans.get(fail.argument or "", call.span)) from fail
@@ -301,6 +329,16 @@ class Resolver(Scope):
         layers = [context.layer(name) for name in type.layers] if context is not None else []
         return tuple(layer for layer in layers if layer is not None)
 
+    def check_alike(self, field: Node, value: object, span: Span) -> None:
+        """Raise CheckError E318 for an argument whose atoms are those of another network than the field's."""
+        for other in models_in(value):
+            if not self.alike(field.type.model, other) and not _of_classes(value):
+                message = f"this is of the model `{other}`, and the pipe is of `{field.type.model}`"
+                help = (
+                    f"their atoms do not correspond: name some of the same model, as in `{field.type.model}:some_layer`"
+                )
+                raise at(span, "E318", message, help)
+
     def _owner(self, call: ast.Call, operation: Operation, parameter: Parameter, field: Node) -> Node:
         """Return the field that an argument is read for: the pipe's, or the dataset of another argument."""
         if not parameter.of:
@@ -312,12 +350,17 @@ class Resolver(Scope):
         datasets: Node | tuple[Node, ...] = self.arguments.argument(value, other, field)
         return datasets[0] if isinstance(datasets, tuple) else datasets
 
-    def _inner(self, span: Span, name: str, field: Node, **named: Any) -> Node:
+    def inner(self, span: Span, name: str, field: Node, **named: Any) -> Node:
         """Build a node of an operation that another operation expands to."""
         operation = self.registry.operations[name]
         arguments = {p.name: p.default for p in operation.parameters} | named
         type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
         return self.make(name, (field,), arguments, type, span)
+
+
+def _of_classes(value: object) -> bool:
+    """Return whether a value is a choice among classes, which two networks may share (`TargetReader` checks that)."""
+    return isinstance(value, Node) and value.type.content == "selection" and value.type.axes[0].components == ("class",)
 
 
 def _ends(weights: Iterable[Node]) -> tuple[str, ...]:

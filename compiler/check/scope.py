@@ -106,6 +106,8 @@ class Scope(ABC):
     notes: list[CheckError] = field(default_factory=list)  # errors that do not stop the check of a statement
     files: FileContext = field(default_factory=FileContext)
     columns: dict[str, Mapping[str, KnownColumn]] = field(default_factory=dict)  # of datasets, by their digests
+    current: str | None = None  # the model that names without one are of, where it is not the first
+    own: bool = False  # whether `output` is what this model itself predicts, and not the one that it is derived from
 
     @abstractmethod
     def value(self, expression: ast.Expression) -> Any:
@@ -142,16 +144,39 @@ class Scope(ABC):
 
     @property
     def model(self) -> ModelContext:
-        return next(iter(self.models.values()))
+        """The model that names without one are of."""
+        return next(iter(self.models.values())) if self.current is None else self.models[self.current]
+
+    @contextmanager
+    def within(self, alias: str, own: bool = False) -> Iterator[None]:
+        """Take names without a model for those of this one; ``own``: because the text names it, as in `b:output`."""
+        before = self.current, self.own
+        self.current, self.own = alias, own
+        try:
+            yield
+        finally:
+            self.current, self.own = before
+
+    def root(self, alias: str) -> str:
+        """Return the alias of the model that a derived one comes from at first: itself if it is not derived."""
+        while alias and (base := self.models[alias].slot.base):
+            alias = base.alias
+        return alias
 
     def context(self, alias: str, span: Span) -> ModelContext:
         """Return the model of an alias. Raises CheckError E421."""
+        if not alias and "" not in self.models:  # of what is of no model
+            return self.model
         if alias not in self.models:
             named = [name for name in self.models if name]
             help = did_you_mean(alias, named, f"models are {', '.join(named)}") if named else f"leave out `{alias}:`"
             span = Span(span.start, span.start + len(alias))
             raise at(span, "E421", f"no model is called `{alias}`", help)
         return self.models[alias]
+
+    def alike(self, one: str, other: str) -> bool:
+        """Return whether two models have the same layers: one is derived from the other, or both from a third."""
+        return one == other or not (one and other) or self.root(one) == self.root(other)
 
     def input_axis(self) -> Axis:
         return Axis("input", self.inputs)

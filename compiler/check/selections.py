@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe, literal, numbers_of
 from bbilang.compiler.check.class_names import class_index
@@ -15,7 +15,9 @@ from bbilang.compiler.contract import Fail, Parameter, suggest
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, LASSO, Axis, FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.source import NOWHERE
 
+Which: TypeAlias = tuple[Any, ...]  # of `output`: a word, and what it needs
 SELECTIONS = ("hover", "click", "pick", "slider", LASSO)
 TITLE = Parameter(
     "title",
@@ -188,15 +190,15 @@ class SelectionReader:
         varies = bool(type.states) or inputs > 1
         if varies and over.op not in ("substrate", "output"):
             size, exact = min(size * type.state_count * inputs, total), False
-        elif varies and over.op == "output" and over["which"][0] == "top":
+        elif varies and over.op == "output" and _which(over)[0] == "top":
             size, exact = min(size * inputs, total), False
         return Axis("selection", size, components, exact)
 
     def _atom_count(self, type: FieldType, components: tuple[str, ...]) -> int:
         """Return the largest number of atoms that the layers can have."""
         if components == ("class",):
-            return self.scope.model.description.classes
-        context = self.scope.models[type.model]
+            return self.scope.context(type.model, NOWHERE).description.classes
+        context = self.scope.context(type.model, NOWHERE)
         layers = [context.known_layer(name).sizes for name in type.layers]
         return sum(math.prod(size for axis, size in sizes.items() if axis in components) for sizes in layers)
 
@@ -211,13 +213,13 @@ class SelectionReader:
             layers = layers[layer : layer + 1] if layer >= 0 else ()
         for item, (component, number) in zip(value.items, coordinates.items(), strict=True):
             if component == "class":
-                size = self.scope.model.description.classes
+                size = self.scope.context(type.model, NOWHERE).description.classes
             elif component == "layer":
                 size = len(type.layers)
             elif component == "group":
                 size = next(axis.size for axis in type.axes if component in axis.components)
             else:
-                context = self.scope.models[type.model]
+                context = self.scope.context(type.model, NOWHERE)
                 size = max((context.known_layer(name).sizes[component] for name in layers), default=0)
             if not 0 <= number < size:
                 raise at(
@@ -269,9 +271,15 @@ class SelectionReader:
         return target
 
 
+def _which(over: Node) -> Which:
+    """Return which classes some scores are of, whichever model chooses them."""
+    which: Which = over["which"]
+    return _which(which[1]) if which[0] == "of" else which
+
+
 def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:
     """Return whether a start is known to be in the range before anything runs."""
     if over.op == "output":
-        kind, *rest = over["which"]
+        kind, *rest = _which(over)
         return bool(kind == "all" or (kind == "classes" and start[0] in rest[0]))
     return over.op == "substrate"

@@ -12,6 +12,8 @@ from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.output_shapes import no_score_vector
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import Fail, Parameter
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.models import rebased
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE, unit_of
 from bbilang.compiler.ir.types import MADE, Axis, FieldType
@@ -28,6 +30,8 @@ SCORE = Parameter(
 COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1)
 
 
+RANKED = ("predicted", "top")  # classes that depend on what the network says of the input
+NAMED = ("pick_atom", "substrate")  # atoms that do not
 TARGET = ("target",)  # the component of an axis of sums and differences of classes: their index, not a class
 
 
@@ -39,7 +43,7 @@ class TargetReader:
 
     def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
         """Resolve an argument that names an attribution target: scores, or the atoms of a layer after the field's."""
-        value = self.scope.value(expression)
+        value = self._of_pipe(self.scope.value(expression), field, expression.span)
         if isinstance(value, str):
             raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
         if isinstance(value, Node) and value.type.content == "score":
@@ -59,6 +63,44 @@ class TargetReader:
             return node
         help = 'targets are `output`, `output["name"]`, ...'
         raise at(expression.span, "E232", f"{describe(expression)} is not a target", help)
+
+    def _of_pipe(self, value: object, field: Node | None, span: Span) -> object:
+        """Return a target that a name stands for as a target of the pipe's model. Raises CheckError E317."""
+        if not isinstance(value, Node) or field is None or not field.type.model or not value.type.model:
+            return value
+        own, other = field.type.model, value.type.model
+        if own == other:
+            return value
+        if value.type.content == "score" and not any(node.op == "chain" for node in walk(value)):
+            return self._scored_by(value, own, span)
+        return rebased(value, own) if self.scope.alike(own, other) and value.op in NAMED else value
+
+    def _scored_by(self, target: Node, alias: str, span: Span) -> Node:
+        """Return the score that another model gives the same classes. Raises CheckError E317."""
+        scope, type = self.scope, replace(target.type, model=alias)
+        if target.op != "output":
+            inputs = tuple(self._scored_by(child, alias, span) for child in target.inputs)
+            return scope.make(target.op, inputs, dict(target.parameters), type, span)
+        kind, *rest = which = target["which"]
+        own, other = scope.models[alias].description, scope.models[target.type.model].description
+        if kind == "classes" and own.labels != other.labels:
+            which = (kind, tuple(self._same_class(index, own, other, span) for index in rest[0]))
+        elif kind != "classes" and (own.labels, own.classes) != (other.labels, other.classes):
+            raise self._other_classes(alias, target.type.model, span)
+        if kind in RANKED:
+            which = ("of", target)
+        return scope.make("output", (), {"which": which, "score": target["score"]}, type, span)
+
+    def _same_class(self, index: int, own: ModelDescription, other: ModelDescription, span: Span) -> int:
+        """Return the number of a class in another model, by its name. Raises CheckError."""
+        try:
+            return class_index(own, other.label(index)) if other.labels else check_index(own, index)
+        except Fail as fail:
+            raise CheckError(fail, span) from fail
+
+    def _other_classes(self, alias: str, other: str, span: Span) -> CheckError:
+        help = f"name a class, or take what `{alias}` predicts: `{alias}:output`"
+        return at(span, "E317", f"these classes are those of `{other}`, and `{alias}` has others", help)
 
     def chain(self, expression: ast.Binary) -> Node:
         """Build `atoms -> target`: the attribution of those atoms to the target, as a target itself."""
@@ -87,6 +129,10 @@ class TargetReader:
         scope = self.scope
         kind = scope.model.description.scores
         self._check_kind(which, span, score)
+        alias = scope.model.slot.alias
+        if which[0] in RANKED and not scope.own and (root := scope.root(alias)) != alias:
+            with scope.within(root):
+                which = ("of", self._scores(which, axes, span, score))
         unit = unit_of(kind) if score == "logit" else "probability"
         type = FieldType(
             "score",
@@ -192,6 +238,9 @@ class TargetReader:
         if not (isinstance(value, Node) and value.type.content == "selection"):
             help = 'as in `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[pick(output[top(5)])]`'
             raise at(pick.span, "E233", f"{describe(pick)} is neither a class nor a selection of classes", help)
+        own, other = self.scope.model, self.scope.models[value.type.model or self.scope.model.slot.alias]
+        if (own.description.labels, own.description.classes) != (other.description.labels, other.description.classes):
+            raise self._other_classes(own.slot.alias, other.slot.alias, pick.span)
         if value.type.axes[0].components != ("class",):
             message = f"this selection ranges over {', '.join(value.type.axes[0].components)}, not over classes"
             raise at(pick.span, "E309", message, "select among classes: `pick(output[top(5)])`")
@@ -242,6 +291,9 @@ class TargetReader:
             if any(node.op == "chain" for node in walk(value)):
                 raise at(operand.span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
         left, right = values
+        if left.type.model != right.type.model:
+            message = f"these scores are of two models, `{left.type.model}` and `{right.type.model}`"
+            raise at(expression.span, "E318", message, "show each in an element of its own")
         if left.type.unit != right.type.unit:
             message = "these scores have different units: logits and probability"
             raise at(expression.span, "E213", message, "give both the same `score=`")

@@ -17,6 +17,7 @@ from bbilang.compiler.contract.demands import (
     Trials,
 )
 from bbilang.compiler.contract.method import AXIOMS, Method, Parameters, bound, named_method, spelled
+from bbilang.compiler.contract.model_change import ATOMS, LayerChange, ModelChange, NetworkChange, NewParameters
 from bbilang.compiler.contract.operation import Arguments, Make, Operation, Writer, Written
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
@@ -24,6 +25,7 @@ from bbilang.compiler.contract.run import Run, Scanned
 from bbilang.compiler.contract.style import ColourScale, Drawn, Redraw, Style
 
 __all__ = [
+    "ATOMS",
     "AXIOMS",
     "REQUIRED",
     "Activations",
@@ -38,9 +40,13 @@ __all__ = [
     "Fail",
     "Gradients",
     "IconsOf",
+    "LayerChange",
     "Make",
     "Method",
     "MethodCall",
+    "ModelChange",
+    "NetworkChange",
+    "NewParameters",
     "Operation",
     "Parameter",
     "Parameters",

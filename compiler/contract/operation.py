@@ -89,6 +89,9 @@ class Operation:
     example: ClassVar[str] = ""
     example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 
+    crosses_models: ClassVar[bool] = False  # its arguments may be atoms of an unrelated model
+    changes_model: ClassVar[bool] = False  # may change a network: `model b = a | ablate(...)` (`ModelChange`)
+
     def filled(self, arguments: Sequence[Argument]) -> Sequence[Argument]:
         """Return the arguments of a call that starts a pipe, with those named that mean other parameters than their
         positions say."""

@@ -28,7 +28,7 @@ class Parameter:
 
     integer, number, flag, text: literals, with ``minimum`` and ``maximum`` in ``unit``.
     word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
-    target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
+    target: what can be attributed to. field: a pipe. atoms: an element, field or substrate. element: the name of one.
     selection, condition, style, method, dataset: one of these. numbers: one, or three for the colours; numbers*: any
     number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
     measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a

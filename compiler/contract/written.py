@@ -27,6 +27,8 @@ def target_text(target: Node, writer: Writer) -> Written | None:
 
 def _output(target: Node, writer: Writer) -> Written | None:
     kind, *rest = target["which"]
+    if kind == "of":
+        return _output(rest[0], writer)
     if target["score"] != "logit":
         return None
     if kind == "predicted":

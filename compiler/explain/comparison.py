@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from bbilang.compiler.explain.logical import Defaults
 from bbilang.compiler.explain.units import Measured
@@ -50,6 +50,13 @@ class PlanComparison:
     timings: Sequence[tuple[Step, Measured]] = ()
     defaults: Defaults = field(default_factory=dict, repr=False)
     probes: int = 0
+
+    @property
+    def of_models(self) -> Mapping[str, PlanComparison]:
+        """Of a program of several models, the comparison of each by its name, in the order in which they run."""
+        after = self.after.parts if self.optimized else self.before.parts
+        pairs = zip(self.before.parts, after, strict=True)
+        return {one.program.models[0].alias: replace(self, before=one, after=other) for one, other in pairs}
 
     @property
     def optimized(self) -> bool:

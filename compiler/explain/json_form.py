@@ -21,6 +21,9 @@ FORMAT, VERSION = "bbilang-plan", 1
 
 def to_json(comparison: PlanComparison) -> dict[str, Any]:
     """Return the comparison as dictionaries, lists, numbers, strings and None."""
+    if comparison.before.parts:
+        models = {name: to_json(own) for name, own in comparison.of_models.items()}
+        return {"format": FORMAT, "version": VERSION, "title": comparison.title, "models": models}
     program = comparison.before.program
     description = program.description
     plans = {"before": comparison.before, "after": comparison.after}

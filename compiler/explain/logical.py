@@ -135,6 +135,8 @@ def method_words(method: Any) -> str:
 def _which(which: tuple[Any, ...], program: Program, score: str) -> str:
     kind, *rest = which
     match kind:
+        case "of":
+            return _which(rest[0]["which"], program, score)
         case "predicted":
             return f"[{score.removeprefix(', ')}]" if score else ""
         case "top":

@@ -26,6 +26,8 @@ TimedStep = tuple[Step, Measured | None]
 
 def text(comparison: PlanComparison, width: int) -> str:
     """Write blocks with a blank line between them."""
+    if comparison.before.parts:
+        return "\n\n\n".join(f"MODEL {name}\n\n{text(own, width)}" for name, own in comparison.of_models.items())
     program = comparison.before.program
     blocks = [_head(program, width), _logical(comparison, width)]
     if comparison.optimized:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     MOST_STAGES,
     REMOVAL,
@@ -34,8 +33,8 @@ from bbilang.compiler.ir.program import (
     Tangents,
     walk,
 )
-from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.compiler.ir.wellformed import check_form, check_levels
+from bbilang.compiler.ir.serialized_types import ScanEntry, SlotEntry, description_from, type_from
+from bbilang.compiler.ir.wellformed import check_levels
 from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import MAX_BYTES
@@ -43,19 +42,6 @@ from bbilang.grammar.source import Source, Span
 
 DEEPEST = 2 * MOST_STAGES  # levels of nodes; the optimizer adds some
 FORMAT, VERSION = "bbilang-program", 1
-
-
-class ScanEntry(TypedDict):
-    """A scan; nodes by their numbers."""
-
-    dataset: int
-    fields: list[int]
-    summaries: list[int]
-    scores: bool
-    serves: list[int]
-    samples: list[list[int]]  # each a node, and how many positions
-    histograms: list[int]
-    cubes: list[int]
 
 
 def to_json(program: Program) -> dict[str, Any]:
@@ -71,6 +57,8 @@ class _Writer:
         roots = [*program.roots, *(node for _, node in program.bindings)]
         roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
         roots += [node for f in program.forwards for node in f.serves]
+        roots += [node for slot in program.models for one in slot.lineage for node in one.changes]
+        roots += program.others
         roots += [node for s in program.scans for node in (s.dataset, *s.contents, *s.serves)]
         self.nodes = list(walk(*_with_examples(roots)))  # children before parents
         self.numbers = {id(node): index for index, node in enumerate(self.nodes)}
@@ -80,7 +68,7 @@ class _Writer:
         return {
             "format": FORMAT,
             "version": VERSION,
-            "models": [asdict(slot) for slot in program.models],
+            "models": [self.slot(slot) for slot in program.models],
             "inputs": list(program.inputs),
             "settings": {name: _listed(value) for name, value in program.settings},
             "output": program.output,
@@ -99,9 +87,27 @@ class _Writer:
             "scans": [self.scan(s) for s in program.scans],
             "names": [asdict(name) for name in program.names],
             "kept": [self.numbers[id(node)] for node in program.kept],
+            **self.of_several(),
             "description": program.description.to_json() if program.description else None,
             "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
         }
+
+    def of_several(self) -> dict[str, object]:
+        """Write what only a program of several models, or a part of one, has."""
+        program, entry = self.source, dict[str, object]()
+        if program.kept_as or program.others:
+            others = [self.numbers[id(node)] for node in program.others]
+            entry |= {"kept_as": list(program.kept_as), "others": others}
+        if program.parts:
+            entry["parts"] = [to_json(part) for part in program.parts]
+        return entry
+
+    def slot(self, slot: ModelSlot) -> dict[str, object]:
+        """Write a model; one that is derived from another with that one and its stages."""
+        entry: dict[str, object] = {"alias": slot.alias, "name": slot.name, "weights": slot.weights}
+        if slot.base is not None:
+            entry |= {"base": self.slot(slot.base), "changes": [self.numbers[id(node)] for node in slot.changes]}
+        return entry
 
     def node(self, node: Node) -> dict[str, Any]:
         return {
@@ -266,7 +272,7 @@ class _Reader:
             self.read_node(entry)
         source, description = data["source"], data["description"]
         return Program(
-            tuple(ModelSlot(m["alias"], m["name"], m["weights"]) for m in data["models"]),
+            tuple(map(self.slot, data["models"])),
             tuple(data["inputs"]),
             tuple(self.interface(entry) for entry in data["interfaces"]),
             tuple((name, self.node(index)) for name, index in data["bindings"]),
@@ -283,11 +289,19 @@ class _Reader:
             data["output"],
             self.origins,
             Source(source["text"], source["name"]) if source else None,
-            _description(description) if description else None,
+            description_from(description) if description else None,
             names=tuple(AtomName(**entry) for entry in data.get("names", ())),
             scans=tuple(self.scan(entry) for entry in data.get("scans", ())),
             kept=tuple(map(self.node, data.get("kept", ()))),
+            kept_as=tuple(data.get("kept_as", ())),
+            others=tuple(map(self.node, data.get("others", ()))),
+            parts=tuple(map(_program, data.get("parts", ()))),
         )
+
+    def slot(self, entry: SlotEntry) -> ModelSlot:
+        base = self.slot(entry["base"]) if "base" in entry else None
+        changes = tuple(map(self.node, entry.get("changes", ())))
+        return ModelSlot(entry["alias"], entry["name"], entry["weights"], base, changes)
 
     def node(self, index: int) -> Node:
         if not 0 <= index < len(self.nodes):
@@ -301,7 +315,7 @@ class _Reader:
 
     def read_node(self, entry: dict[str, Any]) -> None:
         parameters = tuple(sorted((name, self.parameter(value)) for name, value in entry["parameters"].items()))
-        node = Node(entry["op"], tuple(map(self.node, entry["inputs"])), parameters, _type(entry["type"]))
+        node = Node(entry["op"], tuple(map(self.node, entry["inputs"])), parameters, type_from(entry["type"]))
         if node.depth > DEEPEST:
             raise ValueError(f"more than {DEEPEST} levels of nodes")
         self.nodes.append(node)
@@ -357,32 +371,6 @@ class _Reader:
             entry["rivals"],
             *_shape_from(entry),
         )
-
-
-def _description(data: dict[str, Any]) -> ModelDescription:
-    check_form(data, ModelDescription, "$.description")
-    description = ModelDescription.from_json(data)
-    for layer in description.layers:
-        if len(layer.axes) != len(layer.shape) or any(size < 1 for size in layer.shape):
-            raise ValueError(f"layer {layer.name!r} has the axes {layer.axes} and the shape {layer.shape}")
-    names = {layer.name for layer in description.layers}
-    if len(names) != len(description.layers) or not names.issuperset(description.aliases.values()):
-        raise ValueError("the names of the layers do not fit together")
-    labels = len(description.labels)
-    if description.classes < 0 or labels not in (0, description.classes) or min(description.input_size) < 1:
-        raise ValueError("the classes or the sizes of the description do not fit together")
-    return description
-
-
-def _type(data: dict[str, Any]) -> FieldType:
-    axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
-    words = ("layers", "steps", "spent", "linked", "curves")
-    columns = tuple((str(name), int(count)) for name, count in data.get("columns", ()))
-    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}, "columns": columns})
-
-
-def _axis(data: dict[str, Any]) -> Axis:
-    return Axis(**{**data, **{name: tuple(data[name]) for name in ("components", "sizes", "varies")}})
 
 
 def _tupled(value: Any) -> Any:

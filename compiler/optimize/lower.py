@@ -18,6 +18,7 @@ from bbilang.compiler.contract import (
     bound,
 )
 from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.models import own_nodes
 from bbilang.compiler.ir.program import (
     CHANGE,
     OUTPUT,
@@ -32,7 +33,6 @@ from bbilang.compiler.ir.program import (
     Program,
     Rerun,
     Scan,
-    walk,
 )
 from bbilang.compiler.optimize.budget import budgeted
 from bbilang.compiler.optimize.cost import layer_of, tries_and_pictures
@@ -58,7 +58,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     lowering = _Lowering(program, registry)
     if scored:
         lowering.forwards.append(Forward((), True, False, ()))
-    for node in walk(*program.roots, *(node for _, node in program.bindings)):
+    for node in own_nodes(program, *program.roots, *(node for _, node in program.bindings)):
         for demand in registry.operations[node.op].demands(node, registry):
             match demand:
                 case Scores():

@@ -24,6 +24,9 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
     speeds: those of the device that it will run on, if measured. force: forward or reverse mode wherever both are
     possible, to override the cost model.
     """
+    if program.parts:
+        parts = tuple(optimize(part, speeds=speeds, force=force) for part in program.parts)
+        return replace(program, parts=parts, optimized=True)
     before = program
     program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))
     for rule in RULES:

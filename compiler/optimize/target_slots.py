@@ -114,6 +114,8 @@ def target_classes(target: Node, total: int) -> set[Key]:
     if target.op != "output":
         return {key for child in target.inputs for key in target_classes(child, total)}
     kind, *rest = target["which"]
+    if kind == "of":  # classes that another model chooses
+        return {("of", rest[0].type.model, *key) for key in target_classes(rest[0], total)}
     score = () if target["score"] == "logit" else ("probability",)
     match kind:
         case "predicted":

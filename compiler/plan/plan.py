@@ -107,20 +107,29 @@ class Step:
 
 @frozen
 class Plan:
-    """The steps of a program, in the order of execution."""
+    """The steps of a program, in the order of execution; of a program of several models, the plan of each, which run
+    one after the other."""
 
     program: Program
     steps: tuple[Step, ...]
+    parts: tuple[Plan, ...] = ()
+
+    @property
+    def every_step(self) -> tuple[Step, ...]:
+        """The steps of all models."""
+        return (*self.steps, *(step for part in self.parts for step in part.steps))
 
     def total(self, kind: Kind) -> tuple[int, int]:
         """Return (passes, FLOPs) of all steps of a kind."""
-        own = [step for step in self.steps if step.kind == kind]
+        own = [step for step in self.every_step if step.kind == kind]
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
 
 def plan(program: Program, registry: Registry | None = None) -> Plan:
     """Plan a program. Derivatives stand directly after the forward that they need. ``registry``: of its operations,
     which tell what a scan costs. Raises ValueError without a model's description."""
+    if program.parts:
+        return Plan(program, (), tuple(plan(part, registry) for part in program.parts))
     description = program.description
     if description is None:
         raise ValueError("a program without a model's description has no plan")

@@ -92,4 +92,30 @@ MODELS: Final[dict[str, Code]] = {
         f"{RUN} --model timm:resnet18 --weights resnet18.safetensors",
         needs="a machine without a network",
     ),
+    "E482": Code(
+        "a model that the text does not name",
+        '`--model b=NAME` and, in Python, `model={"b": net}` stand for a model that a `model` statement of the text '
+        "calls `b` and that is not derived from another. A text without such a statement has just the models given.",
+        "$ bbi run page.bbi --model b=inceptionv1",
+        "$ bbi run page.bbi --model inceptionv1",
+        needs="a text with one model",
+    ),
+    "E547": Code(
+        "a change of positions that are not there",
+        "A derived model that changes positions or neurons of a layer is a network for one size of its input. An icon "
+        "is made at another size, where the layer has other positions.",
+        "model b = efficientnet_lite0 | ablate(block5c.expand.spatial[3, 3])\n"
+        "b:block6a.expand.channel | activation | top(2) | present(featvis)",
+        "model b = efficientnet_lite0 | ablate(block5c.expand.channel[447])\n"
+        "b:block6a.expand.channel | activation | top(2) | present(featvis)",
+        needs="a run",
+    ),
+    "E548": Code(
+        "a change that the network has no place for",
+        "A derived model is the network with something put behind one of its layers, or with other values for some of "
+        "its parameters, of the same shape.",
+        '>>> NewParameters({"layer1.0.conv1.weight": torch.zeros(3)})',
+        '>>> NewParameters({"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3)})',
+        needs="a run",
+    ),
 }

@@ -45,7 +45,7 @@ def calibrate_for(executed: Plan, cache: Cache | None, device: torch.device | st
 
 def is_close(plan: Plan) -> bool:
     """Return whether forward and reverse mode cost about the same in some step."""
-    for step in plan.steps:
+    for step in plan.every_step:
         seconds = sorted(way.seconds for way in step.alternatives)
         if len(seconds) > 1 and seconds[1] < CLOSE * max(seconds[0], 1e-9):
             return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -99,6 +99,7 @@ class Run:
     def of(
         cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
         listener: RunListener | None = None, scans: ScanStore | None = None, files: Files | None = None,
+        given: Mapping[str, Field] | None = None,
     ) -> Run:  # fmt: skip
         """Make the run of a whole program. Texts of several lengths become ``parts``."""
         import torch
@@ -112,7 +113,7 @@ class Run:
         else:  # everything is of a dataset
             stacked = torch.zeros(0, *adapter.description.input.shape)
             shown = np.zeros((0, 1, 1, 3), np.uint8)
-        shared = Shared(registry, listener, scans, files)
+        shared = Shared(registry, listener, scans, files, given)
         run = cls(program, adapter, stacked.to(adapter.device), shown, sizes, shared, Passes())
         run.parts = lengths.parts_of(run, inputs)
         run.photos = tuple(item.photo for item in inputs)
@@ -140,17 +141,15 @@ class Run:
 
     def batch(self, program: Program, images: Tensor) -> Run:
         """Make the run of a scan's program on a batch of examples, whose passes are counted apart."""
-        shown = np.zeros((len(images), 1, 1, 3), np.uint8)  # nothing of it is shown
-        sizes = [(1, 1)] * len(images)
-        return Run(
-            program, self.adapter, images.to(self.adapter.device), shown, sizes, self.shared, self.shared.scan_passes
-        )
+        shown, sizes = np.zeros((len(images), 1, 1, 3), np.uint8), [(1, 1)] * len(images)  # nothing of it is shown
+        images, passes = images.to(self.adapter.device), self.shared.scan_passes
+        return Run(program, self.adapter, images, shown, sizes, self.shared, passes)
 
     # --- fields ----------------------------------------------------------------------------------------------------
 
     def value(self, node: Node) -> Field:
         """Return the node's field, computed once for each node object."""
-        field = self._fields.get(node)
+        field = self._fields.get(node) if self.program.owns(node) else self.shared.given[node.digest]
         if field is None:
             field = self._fields[node] = self._computed(node)
         return field

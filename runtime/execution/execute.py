@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -57,19 +57,21 @@ def execute(
     scans: ScanStore | None = None,
     workers: Workers | None = None,
     files: Files | None = None,
+    given: Mapping[str, Field] | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
     stored. scans: where scans of datasets are kept. workers: processes that scan. files: which files it may read, and
-    the datasets that the caller gives. The model is always restored to its state before the run. Raises `BbiError`.
+    the datasets that the caller gives. given: values of other models' nodes, by their digests. The model is always
+    restored to its state before the run. Raises `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
-    run = Run.of(program, registry, adapter, inputs, listener, scans, files)
+    run = Run.of(program, registry, adapter, inputs, listener, scans, files, given)
     run.shared.workers = workers
     with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
@@ -263,7 +265,7 @@ class _Execution:
             self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
             self.icon_sets, self.layers(),
             run.probabilities if scored else None, run.kind if scored else "",
-            self.budgets, self.thumbnails, self.followed,
+            self.budgets, self.thumbnails, self.followed, tuple(run.value(node) for node in program.kept),
         )  # fmt: skip
         count, (scanned, recalled) = max(len(inputs), 1), run.shared.examples
         return Results.of(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.shared import Workers
     from bbilang.runtime.featvis.dissociation.photographs import Photographs
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
+    from bbilang.runtime.fields.field import Field
     from bbilang.runtime.inputs.load import Input
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
@@ -59,6 +60,15 @@ class Job:
     loaded: Adapter | None = None
     workers: Workers | None = None
     files: Files = field(default_factory=Files)
+    networks: dict[str, Adapter] = field(default_factory=dict)  # of a page of several models: those that are loaded
+    given: Mapping[str, Field] = field(default_factory=dict)  # values of other models, by the digests of their nodes
+
+    def part(self, plan: Plan, networks: dict[str, Adapter], given: Mapping[str, Field]) -> Job:
+        """Return the job of one of several models. ``networks``: those that are loaded; it adds its own."""
+        model = self.model
+        if isinstance(model, Mapping):
+            model = model.get(plan.program.models[0].lineage[-1].alias)
+        return replace(self, plan=plan, model=model, partial=None, loaded=None, networks=networks, given=given)
 
     @property
     def program(self) -> Program:
@@ -84,10 +94,10 @@ class Job:
 
     def adapter(self) -> Adapter:
         """Return the model, loaded on first use."""
-        from bbilang.runtime.models.program_model import load_for
+        from bbilang.runtime.execution.derived import network_of
 
         if self.loaded is None:
-            self.loaded = load_for(self.program, self.model, self.input, self.device)
+            self.loaded = network_of(self)
         return self.loaded
 
     def workers_kept(self) -> AbstractContextManager[None]:

@@ -78,6 +78,7 @@ class Numbers:
     budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)
     thumbnails: Mapping[str, Thumbnails] = field(default_factory=dict)
     followed: Mapping[str, Followed] = field(default_factory=dict)
+    kept: tuple[Field, ...] = ()  # values of `Program.kept`
 
 
 class Counts(TypedDict, total=False):
@@ -138,6 +139,8 @@ class Results:
     imported: tuple[str, ...] = ()  # what came from another machine, in words
     noticed: tuple[str, ...] = ()  # warnings that only showed when the network ran
     stale: frozenset[AtomName] = frozenset()  # names that were given for other weights
+    kept: tuple[Field, ...] = ()  # values of `Program.kept`, which other models need
+    parts: tuple[Results, ...] = ()  # of several models: the results of each
 
     @classmethod
     def of(
@@ -152,7 +155,8 @@ class Results:
             program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=shown,
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
             labels=model.description.label, layers=numbers.layers, adapter=model,
-            budgets=numbers.budgets, thumbnails=numbers.thumbnails, followed=numbers.followed, **making,
+            budgets=numbers.budgets, thumbnails=numbers.thumbnails, followed=numbers.followed, kept=numbers.kept,
+            **making,
         )  # fmt: skip
 
     def named(self, layer: str, channel: int) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.data.given import Given
     from bbilang.runtime.execution.scanned_dataset import ScannedDataset
+    from bbilang.runtime.fields.field import Field
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
     from bbilang.runtime.scan.work import ShardWork
@@ -78,9 +79,10 @@ class Shared:
 
     def __init__(
         self, registry: Registry, listener: RunListener | None, scans: ScanStore | None = None,
-        files: Files | None = None,
+        files: Files | None = None, given: Mapping[str, Field] | None = None,
     ):  # fmt: skip
         self.registry, self.listener, self.scans = registry, listener, scans
+        self.given = given or {}  # values of other models, by the digests of their nodes
         self.workers: Workers | None = None
         self.warnings: list[str] = []  # about the network, from the scans
         self.files = files or Files()

@@ -37,6 +37,7 @@ class Adapter:
     weights: str
     definition: str = ""
     random: bool = False
+    derived: str = ""  # of a network that is derived from another one: what identifies its base and its changes
     _hashed: tuple[Any, Any, str] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -53,6 +54,8 @@ class Adapter:
         that results depend on, independent of the model's name. Computed on first use, and again after a change, also
         through ``.data``. Where state cannot be read as bytes (`knowable`), or code and attributes cannot be digested,
         a new one each time, so that the cache never hits."""
+        if self.derived:
+            return hashlib.sha256(f"{self.derived} {self.preprocess}".encode()).hexdigest()[:16]
         from bbilang.runtime.passes.module.heads import heads_unmounted
 
         with heads_unmounted(self.module):

@@ -16,15 +16,18 @@ logger = logging.getLogger("bbilang.models")
 OWN = ("_parameters", "_buffers", "_modules")
 
 
-def copy_module(module: nn.Module) -> nn.Module:
+def copy_module(module: nn.Module, shared: bool = False) -> nn.Module:
     """Deep-copy a module if possible. Otherwise values that cannot be copied are shared with the original, and tensors
-    are copied without their graph; weights, buffers and modules are always copied. Raises BbiError E527 if even that
-    fails."""
+    are copied without their graph; weights, buffers and modules are always copied. ``shared``: parameters and buffers
+    are those of the original. Raises BbiError E527 if even that fails."""
+    same: dict[int, object] = {}
+    if shared:
+        same = {id(value): value for value in (*module.parameters(), *module.buffers())}
     try:
-        return copy.deepcopy(module)
+        return copy.deepcopy(module, dict(same))
     except (RuntimeError, TypeError, NotImplementedError, AttributeError) as e:
         logger.info("%s is copied part by part: %s", type(module).__name__, e)
-    memo: dict[int, object] = {}
+    memo = dict(same)
     for part in module.modules():
         for name, value in vars(part).items():
             if name not in OWN:

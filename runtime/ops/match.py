@@ -15,6 +15,7 @@ class Match(Operation):
     """
 
     name = "match"
+    crosses_models = True
     available = False
     plan = "matches atoms of two models or layers"
     parameters = (

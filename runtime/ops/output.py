@@ -33,6 +33,8 @@ class Output(Operation):
                 index = Named(("class",), np.arange(scores.shape[1]))
             case "classes":
                 index = Named(("class",), np.array(rest[0])) if len(rest[0]) > 1 else Named((), np.array(rest[0][0]))
+            case "of":
+                index = _classes(run.value(rest[0]))
             case "selected":
                 index = run.value(rest[0]).coords["class"]
         terms = Named((*index.dims, TERM), index.data[..., None])
@@ -84,6 +86,12 @@ def _aligned(targets: Sequence[Field]) -> tuple[list[Named], list[Named]]:
 
     # A missing term repeats an existing class: another class would cost a pass.
     return [padded(a, "edge") for a in indices], [padded(a, "constant") for a in weights]
+
+
+def _classes(target: Field) -> Named:
+    """Return the classes of a target that are single ones."""
+    assert target.index is not None
+    return target.index.take(TERM, Named((), np.array(0)))
 
 
 def target_field(node: Node, index: Named, weight: Named, run: Run) -> Field:

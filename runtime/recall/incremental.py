@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bbilang.grammar import verification
@@ -20,6 +20,7 @@ from bbilang.runtime.recall.job_identity import JobIdentity
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Counts, Model
     from bbilang.runtime.featvis.icon import Icon, Objective
+    from bbilang.runtime.fields.field import Field
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
@@ -32,6 +33,15 @@ def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
     ``recall``: what the cache holds is not computed again; without it every pass runs. ``measure``: each step's peak
     memory too, for which nothing is recalled. Raises BbiError.
     """
+    if job.plan.parts:
+        from bbilang.runtime.recall.several import execute_parts
+
+        return execute_parts(job, partial(_execute, measure=measure), recall)
+    return _execute(job, recall, measure)
+
+
+def _execute(job: Job, recall: bool, measure: bool) -> Results:
+    """Run a job of one model."""
     from bbilang.runtime.execution.full import execute_fully
 
     with job.workers_kept():
@@ -69,6 +79,7 @@ class _Fresh(NamedTuple):
     records: dict[str, ElementRecord]  # by element
     predictions: Predictions | None
     passes: Passes | None
+    kept: tuple[Field, ...]  # values that other models need
     counts: Counts  # its passes, by the names that Results has for them
     noticed: tuple[str, ...]
 
@@ -113,30 +124,33 @@ class _Recall:
         scored = any(f.scores for f in program.forwards)
         records = {e.id: record for e in program.elements if (record := store.recall(e)) is not None}
         predictions = store.predictions() if scored else None
+        kept = [value for node in program.kept if (value := store.value(node)) is not None]
         missing = [e.id for e in program.elements if e.id not in records]
         reused = Reused(tuple(records), predictions is not None)
         passes: Passes | None = None
         counts: Counts = {}
         noticed: tuple[str, ...] = ()
         if missing:
-            kept, recalled = self._from_scans(store, model, missing)
-            records |= kept
+            scanned, recalled = self._from_scans(store, model, missing)
+            records |= scanned
             counts = {"recalled": recalled}
-            missing = [name for name in missing if name not in kept]
-        if missing or (scored and predictions is None):
+            missing = [name for name in missing if name not in scanned]
+        if missing or (scored and predictions is None) or len(kept) < len(program.kept):
             if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
                 return None
             read = job.inputs(self.known.adapter())
-            elements = missing or [program.elements[0].id]  # where only the predictions are missing
+            elements = missing or [e.id for e in program.elements[:1]]  # where only the predictions are missing
             fresh = self._run(store, read, elements, scored and predictions is None)
             if fresh is None:
                 return execute_fully(job)
             records |= fresh.records
+            kept = list(fresh.kept)
             predictions = fresh.predictions or predictions
             passes, noticed = fresh.passes, fresh.noticed
             recalled = max(counts.get("recalled", 0), fresh.counts.get("recalled", 0))
             counts = {**fresh.counts, "recalled": recalled}
         numbers, steps = joined(program, records, predictions)
+        numbers = replace(numbers, kept=tuple(kept))
         holder = self._holder(model)
         results = Results.of(
             program, numbers, holder, job.inputs(holder), passes=passes, noticed=noticed, recipe=job.recipe,
@@ -230,7 +244,7 @@ class _Recall:
         adapter = self.known.adapter()
         results = execute_plan(
             plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache,
-            scans=ScanStore(self.cache, store.code), workers=job.workers, files=job.files,
+            scans=ScanStore(self.cache, store.code), workers=job.workers, files=job.files, given=job.given,
         )  # fmt: skip
         origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)
@@ -244,7 +258,9 @@ class _Recall:
                 store.keep(element, records[element.id])
             if predictions is not None:
                 store.keep_predictions(predictions)
-        return _Fresh(records, predictions, results.passes, counts_of(results), results.noticed)
+            for node, value in zip(job.program.kept, results.kept, strict=True):
+                store.keep_value(node, value)
+        return _Fresh(records, predictions, results.passes, results.kept, counts_of(results), results.noticed)
 
     def _icons(
         self, model: KnownModel, objectives: Sequence[Objective], counter: Passes | None, foreign: dict[str, int]

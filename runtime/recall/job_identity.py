@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
+from bbilang.runtime.cache.disk import key_of
+from bbilang.runtime.cache.versions import code_digest
 from bbilang.runtime.models.program_model import PREPROCESS, is_name
 from bbilang.runtime.models.registry import is_registered
 from bbilang.runtime.recall import identity
@@ -34,12 +36,17 @@ class JobIdentity:
     @cached_property
     def model_key(self) -> str | None:
         """The key of the record about the model, if it is one of the registry."""
-        job, slot = self.job, self.job.program.models[0]
+        job, own = self.job, self.job.program.models[0].lineage
+        slot = own[-1]
         name = slot.name or DEFAULT_MODEL
         if not is_name(job.model) or not is_registered(name):
             return None
         changes = {key: job.program.setting(f"preprocess.{key}") for key in PREPROCESS}
-        return identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
+        key = identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
+        stages = [change.digest for derived in reversed(own) for change in derived.changes]
+        if key is None or not stages:
+            return key
+        return key_of({"what": "derived model", "base": key, "stages": stages, "code": code_digest()})
 
     def model(self) -> KnownModel | None:
         """Return the model without torch, from the cache. None where it has to be loaded first."""

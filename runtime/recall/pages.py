@@ -39,6 +39,8 @@ def page_key(known: JobIdentity, title: str) -> str | None:
     model is loaded, or never."""
     job = known.job
     program = job.program
+    if program.parts:  # the numbers of each model are cached
+        return None
     device = expected_device(job.device, known.cache)
     plugins = plugin_digest(job.registry)
     if known.model_key is None or known.inputs is None or device is None or plugins is None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import LayerDescription
-from bbilang.compiler.ir.program import Element, Program, walk
+from bbilang.compiler.ir.program import Element, Node, Program, walk
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
@@ -42,7 +42,8 @@ BY_ELEMENT = (
     "followed",
 )  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
-             "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed", "stale")  # fmt: skip
+             "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed", "stale", "kept",
+             "parts")  # fmt: skip
 
 
 @frozen
@@ -96,18 +97,18 @@ class ResultsStore:
         versions = {name: version_of(name) for name in ("torch", "numpy", "pillow")}
         self._here = {"device": model.device.partition(":")[0], "versions": versions}
 
-    def keys(self, what: str, element: Element | None = None) -> tuple[str, str] | None:
+    def keys(self, what: str, node: Node | None = None) -> tuple[str, str] | None:
         """Return (the exact key, the key for any machine); None where a plugin's code cannot be known."""
         if self._plugins is None:
             return None
         of: JsonObject = {"what": what, "plugins": self._plugins, **self._shared}
-        if element is not None:
-            of["node"] = element.node.digest
+        if node is not None:
+            of["node"] = node.digest
         return key_of({**of, **self._here}), key_of({**of, "shared": True})
 
-    def _read(self, what: str, element: Element | None = None) -> tuple[JsonObject, bool] | None:
+    def _read(self, what: str, node: Node | None = None) -> tuple[JsonObject, bool] | None:
         """Return (the content of a record, whether it was imported)."""
-        keys = self.keys(what, element)
+        keys = self.keys(what, node)
         for key in keys or ():
             imported = keys is not None and key == keys[1]
             record = self.cache.imported(key) if imported else self.cache.get(key)
@@ -121,7 +122,7 @@ class ResultsStore:
 
     def recall(self, element: Element) -> ElementRecord | None:
         """Return the stored record of an element; None where there is none, or it is of another form."""
-        read = self._read("element", element)
+        read = self._read("element", element.node)
         if read is None:
             return None
         try:
@@ -153,14 +154,23 @@ class ResultsStore:
             "objectives": _plain(record.objectives),
             "made": asdict(record.origin),
         }
-        self._write("element", element, data)
+        self._write("element", element.node, data)
 
     def keep_predictions(self, predicted: Predictions) -> None:
         data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.origin)}
         self._write("probabilities", None, data)
 
-    def _write(self, what: str, element: Element | None, data: JsonObject) -> None:
-        keys = self.keys(what, element)
+    def value(self, node: Node) -> Field | None:
+        """Return the stored value of a node that other models need; None where there is none."""
+        read = self._read("value", node)
+        value = None if read is None else read[0].get("value")
+        return value if isinstance(value, Field) else None
+
+    def keep_value(self, node: Node, value: Field) -> None:
+        self._write("value", node, {"value": value})
+
+    def _write(self, what: str, node: Node | None, data: JsonObject) -> None:
+        keys = self.keys(what, node)
         if keys is None:
             return
         try:

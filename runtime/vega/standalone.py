@@ -279,9 +279,9 @@ def _says(view: View) -> list[str]:
         lines.append("Draft: made with fewer steps; icons and numbers may change.")
     lines += view.warnings
     for prediction in view.predictions:
-        of = f" of {prediction.input}" if len(view.predictions) > 1 else ""
+        of = f" of {prediction.input}" if len({one.input for one in view.predictions}) > 1 else ""
         top = ", ".join(f"{label} {prediction.words(share)}" for label, share in prediction.top[:5])
-        lines.append(f"The model says{of}: {top}")
+        lines.append(f"{prediction.model or 'The model'} says{of}: {top}")
     return [part for line in lines for part in textwrap.wrap(line, 150)]
 
 

@@ -31,11 +31,11 @@ from bbilang.runtime.view.budget.lines import Lines, with_budgets
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
-from bbilang.runtime.view.implicit_selections import pointing, unmentioned
+from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.pipes.writer import PipeWriter
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
-from bbilang.runtime.view.provenance import embedded
+from bbilang.runtime.view.provenance import embedded, models_words
 from bbilang.runtime.view.repeated import repeated
 from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
@@ -75,6 +75,20 @@ class _Builder:
         self.built: dict[str, vm.Element] = {}  # by id: a map is built before what follows its lasso
         self.own: dict[str, vm.Selection] = {}  # selections that styles add
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
+        self.parts = [self._part(part) for part in results.parts]
+        self.model = ""  # of several models, whose elements these are
+        self.alike = True  # whether all models of the page see the inputs alike
+
+    def _part(self, results: Results) -> _Builder:
+        """Return the builder of one model's elements, which shares with this one all that the page has once."""
+        part = _Builder(results, self.registry, self.whole)
+        part.pictures, part._known, part.ids, part.built = self.pictures, self._known, self.ids, self.built
+        part.own, part.importances, part.model = self.own, self.importances, results.program.models[0].alias
+        part.alike = len({one.program.models[0].lineage[-1] for one in self.results.parts}) == 1
+        return part
+
+    def _builder_of(self, identity: str) -> _Builder:
+        return next((part for part in self.parts if identity in part.results.fields), self)
 
     def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
         """Return the index of an image on the page; equal images share one."""
@@ -86,7 +100,7 @@ class _Builder:
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
         for one in self.program.elements:
-            self.built[one.id] = self.element(one)
+            self.built[one.id] = self._builder_of(one.id).element(one)
         over = {one.id: one.over for one in self.program.elements}
         chosen = (*self.explicit, *self.own.values())
         pointed = pointing(self.built, over, chosen, self.registry.styles)
@@ -104,7 +118,7 @@ class _Builder:
         lost = unmentioned(pointed.elements.values(), (*chosen, *pointed.selections))
         source = self.program.source
         made = vm.View(
-            title or self.program.setting("page.title") or (named or [f"A look inside {provenance.model}"])[0],
+            title or self.program.setting("page.title") or (named or [f"A look inside {models_words(provenance)}"])[0],
             tuple(interfaces),
             (*chosen, *pointed.selections),
             tuple(self.pictures),
@@ -120,6 +134,16 @@ class _Builder:
         starts = start_states(made)
         leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
         return replace(made, interfaces=tuple(leading))
+
+    def _titled(self, style: Style, title: str) -> str:
+        """Return the title of an element, with the model that it is of. A picture that all models see alike is of
+        none."""
+        return title if style.shows_input and self.alike else f"{self.model}: " * bool(self.model) + title
+
+    @cached_property
+    def _styles(self) -> list[str]:
+        """The styles of all elements of the page."""
+        return [element.style for element in self.built.values()]
 
     # --- elements --------------------------------------------------------------------------------------------------
 
@@ -152,7 +176,7 @@ class _Builder:
         result = vm.Element(
             element.id,
             style.name,
-            element.title or style.title(drawing) or title_of(drawing),
+            self._titled(style, element.title or style.title(drawing) or title_of(drawing)),
             element.caption,
             "",
             (),
@@ -282,6 +306,9 @@ class _Builder:
     @cached_property
     def explicit(self) -> tuple[vm.Selection, ...]:
         """The selections of the text, and the picker of inputs."""
+        if self.parts:
+            known = {selection.id: selection for part in reversed(self.parts) for selection in part.explicit}
+            return tuple(sorted(known.values(), key=lambda selection: selection.id != INPUT_PICKER))
         selections = []
         used = {axis.name for element in self.program.elements for axis in element.node.type.states}
         for identity, node in self.selections.items():
@@ -303,7 +330,7 @@ class _Builder:
                 number, start = start, min(start, len(atoms) - 1)
                 if node.op in CHOOSERS and node["over"].op == "present" and node["over"].type.states:
                     start_of = self.ids.get(node["over"])  # it counts what is shown, not what any state may show
-            kind, words = KINDS[node.op], node.get("title") or _selection_words(node)
+            kind, words = KINDS[node.op], node.get("title") or selection_words(node)
             spoken = bool(node.get("title")) or kind in ("pick", "slider")  # the name of a binding is said of no atom
             selections.append(
                 vm.Selection(identity, kind, words, atoms, start, start_of, number, kind == "click",
@@ -326,11 +353,14 @@ class _Builder:
 
     def predictions(self) -> tuple[vm.Prediction, ...]:
         """Return the three most probable classes of each input; the first outputs in order if they are values."""
+        if self.parts:
+            every = [replace(one, model=part.model) for part in self.parts for one in part.predictions()]
+            return tuple(sorted(every, key=lambda one: [p.name for p in self.results.pictures].index(one.input)))
         probabilities, kind = self.results.probabilities, self.results.kind
         if probabilities is None:
             return ()
         predictions = []
-        shown = any(self.registry.styles[element.node["style"]].shows_input for element in self.program.elements)
+        shown = any(self.registry.styles[name].shows_input for name in self._styles)
         description = self.program.description
         numbers = description is not None and description.reads in NOT_PICTURES
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
@@ -356,14 +386,6 @@ def without(field: Field, single: Iterable[str]) -> Field:
     for name in names:
         field = field.take(name, Named((), np.array(0))) if name in field.values.dims else field
     return field.with_values(field.values, field.type.without(*names)) if names else field
-
-
-def _selection_words(node: Node) -> str:
-    """Return the label of a menu without a title: the name of the binding, or of what is chosen from."""
-    words = node["id"].removeprefix(f"{node.op}-").replace("-", " ").replace("_", " ")
-    if not words[0].isalpha():  # a slider without a name
-        words = node.op
-    return words[0].upper() + words[1:]
 
 
 def _alternative(element: vm.Element) -> str:

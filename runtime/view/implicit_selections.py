@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bbilang.compiler.check.captions import references
+from bbilang.compiler.ir.program import Node
 from bbilang.runtime.view.atom_words import refers
 from bbilang.runtime.view.model import LIKELIEST, Atom, Element, Frame, Kind, Selection, Target, View
 from bbilang.runtime.view.states import elements
@@ -150,3 +151,11 @@ def _with_cells(host: Element, masks: Element, selection: Selection) -> Element:
     target = Target(selection.id, shape, tuple(cells))
     selects = tuple(dict.fromkeys([*host.selects, selection.id]))
     return replace(host, atoms=tuple(atoms), targets=(*host.targets, target), selects=selects)
+
+
+def selection_words(node: Node) -> str:
+    """Return the label of a menu without a title: the name of the binding, or of what is chosen from."""
+    words = node["id"].removeprefix(f"{node.op}-").replace("-", " ").replace("_", " ")
+    if not words[0].isalpha():  # a slider without a name
+        words = node.op
+    return words[0].upper() + words[1:]

@@ -318,6 +318,7 @@ class Prediction:
     top: tuple[tuple[str, float], ...]
     picture: int = -1
     kind: str = "logits"
+    model: str = ""  # of several models: which one predicts this
 
     @property
     def shares(self) -> bool:
@@ -329,6 +330,17 @@ class Prediction:
         if not self.shares:
             return f"{number:.4g}"
         return "< 1 %" if 0 < number < 0.0095 and not digits else f"{100 * number:.{digits}f} %"
+
+
+@frozen
+class ModelFacts:
+    """One of several models of a page."""
+
+    name: str  # what the text calls it
+    words: str  # "EfficientNet-Lite0", or "a, with channel 447 of block5c.expand set to zero"
+    weights: str
+    fingerprint: str
+    random: bool = False
 
 
 @frozen
@@ -346,6 +358,7 @@ class Provenance:
     random: bool = False  # weights are random: the page warns of it
     settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")
     pictures: tuple[str, ...] = ()  # what the page shows of files: "36 examples of photos/ as thumbnails of 96 px"
+    models: tuple[ModelFacts, ...] = ()  # of several models: what each is
 
 
 @frozen

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from bbilang.compiler.contract import Registry
+from bbilang.compiler.contract import ModelChange, Registry
 from bbilang.compiler.explain.logical import method_words
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.execution.results import Model, Results
 from bbilang.runtime.featvis.icon import words_of
 from bbilang.runtime.ops.datasets.columns import source_of
-from bbilang.runtime.view.model import Picture, Provenance
+from bbilang.runtime.view.model import ModelFacts, Picture, Provenance
 
 CUT = 0.01  # a share of a picture that is worth a word
 
 
 def provenance_of(results: Results, registry: Registry) -> Provenance:
     """Return model, weights and their hash, seed, versions, device, passes and settings of a run."""
+    if results.parts:
+        return _of_several(results, registry)
     model, recipe = model_of(results), results.recipe
     settings: list[tuple[str, str]] = []
     if results.icons and recipe is not None:
@@ -33,6 +36,38 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
         model.description.title, model.weights, model.fingerprint, results.program.setting("seed", 0), versions(),
         str(model.device), work_of(results), results.draft, model.random, tuple(settings),
     )  # fmt: skip
+
+
+def _of_several(results: Results, registry: Registry) -> Provenance:
+    """Return the footer of a page of several models: that of the first, with what each is and its own settings."""
+    each = [provenance_of(part, registry) for part in results.parts]
+    models = tuple(_facts(part, own, registry) for part, own in zip(results.parts, each, strict=True))
+    settings = dict.fromkeys(pair for own in each for pair in own.settings)
+    return replace(
+        each[0], model="; ".join(f"{it.name}: {it.words}" for it in models),
+        weights=", ".join(dict.fromkeys(it.weights for it in models)),
+        fingerprint=", ".join(it.fingerprint for it in models), passes=work_of(results),
+        random=any(own.random for own in each), settings=tuple(settings), models=models,
+    )  # fmt: skip
+
+
+def _facts(results: Results, own: Provenance, registry: Registry) -> ModelFacts:
+    """Describe one of several models: its network, or the model that it is derived from and how."""
+    (slot,) = results.program.models
+    words = own.model
+    if slot.base is not None:
+        stages = []
+        for change in slot.changes:
+            operation = registry.operations[change.op]
+            assert isinstance(operation, ModelChange)
+            stages.append(operation.in_words(change))
+        words = f"{slot.base.alias} with {', then '.join(stages)}"
+    return ModelFacts(slot.alias, words, own.weights, own.fingerprint, own.random)
+
+
+def models_words(provenance: Provenance) -> str:
+    """Return what the models of a page are called, to follow "A look inside"."""
+    return " and ".join(facts.name for facts in provenance.models) or provenance.model
 
 
 def embedded(results: Results, registry: Registry, pictures: Sequence[Picture]) -> Iterator[str]:

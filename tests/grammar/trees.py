@@ -66,8 +66,9 @@ named_atoms = st.builds(
 )
 simple = st.one_of(leaves, calls, st.builds(ast.List, st.lists(values, max_size=3).map(tuple)))
 models = st.builds(
-    ast.ModelItem, st.one_of(strings, st.builds(ast.Path, dotted)), new_names, st.one_of(st.none(), strings)
-)
+    ast.ModelItem, st.one_of(strings, st.builds(ast.Path, dotted)), new_names, st.one_of(st.none(), strings),
+    st.lists(calls, max_size=2).map(tuple),
+)  # fmt: skip
 parameters = st.lists(
     st.builds(ast.Parameter, names, st.one_of(st.none(), values)), max_size=3, unique_by=lambda p: p.name
 )

@@ -24,7 +24,8 @@ SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for
 FORMS = {name for name, operation in registry().operations.items() if operation.head} | {"present", "at", "dataset"}
 # The same words in another sense.
 OTHER_SENSES = {
-    ("compiler/check/preamble.py", "image"),  # what a model reads
+    ("compiler/check/preamble.py", "image"),
+    ("compiler/check/statements/models.py", "image"),  # what a model reads
     ("compiler/check/present.py", "image"),
     ("runtime/view/provenance.py", "image"),
     ("compiler/plan/plan.py", "graph"),  # of autograd

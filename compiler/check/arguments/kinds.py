@@ -61,6 +61,7 @@ class ArgumentReader:
             "compatible": self._compatible,
             "numbers*": self._numbers,
             "fit": self._fit,
+            "field": lambda value, parameter, field: self.fields.field(value),
             "linked": self._linked,
             "column": self._column_name,
             "dataset": self._dataset,

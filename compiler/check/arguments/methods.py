@@ -14,7 +14,7 @@ from bbilang.compiler.ir.program import OUTPUT, Node, walk
 from bbilang.compiler.optimize.cost import layer_of
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.grammar import ast
-from bbilang.grammar.source import Span
+from bbilang.grammar.source import NOWHERE, Span
 
 
 class MethodReader:
@@ -113,7 +113,7 @@ class MethodReader:
     def _check_positions(self, method: Method, parameters: Mapping[str, Any], field: Node, span: Span) -> None:
         """Raise CheckError E238 where a method of positions is not defined for the atoms, and what `Method.suits`
         raises."""
-        description = self.scope.models[field.type.model].description
+        description = self.scope.context(field.type.model, NOWHERE).description
         any_numbers = "`linear`, `gradient` and `integrated_gradients` are of any numbers"
         if field.type.atom not in method.atoms:
             help = f"use `{field.type.layers[0]}.{'pixel' if field.type.layers == ('input',) else 'spatial'}`"
@@ -144,7 +144,7 @@ class MethodReader:
         layer_name = parameters.get("layer")
         if not kind.layered or (layer_name is None and field.type.layers != ("input",)):
             return choice
-        description = self.scope.models[field.type.model].description
+        description = self.scope.context(field.type.model, NOWHERE).description
         maps = _maps_below(targets, description)
         if layer_name is not None and description.by_name[layer_name].name not in maps:
             message = f"`{layer_name}` has no positions, or is not below the target"

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Parameter, Registry, Writer, Written
+from bbilang.compiler.contract import (
+    ATOMS,
+    Arguments,
+    Demand,
+    ExamplesOf,
+    Fail,
+    Make,
+    Parameter,
+    Registry,
+    Writer,
+    Written,
+)
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.interventions import replacements
 from bbilang.runtime.interventions.distance import natural_distance
-from bbilang.runtime.interventions.intervention import Intervention
+from bbilang.runtime.interventions.of_networks import NetworkIntervention
 from bbilang.runtime.interventions.sets import Sets
 from bbilang.runtime.ops.activation import require_layer
 
@@ -19,7 +30,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 
-class Replacing(Intervention):
+class Replacing(NetworkIntervention):
     """Replaces parts of a layer by other values."""
 
     scans: ClassVar[tuple[str, ...]] = ("mean",)  # the values that need each channel's mean over a dataset
@@ -42,7 +53,10 @@ class Replacing(Intervention):
         )
 
     def repeats(self, node: Node) -> int:
-        return replacements.VALUES[node["value"]].draws
+        return self.repeats_for(dict(node.parameters))
+
+    def repeats_for(self, arguments: Arguments) -> int:
+        return replacements.VALUES[arguments["value"]].draws
 
     def difference(self, node: Node, layer: ChangedLayer) -> Tensor:
         return replacements.VALUES[node["value"]].values(node, layer) - layer.activation
@@ -71,6 +85,7 @@ class Ablate(Replacing):
         replacements.SOURCE,
         Parameter("together", "flag", "change all atoms of the field at once, not one at a time", False),
     )
+    model_parameters = (ATOMS, parameters[0], replacements.SOURCE)
     example = "block6a.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
@@ -107,6 +122,11 @@ class Isolate(Replacing):
     scans = ("mean", "resample")
     parameters = (
         Parameter("value", "word", "what replaces the rest", "resample", choices=("resample", "mean")),
+        replacements.SOURCE,
+    )
+    model_parameters = (
+        ATOMS,
+        Parameter("value", "word", "what replaces the rest", "mean", choices=("mean",)),
         replacements.SOURCE,
     )
     example = (

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Parameter, Registry, Run, Writer, Written
+from bbilang.compiler.contract import ATOMS, Arguments, Parameter, Registry, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Named
 from bbilang.runtime.interventions import along
-from bbilang.runtime.interventions.intervention import Intervention
+from bbilang.runtime.interventions.of_networks import NetworkIntervention
 from bbilang.runtime.ops.activation import require_layer
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 
-class Steer(Intervention):
+class Steer(NetworkIntervention):
     """Adds an amount of each atom's direction, one atom at a time or all of the field `together`.
 
     To a channel, to a group's direction, and to a concept or another direction, the amount is added at every position,
@@ -30,6 +30,11 @@ class Steer(Intervention):
     """
 
     name = "steer"
+    model_parameters = (
+        ATOMS,
+        Parameter("amount", "number", "how much of the direction is added", unit="x the part's norm", minimum=-100,
+                  maximum=100),
+    )  # fmt: skip
     parameters = (
         Parameter("amount", "number", "how much of the direction is added", unit="x the part's norm", minimum=-100,
                   maximum=100, slides=True, candidates=(1,)),

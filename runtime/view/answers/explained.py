@@ -34,6 +34,8 @@ def target_words(to: Node, label: Callable[[int], str]) -> str:
     """Describe a target that is the same for every example, or each example's own: "tabby − tiger cat", "each
     picture's predicted class"."""
     which: tuple[Any, ...] = to.get("which") or ()
+    if which[:1] == ("of",):
+        return target_words(which[1], label)
     if which[:1] == ("predicted",):
         return "each picture's predicted class"
     if which[:1] == ("classes",) and len(which[1]) == 1:

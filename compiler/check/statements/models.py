@@ -1,0 +1,331 @@
+"""`model` statements: the networks of a text, and those that are derived from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from bbilang.compiler.check.arguments.binding import at
+from bbilang.compiler.check.class_names import listed
+from bbilang.compiler.check.options import GivenModel
+from bbilang.compiler.check.output_shapes import example_entry
+from bbilang.compiler.check.reporter import Reporter
+from bbilang.compiler.check.scope import ModelContext
+from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.contract import did_you_mean
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import ModelSlot, Program
+from bbilang.compiler.ir.score_kinds import resolved_kind
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import beside, path_of, read_text, short
+from bbilang.grammar.source import NOWHERE, Span
+
+DEFAULT_MODEL = "efficientnet_lite0"
+ORIGINAL = "original"  # what a network without a name is called once another is derived from it
+LONGEST = 1000  # letters of a label
+LARGEST = 4 << 20  # bytes of a file of labels
+FOLDERS, FILE = ("transformers:",), ".pt2"  # prefixes of models that are folders; suffix of a model that is a file
+
+T = TypeVar("T")
+
+
+class ModelStatements(Reporter):
+    """Describes the models of a text, wherever their statements are. What changes derived ones is read later, where the
+    statement stands (`compiler.check.statements.changes`), since it may use names of the text."""
+
+    reads: str | None = None  # what the models take, "image", "text", "signal" ...; None until it is known
+    channels: int = 3  # of their input
+
+    def _texts(self) -> tuple[str, ...]:
+        """Return the inputs that are texts."""
+        raise NotImplementedError
+
+    def _models(self, statements: Iterable[ast.Model]) -> dict[str, ModelContext]:
+        items = [item for statement in statements for item in statement.items]
+        models: dict[str, ModelContext] = {}
+        if not items:
+            return self._without_statement()
+        for item in items:
+            alias = item.alias.text if item.alias else ""
+            if not alias and len(items) > 1:
+                help = "write `model a = ...`, and `model b = ...`; layers are then `a:some_layer` and `b:some_layer`"
+                raise at(item.span, "E289", "each of several models needs a name", help)
+            if alias in models:
+                span = item.alias.span if item.alias else item.span
+                raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
+            base = item.name.name if isinstance(item.name, ast.Path) and item.name.name in models else ""
+            if item.stages:
+                base = base or self._original(item, models)
+                models[alias] = self._derived(item, alias, models[base])
+            elif base:
+                help = f"a derived model has a change: `model {alias} = {base} | ablate(some_layer.channel[7])`"
+                raise at(item.name.span, "E289", f"`{base}` is a model of this text already", help)
+            else:
+                models[alias] = self._root(item, alias, first=not models)
+        self._refuse_unknown(models)
+        return models
+
+    def _without_statement(self) -> dict[str, ModelContext]:
+        """Return the models of a text that names none."""
+        options = self.options
+        if options.models:
+            return {alias: self._given(alias, given, NOWHERE) for alias, given in options.models.items()}
+        if options.description is not None:
+            given = GivenModel(None, options.weights, options.description, options.described)
+            return {"": self._given("", given, NOWHERE)}
+        context = self._model("", options.model or DEFAULT_MODEL, options.weights, NOWHERE)
+        return {context.slot.alias: context}
+
+    def _root(self, item: ast.ModelItem, alias: str, first: bool) -> ModelContext:
+        """Return the model of a name of the registry, or what the command line or a call gives for it."""
+        options, weights = self.options, item.weights.value if item.weights else None
+        name, span = item.name.value if isinstance(item.name, ast.String) else item.name.name, item.name.span
+        if item.weights and weights == "download":
+            message = "a text cannot request a download: nothing is fetched unless the command line allows it"
+            raise at(item.weights.span, "E446", message, "use the command line: `--weights download`")
+        if (given := options.models.get(alias)) is not None:
+            return self._given(alias, given, span, name, weights)
+        if first and options.description is not None:
+            own = GivenModel(None, options.weights, options.description, options.described)
+            return self._given(alias, own, NOWHERE)
+        if first and options.model is not None:  # the command line wins over the text
+            name, weights, span = options.model, None, NOWHERE
+        if first and options.weights:
+            weights = options.weights
+        return self._model(alias, name, weights, span)
+
+    def _given(
+        self, alias: str, given: GivenModel, span: Span, name: str = DEFAULT_MODEL, weights: str | None = None
+    ) -> ModelContext:
+        """Return a model that the command line or a call gives. ``name`` and ``weights``: those of the text."""
+        if given.description is not None:
+            return self._own_model(alias, given, given.description)
+        if given.name is not None:
+            name, weights, span = given.name, None, NOWHERE
+        return self._model(alias, name, given.weights or weights, span)
+
+    def _refuse_unknown(self, models: dict[str, ModelContext]) -> None:
+        """Raise CheckError E482 for a given model that no statement names."""
+        roots = [alias for alias, context in models.items() if alias and not context.slot.base]
+        for alias in self.options.models:
+            if alias not in roots:
+                derived = alias in models
+                message = f"`{alias}` is derived from another model" if derived else f"the text has no model `{alias}`"
+                help = did_you_mean(alias, roots, f"it has {listed(roots)}" if roots else "it has one, without a name")
+                raise at(NOWHERE, "E482", f"a model is given for `{alias}`, and {message}", help)
+
+    def _original(self, item: ast.ModelItem, models: dict[str, ModelContext]) -> str:
+        """Add the network that a model is derived from, where the text gives it no name of its own."""
+        if models:
+            name = item.name.value if isinstance(item.name, ast.String) else item.name.name
+            help = f"name the network first: `model other = {name}`, and then `model ... = other | ...`"
+            near = did_you_mean(name, models)
+            raise at(item.name.span, "E289", f"`{name}` is none of the models above", near or help)
+        models[ORIGINAL] = self._root(item, ORIGINAL, first=True)
+        return ORIGINAL
+
+    def _derived(self, item: ast.ModelItem, alias: str, base: ModelContext) -> ModelContext:
+        """Return a model that is derived from another. Raises CheckError E289."""
+        if item.weights is not None and base.slot.alias != ORIGINAL:
+            message = f"`{base.slot.alias}` has its weights already"
+            raise at(
+                item.weights.span, "E289", message, f"give them where it is named: `model {base.slot.alias} = ...`"
+            )
+        slot = replace(base.slot, alias=alias, base=base.slot, changes=())
+        return ModelContext(slot, base.description)
+
+    def _reads_alike(self, alias: str, description: ModelDescription, span: Span) -> None:
+        """Note what a model takes. Raises CheckError E319 where another takes something else."""
+        if self.reads is not None and self.reads != description.reads:
+            message = f"`{alias}` takes {description.reads}s, and the models above take {self.reads}s"
+            raise at(span, "E319", message, "the inputs of a text are of one kind: take two texts")
+        self.reads = description.reads
+        if self.channels in (1, 3):
+            self.channels = description.channels
+
+    def _check_settings(self, description: ModelDescription) -> None:
+        """Check the settings about the input against the model.
+
+        Raises CheckError E407 for a preprocessing that gives no picture, E213 and E214 for numbers of channels.
+        """
+        known, channels = self.settings.get, description.channels
+        for key in ("preprocess.mean", "preprocess.std"):
+            if (values := known(key)) is not None and len(values) not in (1, channels):
+                each = "three for red, green and blue" if channels == 3 else f"{channels}, one a channel"
+                name = key.partition(".")[2]
+                doc = next(p.doc for p in SETTINGS["preprocess"] if p.name == name)
+                raise at(self._set_at(key), "E213", f"`{name}` is one number, or {each}", doc)
+        if (values := known("preprocess.std")) is not None and not all(value > 0 for value in values):
+            message = "preprocess: mean and std have one number per channel, and std is positive"
+            raise at(self._set_at("preprocess.std"), "E407", message, "pictures are divided by it")
+        size, crop = known("preprocess.size"), known("preprocess.crop")
+        sides = (crop, crop) if isinstance(crop, int) else crop
+        if size and sides and max(sides) > size:
+            pixels = " x ".join(map(str, sides))
+            message = f"preprocess: a crop of {pixels} pixels does not fit in a shorter side of {size}"
+            raise at(self._set_at("preprocess.crop"), "E407", message, "set size at least as large as crop")
+        shown = known("show.channels")
+        if shown is not None and (description.reads != "image" or max(shown) >= channels):
+            has = f"0..{channels - 1}" if description.reads == "image" else "none: it takes no pictures"
+            message = f"channel {max(shown)} is outside of the channels of {description.name}'s input, {has}"
+            raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
+
+    def _set_at(self, key: str) -> Span:
+        """Return the span of a setting's value; NOWHERE if set on the command line."""
+        return self.set_at.get(key, NOWHERE)
+
+    def _own_model(self, alias: str, given: GivenModel, description: ModelDescription) -> ModelContext:
+        """Return the module that a caller passes."""
+        self._reads_alike(alias, description, NOWHERE)
+        self._check_settings(description)
+        slot = ModelSlot(alias, description.name, given.weights)
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if (describe := given.described) is not None and (size is not None or crop is not None):
+            span = self._set_at("preprocess.crop" if crop else "preprocess.size")
+            description = self._with_span(span, lambda: describe(size=size, crop=crop))
+        elif describe is not None and description.reads == "text" and (texts := self._texts()):
+            description = describe(texts=texts)
+        return self._in_context(slot, description)
+
+    def _in_context(self, slot: ModelSlot, description: ModelDescription) -> ModelContext:
+        return ModelContext(slot, self._labelled(self._scored(description)))
+
+    def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
+        """Return the model of a registry name. ``span``: of that name, or NOWHERE."""
+        assert self.registry.describe is not None, "the registry describes models"
+        describe, name = self.registry.describe, self._located(name)
+
+        def described() -> ModelDescription:
+            description = describe(name)
+            texts = self._texts() if description.reads == "text" else ()
+            return describe(name, texts=texts) if texts else description
+
+        description = self._with_span(span, described)
+        self._reads_alike(alias, description, span)
+        self._check_settings(description)
+        slot = ModelSlot(alias, description.name, weights)
+        if description.reads == "text":
+            return self._in_context(slot, description)
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if size and not crop:  # a size below the crop takes the crop along
+            crop = tuple(min(size, side) for side in description.input_size)
+        if crop and (crop if isinstance(crop, tuple) else (crop, crop)) != description.input_size:
+            at_crop = self._set_at("preprocess.crop" if self.settings.get("preprocess.crop") else "preprocess.size")
+            description = self._with_span(at_crop, lambda: describe(name, crop))
+        return self._in_context(slot, description)
+
+    def _with_span(self, span: Span, work: Callable[[], T]) -> T:
+        """Run ``work``, attaching ``span`` to the errors that it raises, or none for NOWHERE."""
+        try:
+            return work()
+        except BbiError as error:
+            shown = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=shown) for d in error.diagnostics], self.file.source) from error
+
+    def _scored(self, description: ModelDescription) -> ModelDescription:
+        """Return the description with the scores that `output = "path"` names, for a model without one class vector."""
+        for statement in self.file.statements:
+            if isinstance(statement, ast.Output):
+                path = statement.path
+                layer = description.by_name.get(path.value) or next(
+                    (x for x in description.layers if x.module == path.value), None
+                )
+                part = next((part for part in description.parts if part.name == path.value), None)
+                if layer is None and part is not None and part.vector:
+                    self.output, classes = f"result {part.name}", math.prod(part.shape)
+                    labels = description.labels if classes == description.classes else ()
+                    description = replace(
+                        description,
+                        classes=classes,
+                        output="",
+                        part=part.name,
+                        labels=labels,
+                        scores=part.scores,
+                        ends=part.layers,
+                    )
+                    continue
+                if layer is None:
+                    help = did_you_mean(path.value, description.by_name)
+                    if help is None:
+                        help = f"`bbi layers {description.name}` lists all"
+                        if vectors := [part.name for part in description.parts if part.vector]:
+                            help = f"parts of what it gives are {listed(vectors)}; {help}"
+                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", help)
+                if layer.axes != ("channel",):
+                    raise at(
+                        path.span,
+                        "E209",
+                        f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
+                        f"attribute to one entry of it, {example_entry(layer)}",
+                    )
+                self.output = layer.module
+                labels = description.labels if layer.shape[0] == description.classes else ()
+                description = replace(
+                    description,
+                    classes=layer.shape[0],
+                    output=layer.module,
+                    part="",
+                    labels=labels,
+                    scores=layer.scores,
+                    ends=(layer.name,) if description.ends else (),  # unknown stays unknown
+                )
+        return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
+
+    def _labelled(self, description: ModelDescription) -> ModelDescription:
+        """Return the description with the class names of `set labels`. Raises CheckError E422."""
+        name = self.settings.get("labels")
+        if name is None:
+            return description
+        statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
+        span = statement.value.span if statement and statement.value else NOWHERE
+        try:
+            lines = read_text(beside(self._folder(), name), LARGEST).removeprefix("\ufeff").splitlines()
+        except OSError as error:
+            raise at(
+                span,
+                "E422",
+                f'the labels in "{short(name)}" cannot be read: {error.strerror or error}',
+                "a text file in UTF-8 with one class name a line",
+            ) from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if long := next((label for label in labels if len(label) > LONGEST), None):
+            message = f'a label in "{short(name)}" has {len(long):,} letters: {short(long)}'
+            raise at(span, "E422", message, f"a label has at most {LONGEST} letters")
+        if len(labels) != description.classes:
+            raise at(
+                span,
+                "E422",
+                f'"{name}" has {len(labels)} labels, and {description.name} has {description.classes} classes',
+            )
+        return replace(description, labels=labels)
+
+    def _located(self, name: str) -> str:
+        """Return a model's name; where it names a file or a folder beside the text, with the full path."""
+        prefix = next((p for p in FOLDERS if name.startswith(p)), "")
+        if not prefix and not name.endswith(FILE):
+            return name
+        try:
+            own = path_of(name.removeprefix(prefix))
+            path = self._folder() / own
+            return f"{prefix}{own if own.exists() or not path.exists() else path}"
+        except OSError:  # reported when the model is loaded
+            return name
+
+    def _folder(self) -> Path:
+        """Return the folder of the text, which file names in it are relative to."""
+        return self.file.source.folder if self.file.source else Path()
+
+
+def unused_models(program: Program, file: ast.File) -> Iterator[Diagnostic]:
+    """Yield a warning W204 for each model that no element needs."""
+    used = {slot.alias for part in program.parts or (program,) for slot in part.models[0].lineage}
+    for statement in file.statements:
+        for item in statement.items if isinstance(statement, ast.Model) else ():
+            if item.alias is not None and item.alias.text not in used:
+                name = item.alias.text
+                message, help = f"nothing is shown of the model `{name}`", f"as in `{name}:some_layer.channel`"
+                yield Diagnostic("W204", message, item.alias.span, help, severity="warning")

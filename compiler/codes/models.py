@@ -1,0 +1,74 @@
+"""Codes of texts with several models."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+
+_A = "model a = efficientnet_lite0"
+_TWO = f"{_A}, b = inceptionv1"
+_CHANGED = f"{_A}\nmodel b = a | ablate(block5c.expand.channel[447])"
+_BARS = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
+
+MODELS: Final[dict[str, Code]] = {
+    "E288": Code(
+        "a stage that does not change a network",
+        "The stages of a `model` statement change the network before them: `ablate`, `isolate`, `steer`, `set_weight`. "
+        "What is random, or of several layers, is no single network: such changes stand in a pipe.",
+        f"{_A}\nmodel b = a | top(8)\nb:{_BARS}",
+        f"{_CHANGED}\nb:{_BARS}",
+    ),
+    "E289": Code(
+        "a model that is there already, or has no name",
+        "Each of several models has a name. A derived one begins with the name of a model above it, and has at least "
+        "one change. Weights belong where a network is named first.",
+        f"{_A}\nmodel b = a\nb:{_BARS}",
+        f"{_CHANGED}\nb:{_BARS}",
+    ),
+    "E290": Code(
+        "a network that depends on the picture",
+        "A model is the same for all pictures, so the atoms that change are named by their numbers, or by a concept of "
+        "a dataset. In a pipe, `ablate` and `effect` change those that a picture chooses.",
+        f"{_A}\nmodel b = a | ablate(block5c.expand.channel | attribute(output) | top(8))\nb:{_BARS}",
+        f"{_CHANGED}\nb:{_BARS}",
+    ),
+    "E317": Code(
+        "classes of another model",
+        "A target is scored by the model of its pipe. What another network predicts can only be scored where both have "
+        "the same classes.",
+        f"{_TWO}\ncat = output\nb:mixed4d.channel | attribute(cat) | top(8) | present(bars)",
+        f"{_TWO}\na:{_BARS}\nb:mixed4d.channel | attribute(b:output) | top(8) | present(bars)",
+    ),
+    "E318": Code(
+        "atoms of two models mixed",
+        "Channel 7 of one network is another thing in an unrelated network. Pipes of models that are derived from each "
+        "other may share atoms; others stand side by side, each in elements of its own.",
+        f"{_TWO}\nsame = a:{_BARS}\nb:mixed4d.channel | activation | only(same) | present(bars)",
+        f"{_CHANGED}\nsame = a:{_BARS}\nb:block5c.expand.channel | activation | only(same) | present(bars)",
+    ),
+    "E319": Code(
+        "models that see different inputs",
+        "The inputs of a text are read once, for all of its models, so these take inputs of one kind. Each network "
+        "resizes and crops pictures in its own way: numbers are drawn over the picture as their own model sees it.",
+        f"{_TWO}\nphoto = input | present(image)\nb:mixed4d.neuron | activation | sum(channel) | "
+        "present(heatmap, over=photo)",
+        f"{_TWO}\na:{_BARS}\nphoto = b:input | present(image)\nb:mixed4d.neuron | activation | sum(channel) | "
+        "present(heatmap, over=photo)",
+    ),
+    "E321": Code(
+        "two models that need numbers of each other",
+        "The models of a page run one after the other, so that one network at a time has to fit into memory. Pipes of "
+        "one may read numbers of another that ran before it, and not both of each other.",
+        f"{_CHANGED}\none = a:{_BARS}\ntwo = b:{_BARS}\na:block5c.expand.channel | activation | only(two) | "
+        "present(bars)\nb:block5c.expand.channel | activation | only(one) | present(bars)",
+        f"{_CHANGED}\none = a:{_BARS}\ntwo = b:{_BARS}\nb:block5c.expand.channel | activation | only(one) | "
+        "present(bars)",
+    ),
+    "W204": Code(
+        "a model that nothing is shown of",
+        "No element needs the model, so it is not loaded.",
+        f"{_CHANGED}\na:{_BARS}",
+        f"{_CHANGED}\na:{_BARS}\nb:{_BARS}",
+    ),
+}

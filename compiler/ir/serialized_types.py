@@ -1,0 +1,60 @@
+"""The JSON form of parts of a program: descriptions of models, types of nodes."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.wellformed import check_form
+
+
+class SlotEntry(TypedDict):
+    """A model; nodes by their numbers."""
+
+    alias: str
+    name: str
+    weights: str | None
+    base: NotRequired[SlotEntry]
+    changes: NotRequired[list[int]]
+
+
+class ScanEntry(TypedDict):
+    """A scan; nodes by their numbers."""
+
+    dataset: int
+    fields: list[int]
+    summaries: list[int]
+    scores: bool
+    serves: list[int]
+    samples: list[list[int]]  # each a node, and how many positions
+    histograms: list[int]
+    cubes: list[int]
+
+
+def description_from(data: dict[str, Any]) -> ModelDescription:
+    """Read the description of a model. Raises ValueError, TypeError."""
+    check_form(data, ModelDescription, "$.description")
+    description = ModelDescription.from_json(data)
+    for layer in description.layers:
+        if len(layer.axes) != len(layer.shape) or any(size < 1 for size in layer.shape):
+            raise ValueError(f"layer {layer.name!r} has the axes {layer.axes} and the shape {layer.shape}")
+    names = {layer.name for layer in description.layers}
+    if len(names) != len(description.layers) or not names.issuperset(description.aliases.values()):
+        raise ValueError("the names of the layers do not fit together")
+    labels = len(description.labels)
+    if description.classes < 0 or labels not in (0, description.classes) or min(description.input_size) < 1:
+        raise ValueError("the classes or the sizes of the description do not fit together")
+    return description
+
+
+def type_from(data: dict[str, Any]) -> FieldType:
+    """Read the type of a node."""
+    axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
+    words = ("layers", "steps", "spent", "linked", "curves")
+    columns = tuple((str(name), int(count)) for name, count in data.get("columns", ()))
+    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}, "columns": columns})
+
+
+def _axis(data: dict[str, Any]) -> Axis:
+    return Axis(**{**data, **{name: tuple(data[name]) for name in ("components", "sizes", "varies")}})

@@ -1,0 +1,98 @@
+"""A program of several models as one program for each of them, whose results are joined on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bbilang.compiler.contract import Fail, Registry
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.models import others_below
+from bbilang.compiler.ir.program import Interface, ModelSlot, Node, Program
+from bbilang.compiler.optimize.lower import with_passes
+
+
+class NoOrder(Fail):
+    """Two models need numbers of each other; ``node`` is one of these."""
+
+    def __init__(self, node: Node, message: str, help: str):
+        super().__init__("E321", message, help)
+        self.node = node
+
+
+def with_parts(program: Program, descriptions: Mapping[str, ModelDescription], registry: Registry) -> Program:
+    """Give a program its passes: those of its model, or a part for each model that an element needs, in the order in
+    which they run. Raises `Fail` E321 where two models wait for each other."""
+    slots = {slot.alias: slot for slot in program.models}
+    if len(slots) == 1:
+        return _lowered(program, registry)
+    kept = _needed_elsewhere(program, slots)
+    parts = {alias: _part(program, slot, descriptions[alias], kept.get(alias, ())) for alias, slot in slots.items()}
+    parts = {alias: part for alias, part in parts.items() if part.roots}
+    lowered = tuple(_lowered(parts[alias], registry) for alias in _ordered(parts))
+    if len(lowered) == 1:
+        return lowered[0]
+    return replace(program, parts=lowered)
+
+
+def _lowered(program: Program, registry: Registry) -> Program:
+    description = program.description
+    return with_passes(program, registry, description is not None and description.classes > 0 and bool(program.inputs))
+
+
+def _part(program: Program, slot: ModelSlot, description: ModelDescription, kept: tuple[Node, ...]) -> Program:
+    """Return the program of one model, without passes: its elements, and what those of others need of it."""
+    own = replace(program, models=(slot,), description=description, kept=kept)
+    first = slot == program.models[0]
+
+    def shows(node: Node) -> bool:
+        return node.type.model == slot.alias or (first and not node.type.model)
+
+    interfaces = []
+    for interface in program.interfaces:
+        elements = tuple(element for element in interface.elements if shows(element.node))
+        if elements:
+            interfaces.append(Interface(interface.title, elements, ("column", tuple(e.id for e in elements))))
+    names = [slot.alias for slot in slot.lineage]
+    shown = [element.node for interface in interfaces for element in interface.elements]
+    return replace(
+        own,
+        kept_as=tuple(node.digest for node in kept),
+        others=tuple(others_below(own, *shown, *kept)),
+        interfaces=tuple(interfaces),
+        bindings=tuple((name, node) for name, node in program.bindings if shows(node)),
+        names=tuple(replace(name, model=slot.alias) for name in program.names if name.model in names),
+    )
+
+
+def _needed_elsewhere(program: Program, slots: Mapping[str, ModelSlot]) -> dict[str, tuple[Node, ...]]:
+    """Return the nodes of each model that pipes of other models read."""
+    needed: dict[str, dict[Node, None]] = {}
+    pending = [(element.node.type.model or program.models[0].alias, element.node) for element in program.elements]
+    while pending:
+        alias, root = pending.pop()
+        for node in others_below(replace(program, models=(slots[alias],)), root):
+            if node not in needed.setdefault(node.type.model, {}):
+                needed[node.type.model][node] = None
+                pending.append((node.type.model, node))
+    return {alias: tuple(nodes) for alias, nodes in needed.items()}
+
+
+def _ordered(parts: Mapping[str, Program]) -> list[str]:
+    """Return the models in an order in which each comes after those that it needs values of, and after the one that it
+    is derived from. Raises `Fail` E321."""
+    needs = {}
+    for alias, part in parts.items():
+        bases = [slot.alias for slot in part.models[0].lineage[1:]]
+        others = {node.type.model for node in part.others}
+        needs[alias] = ({*bases, *others} & parts.keys()) - {alias}
+    order: list[str] = []
+    while len(order) < len(parts):
+        ready = [alias for alias in parts if alias not in order and needs[alias] <= set(order)]
+        if not ready:
+            waiting = " and ".join(f"`{alias}`" for alias in parts if alias not in order)
+            message = f"{waiting} need numbers of each other, and one network is loaded at a time"
+            help = "let the pipes of one model use those of the other, and not both"
+            raise NoOrder(next(parts[alias].others[0] for alias in parts if alias not in order), message, help)
+        order.append(ready[0])
+    return order
