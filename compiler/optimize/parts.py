@@ -13,7 +13,8 @@ from bbilang.compiler.optimize.lower import with_passes
 
 
 class NoOrder(Fail):
-    """Two models need numbers of each other; ``node`` is one of these."""
+    """What a page of several models cannot compute: ``node``. Two that need numbers of each other, or a method whose
+    rules know no change."""
 
     def __init__(self, node: Node, message: str, help: str):
         super().__init__("E321", message, help)
@@ -36,8 +37,13 @@ def with_parts(program: Program, descriptions: Mapping[str, ModelDescription], r
 
 
 def _lowered(program: Program, registry: Registry) -> Program:
-    description = program.description
-    return with_passes(program, registry, description is not None and description.classes > 0 and bool(program.inputs))
+    description, changes = program.description, [node for one in program.models[0].lineage for node in one.changes]
+    made = with_passes(program, registry, description is not None and description.classes > 0 and bool(program.inputs))
+    ruled = next((forward for forward in made.forwards if forward.rule and forward.serves), None)
+    if ruled is not None and any(registry.operations[node.op].intervenes for node in changes):
+        message = f"`{ruled.rule[0]}` has rules for the operations of a network, and none for a change of its atoms"
+        raise NoOrder(ruled.serves[0], message, "`linear`, `gradient` and `integrated_gradients` need none")
+    return made
 
 
 def _part(program: Program, slot: ModelSlot, description: ModelDescription, kept: tuple[Node, ...]) -> Program:
