@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bbilang.cli.commands import cache, models, pages, space, texts
+from bbilang.cli.commands import cache, export, models, pages, space, texts
 from bbilang.cli.lazy_import import import_lazily
 from bbilang.cli.options import Verbose
 from bbilang.cli.typer_help import USAGE_ERROR, Command, Commands, misused, taught
@@ -86,6 +86,7 @@ add(app, "extract", pages.extract, PAGES)
 add(app, "examples", models.examples, LISTS)
 add(add_group("models", models.models, LISTS), "fetch", models.fetch_weights)
 add(app, "layers", models.layers, LISTS)
+add(add_group("export", export.export, PAGES), "model", export.model)
 stored = add_group("cache", cache.cache, LISTS)
 add(stored, "show", cache.show_cache)
 add(stored, "clear", cache.clear_cache)

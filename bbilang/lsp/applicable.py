@@ -50,7 +50,7 @@ def _candidate_values(parameter: Parameter, field: Node) -> Iterator[ast.Express
             yield ast.Number(int(parameter.minimum or 1))
         case "axis":
             yield from (ast.Path(axis.name) for axis in field.type.axes)
-        case "target" | "ranking":
+        case "target" | "ranking" | "evidence":
             yield ast.Path("output")
         case "condition":
             yield ast.Binary(">", ast.Path("value"), ast.Number(0))

@@ -187,7 +187,7 @@ class _Completer:
             "axis": self._axes, "flag": self._flags, "style": self._styles, "method": self._methods,
             "condition": self._condition, "element": self._elements, "contents": self._contents,
             "dataset": self._datasets, "datasets": self._datasets, "column": self._columns,
-            "selection": self._selection_argument, "target": self._targets,
+            "selection": self._selection_argument, "target": self._targets, "evidence": self._targets,
         }  # fmt: skip
         for choice in parameter.choices:
             yield Choice(choice, "word", parameter.name, parameter.doc, rank="0")

@@ -16,6 +16,7 @@ from bbilang.cli.request import CommandLine
 from bbilang.compiler.ir.program import ModelSlot, Program
 from bbilang.grammar.diagnostic import render
 from bbilang.grammar.files import path_of
+from bbilang.grammar.source import Source
 from bbilang.page import Page, rendered, view_of
 from bbilang.pipeline import Pipeline
 from bbilang.preview.placeholders import placeholder
@@ -64,6 +65,10 @@ class PageBuilder:
         words = f"{page.view.provenance.passes} · {duration(time.monotonic() - start)}"
         self.shown.page(html, words)
         return words, True
+
+    def check(self, text: Source) -> None:
+        """Check a text in place of the file's, as it would be built. Raises BbiError with its errors."""
+        _ = Pipeline(replace(self.line.request, text=text)).program
 
     def _build(self) -> tuple[Page, bytes]:
         request = self.line.request

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,9 +17,13 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from bbilang.cli.console import printed
+from bbilang.grammar.diagnostic import BbiError, render
 from bbilang.preview.auth import ADDRESS, Guard
 from bbilang.preview.state import Shown, State
 
+OBJECT = "/object"
+LARGEST = 8192  # bytes of a line
 EVERY = 10.0  # seconds after which a stream without news shows that it is there
 SHELL = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; img-src data:; "
@@ -33,9 +38,10 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, shown: Shown, port: int = 0):
+    def __init__(self, shown: Shown, port: int = 0, objecting: Callable[[str], str] | None = None):
+        """``objecting``: adds a line to the text, and says what it added; raises BbiError, OSError."""
         super().__init__((ADDRESS, port), _Handler)
-        self.shown = shown
+        self.shown, self.objecting = shown, objecting
         self.guard = Guard(self.server_address[1])
 
     def server_bind(self) -> None:
@@ -77,6 +83,29 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream()
         else:
             self._text(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def do_POST(self) -> None:
+        """Take a line that the reader adds to the text, from the page itself alone."""
+        reason = self.server.guard.refused(self.path, self.headers)
+        if reason is None and self.headers.get("Origin") is None:
+            reason = "only the page of this server adds to the text"
+        if reason is not None:
+            self.close_connection = True
+            return self._text(HTTPStatus.FORBIDDEN, reason)
+        length = self.headers.get("Content-Length", "")
+        fits = length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= LARGEST
+        if urlsplit(self.path).path != OBJECT or self.server.objecting is None or not fits:
+            self.close_connection = True  # what follows is the body
+            return self._text(HTTPStatus.NOT_FOUND, "there is nothing here")
+        try:
+            line = self.rfile.read(int(length)).decode()
+            self._text(HTTPStatus.OK, self.server.objecting(line))
+        except UnicodeDecodeError:
+            self._text(HTTPStatus.BAD_REQUEST, "this is no text")
+        except BbiError as error:
+            self._text(HTTPStatus.CONFLICT, printed(render(error.diagnostics, error.source)))
+        except OSError as error:
+            self._text(HTTPStatus.CONFLICT, f"the text cannot be written: {error.strerror or error}")
 
     def _text(self, status: HTTPStatus, words: str) -> None:
         self._answer(status, f"{words}\n".encode(), "text/plain", {})

@@ -1,5 +1,5 @@
 // The frame around the page: takes in what the server tells, and changes pages without losing the reader's place.
-const words = document.getElementById("words"), errors = document.getElementById("errors"), pages = document.getElementById("pages");
+const words = document.getElementById("words"), errors = document.getElementById("errors"), refusals = document.getElementById("refusals"), pages = document.getElementById("pages");
 let wanted = 0; // the page that the server has
 let frame = null, shown = 0; // the page that is seen
 let brought = new Map(); // pictures of the wanted page, until it can take them
@@ -19,7 +19,10 @@ function update(state) {
   errors.querySelector("pre").textContent = state.errors;
   errors.hidden = !state.errors;
   pages.classList.toggle("old", Boolean(state.errors));
-  if (state.page !== wanted) open(state.page);
+  if (state.page !== wanted) {
+    refusals.hidden = true;
+    open(state.page);
+  }
   for (const [number, address] of state.pictures) brought.set(number, address);
   bring();
 }
@@ -60,8 +63,22 @@ function ready(next, number, began) {
   frame = next;
   shown = number;
   document.title = `${next.contentDocument.title} · bbi watch`;
+  takeObjections(next.contentWindow);
   bring();
 }
+
+// "This should not count": the line goes into the text, which is then built anew.
+function takeObjections(inner) {
+  inner.addEventListener("bbi-object", async ({ detail }) => {
+    const answer = await fetch("/object", { method: "POST", body: String(detail) }).catch(() => null);
+    const said = answer ? (await answer.text()).trim() : "bbi watch does not answer";
+    if (answer?.ok) return say(`added to the text: ${said.replaceAll("\n", "; ")}`);
+    refusals.querySelector("pre").textContent = said;
+    refusals.hidden = false;
+  });
+  inner.dispatchEvent(new inner.CustomEvent("bbi-edits"));
+}
+refusals.querySelector("button").addEventListener("click", () => { refusals.hidden = true; });
 
 // The choices are in this address too, so that it can be loaded anew.
 setInterval(() => {

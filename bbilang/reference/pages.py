@@ -30,6 +30,7 @@ LATER = "Not available yet: it is typed and checked, and refused with [E901](err
 KINDS = {  # kind of a parameter -> how the documentation calls it
     "integer": "whole number", "number": "number", "flag": "`true` or `false`", "text": "quoted text",
     "word": "word", "quoted": "word", "axis": "axis of the field", "ranking": "word or class", "target": "target",
+    "evidence": "atoms -> score",
     "atoms": "element, field or substrate", "element": "name of an element", "selection": "selection",
     "condition": "condition", "style": "style", "method": "method", "contents": "content or a list of them",
     "compatible": "groups of a later layer",

@@ -23,6 +23,7 @@ from bbilang.compiler.check.statements.bindings import bound_twice
 from bbilang.compiler.check.statements.changes import ChangeReader
 from bbilang.compiler.check.statements.claims import CLAIMS, ClaimReader
 from bbilang.compiler.check.statements.models import unused_models
+from bbilang.compiler.check.statements.reports import reports
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
 from bbilang.compiler.optimize.parts import NoOrder, with_parts
@@ -109,7 +110,7 @@ class Checker(HoleStatements):
             if not inputs and self.lacks_input(part):
                 return None
             self.diagnostics += without_paths(part, self.models, self.resolver.origins)
-        self.diagnostics += unused_models(made, self.file)
+        self.diagnostics += unused_models(made, self.file, self.registry)
         return made
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
@@ -221,8 +222,11 @@ class Checker(HoleStatements):
         if node is not None:
             span = self.claims.span
             table = ast.Call("present", (ast.Argument(ast.Path(self.claims.style, span=span), span=span),), span=span)
-            self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements)
+            self.added.add(self._element(self.resolver.presenter.present(node, table, span), CLAIMS, elements))
             elements.insert(0, elements.pop())  # what the page states comes first
+        for alias, shown in () if self.has_errors else reports(self.resolver, self.models, self.file):
+            self.added.add(self._element(shown, f"{alias}_report", elements))
+            elements.insert(0, elements.pop())
 
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver
@@ -348,7 +352,7 @@ class Checker(HoleStatements):
     def _layout(self, statements: list[ast.Layout], elements: list[Element]) -> Layout:
         reader = LayoutReader(self.resolver, elements)
         layout = reader.read(statements)
-        if statements and (left := reader.left_out()) and all(element.id == CLAIMS for element in left):
+        if statements and (left := reader.left_out()) and all(element.id in self.added for element in left):
             return ("column", (*(element.id for element in left), layout))
         if statements and left:
             names = reader.in_words(left, self.file.source)

@@ -30,6 +30,7 @@ class Reporter:
         self.output = ""
         self.names: dict[Node, str] = {}
         self.taken: set[str] = set()  # ids of elements
+        self.added: set[str] = set()  # ids of those that no line of the text shows
         self.numbers: dict[str, int] = {}  # a name -> the number that makes the next id of it unique
         self.bindings: list[tuple[str, Node]] = []
         self.defined: dict[str, Span] = {}

@@ -10,13 +10,25 @@ from bbilang.compiler.codes.datasets import DATASETS
 from bbilang.compiler.codes.fields import FIELDS
 from bbilang.compiler.codes.holes import HOLES
 from bbilang.compiler.codes.interventions import INTERVENTIONS
+from bbilang.compiler.codes.mending import MENDING
 from bbilang.compiler.codes.models import MODELS
 from bbilang.compiler.codes.names import NAMES
 from bbilang.compiler.codes.statements import STATEMENTS
 from bbilang.grammar.codes import Code
 
-__all__ = ["ARGUMENTS", "CODES", "DATASETS", "FIELDS", "HOLES", "INTERVENTIONS", "MODELS", "NAMES", "STATEMENTS"]
+__all__ = [
+    "ARGUMENTS",
+    "CODES",
+    "DATASETS",
+    "FIELDS",
+    "HOLES",
+    "INTERVENTIONS",
+    "MENDING",
+    "MODELS",
+    "NAMES",
+    "STATEMENTS",
+]
 
 CODES: Final[dict[str, Code]] = dict(
-    sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS | DATASETS | INTERVENTIONS | HOLES | MODELS).items())
+    sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS | DATASETS | INTERVENTIONS | HOLES | MODELS | MENDING).items())
 )

@@ -51,6 +51,10 @@ class ModelChange(Operation):
     changes_model = True
     only_in_models: ClassVar[bool] = False
     model_parameters: ClassVar[tuple[Parameter, ...]] = ()
+    only_weights: ClassVar[bool] = False  # changes parameters alone: the result is a file of weights
+    model_settings: ClassVar[str] = ""  # a group of `set` that it depends on: its argument `settings`
+    reported_by: ClassVar[str] = ""  # an operation without inputs whose numbers say what became of the network
+    measures: ClassVar[tuple[str, ...]] = ()  # of that operation: the columns of its table
 
     def in_model(
         self, arguments: Arguments, model: ModelDescription, make: Make
@@ -63,6 +67,10 @@ class ModelChange(Operation):
         """Return how the network changes. ``run``: of the model that it changes, without inputs: `run.adapter`,
         `run.value` of atoms, `run.scanned` and `run.dataset`. The module itself stays as it is."""
         raise NotImplementedError
+
+    def rows(self, node: Node) -> int:
+        """Return how many rows the table of `reported_by` has."""
+        return 0
 
     def in_words(self, node: Node) -> str:
         """Describe the change, for the page: "channel 447 of block5c.expand set to zero"."""

@@ -75,6 +75,8 @@ class Operation:
     of_datasets_only: ClassVar[bool] = False  # and to nothing else
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
+    evidence: ClassVar[str] = ""  # the parameter that names the score that its numbers are evidence for
+    discourages: ClassVar[bool] = False  # makes a network of another one, in which some evidence counts less
     controls: ClassVar[str] = ""  # the parameter that says with how many random sets the numbers are compared
     draws: ClassVar[bool] = False  # ends a pipe: what is drawn is no field any more
     numbers_only: ClassVar[bool] = False  # changes numbers, and neither which atoms there are nor their order

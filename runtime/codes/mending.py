@@ -45,6 +45,14 @@ MENDING: Final[dict[str, Code]] = {
         _text(),
         needs=OWN,
     ),
+    "E490": Code(
+        "a model that is no file of weights",
+        "`bbi export model` writes the weights of a model that was trained here. What a layer is changed to, as by "
+        "`ablate`, is no weight; and a model that is not derived has its own file.",
+        "$ bbi export model page.bbi --name a -o a.safetensors",
+        "$ bbi export model page.bbi --name mended -o mended.safetensors",
+        needs="a text with a mended model",
+    ),
     "E553": Code(
         "nothing above a layer that could be trained",
         "Only weights above the atoms are trained. Between this layer and the scores there are none, or they are used "
@@ -66,6 +74,14 @@ MENDING: Final[dict[str, Code]] = {
         _text(channel=3),
         _text(channel=7),
         needs=OWN,
+    ),
+    "E557": Code(
+        "a line that a page may not add",
+        "`bbi watch` adds one kind of line to a text: a model in which evidence counts less. It does so only if the "
+        "text then has no error.",
+        _text("nothing"),
+        _text(),
+        needs="a live preview",
     ),
     "E556": Code(
         "more activations than are kept",

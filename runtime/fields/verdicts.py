@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbilang.runtime.fields.field import Named
-from bbilang.runtime.fields.findings import Findings
+from bbilang.runtime.fields.statements import Line, Statements
 
 
 @dataclass
-class Verdicts(Findings):
+class Verdicts(Statements):
     """sentences, verdicts: of each claim. conditions: (the claim, its words) of each row. outcomes (row, 6): mean, low
     and high end of its interval, p-value before any correction, number of random sets, whether it is satisfied.
     corrected: the p-value of each claim after the correction for all claims of the page."""
@@ -22,7 +22,7 @@ class Verdicts(Findings):
     outcomes: Named | None = None
     corrected: tuple[float, ...] = ()
 
-    def lines(self) -> Iterator[tuple[str, str, str, tuple[tuple[str, str], ...]]]:
+    def lines(self) -> Iterator[Line]:
         """Yield of each claim its verdict, the kind of its verdict, its sentence, and (as the text has it, its number
         in words) of each of its conditions."""
         for number, (sentence, verdict) in enumerate(zip(self.sentences, self.verdicts, strict=True)):

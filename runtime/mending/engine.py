@@ -38,6 +38,9 @@ VERSION = 1  # of what is computed: raise it when results change
 TRAINS = "batches of the training"
 PIECE = 1 << 24  # bytes of pictures that run below the layer at once
 
+MOST_RECENT = 2  # results that `recent` keeps
+
+Recent = dict[str, tuple[dict[str, Tensor], Report]]  # by their keys
 Listener = Callable[[str, int, int], None]  # what is done, so many parts of it, and of all
 
 
@@ -70,17 +73,19 @@ def mend(
     registry: Registry,
     cache: Cache | None = None,
     listen: Listener = lambda words, done, total: None,
+    recent: Recent | None = None,
     in_memory: int = IN_MEMORY,
     most: int = MOST,
 ) -> Mended:
     """Train a copy of the network's weights above the evidence's layer. The result goes into the cache by the content
     of the weights, the text and the data; after each epoch so does its state, from which an interrupted training goes
-    on. Raises BbiError E487 to E489 for examples, labels or a loss that do not fit, E553 to E556."""
+    on. ``recent``: results of this process. Raises BbiError E487 to E489 for examples, labels or a loss that do not
+    fit, E553 to E556."""
     description = adapter.description
     training = labelled(task.dataset, description.labels, description.classes)
     other = None if task.other is None else labelled(task.other, description.labels, description.classes)
     key = _key(adapter, task, training, other)
-    if cache is not None and (known := _recalled(adapter, cache, key)) is not None:
+    if (known := _recalled(adapter, cache, key, recent or {})) is not None:
         return known
     copied = replace(adapter, module=copy_module(adapter.module), _hashed=None)
     copied.module.requires_grad_(False)
@@ -92,8 +97,7 @@ def mend(
         report, weights = work.run(rows)
     copied.module.requires_grad_(False)
     mended = _described(copied, report)
-    if cache is not None:
-        _keep(cache, key, weights, report)
+    _keep(cache, key, weights, report, recent)
     return Mended(mended, report, False)
 
 
@@ -244,26 +248,36 @@ def _unpacked(cache: Cache, key: str) -> tuple[dict[str, Tensor], JsonObject] | 
         return None
 
 
-def _keep(cache: Cache, key: str, weights: dict[str, Tensor], report: Report) -> None:
-    cache.put(key, _packed(weights), {"kind": "network", "report": report.plain})
+def _keep(cache: Cache | None, key: str, weights: dict[str, Tensor], report: Report, recent: Recent | None) -> None:
+    if recent is not None:
+        recent[key] = weights, report
+        while len(recent) > MOST_RECENT:
+            del recent[next(iter(recent))]
+    if cache is not None:
+        cache.put(key, _packed(weights), {"kind": "network", "report": report.plain})
 
 
-def _recalled(adapter: Adapter, cache: Cache, key: str) -> Mended | None:
-    """Return a network that was trained before: a copy with the weights of the cache."""
-    known = _unpacked(cache, key)
-    if known is None:
+def _recalled(adapter: Adapter, cache: Cache | None, key: str, recent: Recent) -> Mended | None:
+    """Return a network that was trained before: a copy with the weights of this process or of the cache."""
+    if key in recent:
+        return _loaded(adapter, *recent[key])
+    known = _unpacked(cache, key) if cache is not None else None
+    if cache is None or known is None:
         return None
-    weights, about = known
     try:
-        report = Report.of(about["report"])
-        copied = replace(adapter, module=copy_module(adapter.module), _hashed=None)
-        own = dict(copied.module.named_parameters())
-        with torch.inference_mode(False), torch.no_grad():
-            for name, value in weights.items():
-                own[name].copy_(value)
+        return _loaded(adapter, known[0], Report.of(known[1]["report"]))
     except (KeyError, TypeError, RuntimeError):
         cache.drop(key)
         return None
+
+
+def _loaded(adapter: Adapter, weights: dict[str, Tensor], report: Report) -> Mended:
+    """Return a copy of a network with other weights. Raises KeyError, RuntimeError where they are another network's."""
+    copied = replace(adapter, module=copy_module(adapter.module), _hashed=None)
+    own = dict(copied.module.named_parameters())
+    with torch.inference_mode(False), torch.no_grad():
+        for name, value in weights.items():
+            own[name].copy_(value)
     return Mended(_described(copied, report), report, True)
 
 

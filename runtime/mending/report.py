@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.runtime.json_types import JsonObject
-from bbilang.runtime.mending.measure import Measured
 from bbilang.runtime.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    from bbilang.runtime.mending.measure import Measured
 
 LESS, SEEN = 0.5, 0.05  # of what it was before; of what exchanging the whole layer does: an effect that counts
 AGREE, FOOLED, OPEN = "agree", "fooled", "open"

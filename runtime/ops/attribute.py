@@ -54,6 +54,7 @@ class Attribute(Operation):
 
     name = "attribute"
     content = True
+    evidence = "to"
     merges_classes = True
     example = 'block6a.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
     parameters = (

@@ -162,7 +162,7 @@ def ask(selection: Selection, view: View) -> str:
 def has_pipe(element: Element) -> bool:
     """Return whether a pipe can be copied for some of the element's atoms."""
     return any(atom.text for atom in element.atoms) and any(
-        (element.pipe, element.class_pipe, element.group_pipe, element.layer_pipes)
+        (element.pipe, element.class_pipe, element.group_pipe, element.layer_pipes, element.objection)
     )
 
 

@@ -169,6 +169,7 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         "classPipe": e.class_pipe,
         "groupPipe": e.group_pipe,
         "layerPipes": e.layer_pipes,
+        **({"objection": e.objection} if e.objection else {}),
         "slotAxis": e.slot_axis,
         "seriesAxis": e.series_axis,
         "facetAxis": e.facet_axis,

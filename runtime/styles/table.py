@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.contract import Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.findings import Findings
-from bbilang.runtime.fields.verdicts import Verdicts
+from bbilang.runtime.fields.statements import Statements
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes
 from bbilang.runtime.view.drawing import Drawing
@@ -52,7 +52,7 @@ class Table(Style):
         return {"formats": list(field.formats), "names": LONG} if isinstance(field, Findings) else {}
 
     def has_legend(self, drawing: Drawing) -> bool:
-        return not isinstance(drawing.field, Verdicts)
+        return not isinstance(drawing.field, Statements)
 
     def title(self, drawing: Drawing) -> str:
         return drawing.field.title if isinstance(drawing.field, Findings) else ""
@@ -68,7 +68,7 @@ class Table(Style):
 
     def verdicts(self, drawing: Drawing) -> tuple[Verdict, ...]:
         field = drawing.field
-        return tuple(Verdict(*line) for line in field.lines()) if isinstance(field, Verdicts) else ()
+        return tuple(Verdict(*line) for line in field.lines()) if isinstance(field, Statements) else ()
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.table import chart

@@ -33,7 +33,7 @@ from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
-from bbilang.runtime.view.pipes.writer import PipeWriter
+from bbilang.runtime.view.pipes.objection import Objector
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded, models_words
 from bbilang.runtime.view.repeated import repeated
@@ -70,7 +70,7 @@ class _Builder:
         nodes = walk(*(element.node for element in self.program.elements))
         chosen = (n for n in nodes if n.type.content == "selection" and not n.type.axes[0].components == (LASSO,))
         self.selections = {n["id"]: n for n in chosen}
-        self.pipes = PipeWriter(registry, results.program.description, bool(results.program.inputs))
+        self.pipes = Objector(registry, results.program)
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
         self.built: dict[str, vm.Element] = {}  # by id: a map is built before what follows its lasso
         self.own: dict[str, vm.Selection] = {}  # selections that styles add
@@ -135,10 +135,12 @@ class _Builder:
         leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
         return replace(made, interfaces=tuple(leading))
 
-    def _titled(self, style: Style, title: str) -> str:
+    def _titled(self, style: Style, drawing: Drawing) -> str:
         """Return the title of an element, with the model that it is of. A picture that all models see alike is of
-        none."""
-        return title if style.shows_input and self.alike else f"{self.model}: " * bool(self.model) + title
+        none, and neither is what a page states."""
+        title = drawing.element.title or style.title(drawing) or title_of(drawing)
+        of_all = (style.shows_input and self.alike) or bool(style.verdicts(drawing))
+        return title if of_all else f"{self.model}: " * bool(self.model) + title
 
     @cached_property
     def _styles(self) -> list[str]:
@@ -176,7 +178,7 @@ class _Builder:
         result = vm.Element(
             element.id,
             style.name,
-            self._titled(style, element.title or style.title(drawing) or title_of(drawing)),
+            self._titled(style, drawing),
             element.caption,
             "",
             (),

@@ -275,6 +275,7 @@ class Element:
     class_pipe: tuple[str, ...] = ()  # the same for an atom that is a class
     group_pipe: tuple[str, ...] = ()  # the same for a group, whose text is its number
     layer_pipes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a flow: by the start of an atom's key
+    objection: tuple[str, ...] = ()  # likewise: the line after which the network does without an atom as evidence
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
     follows: Following | None = None  # the lasso of a map

@@ -17,7 +17,8 @@ from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
-SPECS = [path for path in sorted((ROOT / "specs").glob("*.bbi")) if 'model "sample:' not in path.read_text("utf-8")]
+OWN = '"sample:marks"'  # a network that a page is about, and no other
+SPECS = [path for path in sorted((ROOT / "specs").glob("*.bbi")) if OWN not in path.read_text("utf-8")]
 LAYERS = {
     "block3a.expand": "mixed3a",
     "block4a.expand": "mixed3b",

@@ -52,7 +52,11 @@ RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presenta
 
 
 def texts() -> dict[str, str]:
-    named = {f"spec {path.stem}": path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.bbi"))}
+    named = {
+        f"spec {path.stem}": path.read_text(encoding="utf-8")
+        for path in sorted((ROOT / "specs").glob("*.bbi"))
+        if "discourage(" not in path.read_text(encoding="utf-8")
+    }  # a training is no pass
     for group in ("operations", "styles"):
         for name, thing in getattr(registry(), group).items():
             needs = getattr(thing, "example_needs", "")  # a network that its own tests have

@@ -56,6 +56,55 @@ def test_the_menu_and_the_key_copy_the_pipe_of_the_atom(show):
     assert copied(page) == f"mixed4d.channel[{number}]{end}"
 
 
+def objecting():
+    """The same, whose numbers are evidence for what the menu `a` names."""
+    view = asking()
+    (interface,) = view.interfaces
+    photo, blocks = interface.elements
+    line = ("model mended = net | discourage(", "", " -> ", "a", ", data=photos)")
+    return replace(view, interfaces=(replace(interface, elements=(photo, replace(blocks, objection=line))),))
+
+
+def test_a_page_by_itself_copies_the_line_that_objects_to_a_mark(show):
+    page = show(objecting)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("[data-copies=blocks] summary").click()
+    page.get_by_text("This should not count: copy the line for").wait_for()
+    page.locator("[data-copies=blocks] button").last.click()
+    start, end = "model mended = net | discourage(mixed4d.channel[", ' -> output["tiger cat"], data=photos)'
+    page.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('model mended'))")
+    assert copied(page).startswith(start) and copied(page).endswith(end)
+    page.locator("[data-chart=blocks]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    number = page.locator("[data-now=where]").inner_text().split()[1]
+    page.wait_for_function(
+        "text => navigator.clipboard.readText().then(own => own === text)", arg=f"{start}{number}]{end}"
+    )
+
+
+def test_a_host_that_edits_the_text_gets_the_line(show):
+    page = show(objecting)
+    page.evaluate(
+        "() => { window.lines = []; addEventListener('bbi-object', (it) => window.lines.push(it.detail));"
+        " dispatchEvent(new CustomEvent('bbi-edits')); }"
+    )
+    page.locator("[data-copies=blocks] summary").click()
+    page.get_by_text("This should not count", exact=True).wait_for()
+    page.locator("[data-copies=blocks] button").last.click()
+    (line,) = page.evaluate("window.lines")
+    assert line.startswith("model mended = net | discourage(mixed4d.channel[")
+    assert line in page.locator("#told").inner_text()
+
+
+def test_a_mark_that_is_no_evidence_says_so(show):
+    page = show(asking)
+    page.locator("[data-chart=blocks]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    assert page.locator("#told").is_hidden()
+
+
 def linked():
     """The same, of atoms that are linked to what the menu `a` names; one layer has a pipe of its own."""
     view = asking()

@@ -1,20 +1,14 @@
 """`bbi watch` as a process, viewed in a real browser: saves, errors, the reader's state, foreign requests, Ctrl-C."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
+from watching import Watched, until
 
 pytest.importorskip("watchfiles", reason="without the test extra")
-ROOT = Path(__file__).parents[2]
 TEXT = """input "sample:coffee"
 set featvis(size=16, steps=2, batch=1)
 
@@ -24,30 +18,6 @@ place = hover(block4b.spatial, start=[3, 3])
 there = block4b.neuron | activation | at(place) | top(3) | present(bars)
 """
 WRONG = TEXT.replace("block4b.channel", "block4x.channel").replace("Best channels", "<img src=x onerror=alert(1)>")
-
-
-class Watched:
-    """The process, and what it said."""
-
-    def __init__(self, folder, *options):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bbilang.cli", "watch", "page.bbi", *options], cwd=folder, env=environment,
-            stdout=subprocess.PIPE, stderr=(folder / "said").open("w"), text=True,
-        )  # fmt: skip
-        self.file, self.log = folder / "page.bbi", folder / "said"
-        self.url = self.process.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{40,}", self.url), self.log.read_text()
-
-    def save(self, text):
-        """As editors do: another file, renamed."""
-        other = self.file.with_suffix(".new")
-        other.write_text(text)
-        other.replace(self.file)
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
 
 
 @pytest.fixture
@@ -66,14 +36,6 @@ def browser(chromium):
     context.set_default_timeout(60000)
     yield context
     context.close()
-
-
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return result
 
 
 def inner(page):

@@ -51,6 +51,7 @@ class ArgumentReader:
         # Each takes the argument, its parameter and the field that the pipe has come to.
         self.readers: dict[str, Callable[[ast.Expression, Parameter, Node], Any]] = {
             "target": lambda value, _, field: targets.target(value, field),
+            "evidence": lambda value, _, field: targets.target(value),
             "atoms": lambda value, _, field: fields.field(value),
             "selection": lambda value, _, field: selections.read(value),
             "condition": lambda value, _, field: self.condition(value, field),

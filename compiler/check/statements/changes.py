@@ -38,6 +38,7 @@ class ChangeReader:
         base, inputs = resolver.models[context.slot.base.alias], resolver.inputs
         resolver.inputs = 1  # the same network for any number of them
         try:
+            self._check_reports(item)
             changes = tuple(self._change(base, stage) for stage in item.stages)
         finally:
             resolver.inputs = inputs
@@ -60,11 +61,27 @@ class ChangeReader:
             parameters = operation.model_parameters
             arguments, spans = bind(stage.name, stage.span, stage.arguments, parameters, read)
             try:
+                if operation.model_settings:
+                    arguments = {**arguments, "settings": self._settings(operation.model_settings)}
                 make = partial(resolver.inner, stage.span)
                 inputs, parameters_of, type = operation.in_model(arguments, base.description, make)
             except Fail as fail:
                 raise CheckError(fail, spans.get(fail.argument or "", stage.span)) from fail
         return resolver.make(stage.name, inputs, dict(parameters_of), type, stage.span)
+
+    def _check_reports(self, item: ast.ModelItem) -> None:
+        """Raise CheckError E292 for a stage that reports of the model before it, and stands behind others."""
+        for stage in item.stages[1:]:
+            operation = self.resolver.registry.find("operations", stage.name)
+            if isinstance(operation, ModelChange) and operation.reported_by:
+                message = f"`{stage.name}` is the first change of a model"
+                raise at(stage.name_span, "E292", message, "name the network before it: `model b = a | ...`")
+
+    def _settings(self, group: str) -> tuple[tuple[str, object], ...] | None:
+        """Return what the text sets of a group, with the seed; None where it sets nothing of it."""
+        every = self.resolver.settings
+        own = {key.partition(".")[2]: value for key, value in every.items() if key.startswith(f"{group}.")}
+        return tuple(sorted({**own, "seed": every.get("seed", 0)}.items())) if own else None
 
     def _argument(self, alias: str, neurons: Node, value: ast.Expression, parameter: Parameter) -> object:
         argument: object = self.resolver.arguments.argument(value, parameter, neurons)

@@ -15,9 +15,9 @@ from bbilang.compiler.check.output_shapes import example_entry
 from bbilang.compiler.check.reporter import Reporter
 from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract import did_you_mean
+from bbilang.compiler.contract import ModelChange, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import ModelSlot, Program
+from bbilang.compiler.ir.program import ModelSlot, Node, Program
 from bbilang.compiler.ir.score_kinds import resolved_kind
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -320,12 +320,18 @@ class ModelStatements(Reporter):
         return self.file.source.folder if self.file.source else Path()
 
 
-def unused_models(program: Program, file: ast.File) -> Iterator[Diagnostic]:
+def unused_models(program: Program, file: ast.File, registry: Registry) -> Iterator[Diagnostic]:
     """Yield a warning W204 for each model that no element needs."""
     used = {slot.alias for part in program.parts or (program,) for slot in part.models[0].lineage}
+    used |= {slot.alias for slot in program.models if any(_reports(change, registry) for change in slot.changes)}
     for statement in file.statements:
         for item in statement.items if isinstance(statement, ast.Model) else ():
             if item.alias is not None and item.alias.text not in used:
                 name = item.alias.text
                 message, help = f"nothing is shown of the model `{name}`", f"as in `{name}:some_layer.channel`"
                 yield Diagnostic("W204", message, item.alias.span, help, severity="warning")
+
+
+def _reports(change: Node, registry: Registry) -> bool:
+    operation = registry.operations[change.op]
+    return isinstance(operation, ModelChange) and bool(operation.reported_by)

@@ -11,3 +11,5 @@ addEventListener("bbi-pictures", async ({ detail }) => {
   for (const [number, value] of made) Object.defineProperty(pictures, number, { value, configurable: true, enumerable: true });
   for (const view of views.values()) try { view.signal("pictures", pictures).run(); } catch { /* draws none */ }
 });
+// It also takes lines that a reader adds to the text.
+addEventListener("bbi-edits", () => { edits = true; });

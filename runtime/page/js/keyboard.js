@@ -36,6 +36,8 @@ function onKey(event, element, view) {
     if (current() >= 0) act(element, [[ids, current()]], true);
   } else if (event.key === "c" && !event.altKey && !event.ctrlKey && !event.metaKey) {
     copy(current() >= 0 ? pipeOf(element, current()) : "");
+  } else if (event.key === "n" && element.objection && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    object(current() >= 0 ? objectionTo(element, current()) : "");
   } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
     const [right, down] = MOVES[event.key];
     const at = atoms.indexOf(current(atoms));

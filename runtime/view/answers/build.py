@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bbilang.compiler.contract import Style
 from bbilang.runtime.fields.field import Linked
+from bbilang.runtime.fields.statements import Statements
 from bbilang.runtime.view.answers.by_content import by_content
 from bbilang.runtime.view.answers.shown import Shown
 from bbilang.runtime.view.budget.lines import Lines
@@ -13,7 +14,7 @@ from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Legend, Panel
 from bbilang.runtime.view.scales import decimals_of
 
-NOTHING, MEASURE, CLASSES, WHY = range(4)  # how much of the question of a page an element answers
+NOTHING, MEASURE, CLASSES, WHY, STATED = range(5)  # how much of the question of a page an element answers
 
 
 def answers_of(
@@ -45,6 +46,8 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
     pointed = any(kinds.get(axis.name) == "hover" for axis in drawing.states)
     if drawing.node["over"] is not None or alone:
         return NOTHING
+    if isinstance(drawing.field, Statements) and drawing.field.leads:
+        return STATED
     if type.content in ("attribution", "gradient", "effect") or isinstance(drawing.field, Linked):
         slots = drawing.drawn.slots
         sums = slots is not None and not {*slots.components} - {"layer", "step"}  # of whole layers: they name nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -100,7 +100,7 @@ class PipeWriter:
         """Return the element with its atoms' texts and its pipes. ``node``: the node that it presents."""
         pairs = pairs_of(element, node, self)
         if pairs is not None:
-            return replace(element, atoms=pairs.atoms, pipe=_holes([None, *pairs.end]))
+            return replace(element, atoms=pairs.atoms, pipe=holes([None, *pairs.end]))
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
         if not self.has_input:
             pipe = self._of_examples(node)
@@ -115,8 +115,8 @@ class PipeWriter:
         if between is None or not end:
             return element
         groups = self.field_text(source) if source is not None else None
-        grouped = _holes([*groups, *between, *_ONE_GROUP, end]) if groups and end != self._present(self.number) else ()
-        plain = _holes([None, *between, end])
+        grouped = holes([*groups, *between, *_ONE_GROUP, end]) if groups and end != self._present(self.number) else ()
+        plain = holes([None, *between, end])
         scores = node.type.layers == ("output",)
         of_class = self._score_pipe(element, node, between) if scores else self._class_pipe(node)
         return replace(element, pipe=plain, class_pipe=of_class, group_pipe=grouped)
@@ -129,7 +129,7 @@ class PipeWriter:
             return ()
         statement = f"dataset {name_text(called)} = {quoted(source['path'])}\n"
         end = f" | {self.retrieval}({name_text(called)}){self._present(self.gallery)}"
-        return _holes([statement, None, end])
+        return holes([statement, None, end])
 
     def _score_pipe(self, element: Element, node: Node, between: list[str | Node]) -> tuple[str, ...]:
         """Return the pipe from a class to its score, or to its picture where the element draws pictures; none where the
@@ -139,14 +139,14 @@ class PipeWriter:
         if node.op != "output" or node.get("score") not in (None, "logit"):
             return ()
         portrays = self.registry.styles[element.style].portrays
-        return _holes([None, *between, self._present(self.portrait if portrays else self.number)])
+        return holes([None, *between, self._present(self.portrait if portrays else self.number)])
 
     def _flowing(self, member: Node, after: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield (prefix of the keys of its groups, the pipe from a group of a flow to what it leads to)."""
         to, groups = target_text(after, self), self.field_text(member)
         if to is not None and groups is not None:
             end = self._present(self.portrait if after.type.content == "score" and self.portrait else self.table)
-            words = _holes([*groups, " | attribute(", *to, ")", *_ONE_GROUP, end])
+            words = holes([*groups, " | attribute(", *to, ")", *_ONE_GROUP, end])
             yield grouping.key_prefix(member, member.type.layers[0], {"group": 0}), words
 
     def _class_pipe(self, node: Node) -> tuple[str, ...]:
@@ -202,7 +202,7 @@ def _members(node: Node) -> tuple[Node, ...]:
     return node.inputs if node.type.atom == "list" else ()
 
 
-def _holes(words: list[str | Node | None]) -> tuple[str, ...]:
+def holes(words: Iterable[str | Node | None]) -> tuple[str, ...]:
     """Return words and holes alternating: "" for the atom, else the id of a selection."""
     made = [""]
     for word in words:
