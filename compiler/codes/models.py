@@ -14,7 +14,7 @@ _BARS = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
 MODELS: Final[dict[str, Code]] = {
     "E288": Code(
         "a stage that does not change a network",
-        "The stages of a `model` statement change the network before them: `ablate`, `isolate`, `steer`, `set_weight`. "
+        "The stages of a `model` statement change the network before them: `ablate`, `isolate`, `steer`. "
         "What is random, or of several layers, is no single network: such changes stand in a pipe.",
         f"{_A}\nmodel b = a | top(8)\nb:{_BARS}",
         f"{_CHANGED}\nb:{_BARS}",
@@ -49,7 +49,7 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E319": Code(
         "models that see different inputs",
-        "The inputs of a text are read once, for all of its models, so these take inputs of one kind. Each network "
+        "The inputs of a text are those of all of its models, so these take inputs of one kind. Each network "
         "resizes and crops pictures in its own way: numbers are drawn over the picture as their own model sees it.",
         f"{_TWO}\nphoto = input | present(image)\nb:mixed4d.neuron | activation | sum(channel) | "
         "present(heatmap, over=photo)",

@@ -92,14 +92,6 @@ MODELS: Final[dict[str, Code]] = {
         f"{RUN} --model timm:resnet18 --weights resnet18.safetensors",
         needs="a machine without a network",
     ),
-    "E482": Code(
-        "a model that the text does not name",
-        '`--model b=NAME` and, in Python, `model={"b": net}` stand for a model that a `model` statement of the text '
-        "calls `b` and that is not derived from another. A text without such a statement has just the models given.",
-        "$ bbi run page.bbi --model b=inceptionv1",
-        "$ bbi run page.bbi --model inceptionv1",
-        needs="a text with one model",
-    ),
     "E547": Code(
         "a change of positions that are not there",
         "A derived model that changes positions or neurons of a layer is a network for one size of its input. An icon "

@@ -66,7 +66,6 @@ class ModelStatements(Reporter):
                 raise at(item.name.span, "E289", f"`{base}` is a model of this text already", help)
             else:
                 models[alias] = self._root(item, alias, first=not models)
-        self._refuse_unknown(models)
         return models
 
     def _without_statement(self) -> dict[str, ModelContext]:
@@ -107,16 +106,6 @@ class ModelStatements(Reporter):
         if given.name is not None:
             name, weights, span = given.name, None, NOWHERE
         return self._model(alias, name, given.weights or weights, span)
-
-    def _refuse_unknown(self, models: dict[str, ModelContext]) -> None:
-        """Raise CheckError E482 for a given model that no statement names."""
-        roots = [alias for alias, context in models.items() if alias and not context.slot.base]
-        for alias in self.options.models:
-            if alias not in roots:
-                derived = alias in models
-                message = f"`{alias}` is derived from another model" if derived else f"the text has no model `{alias}`"
-                help = did_you_mean(alias, roots, f"it has {listed(roots)}" if roots else "it has one, without a name")
-                raise at(NOWHERE, "E482", f"a model is given for `{alias}`, and {message}", help)
 
     def _original(self, item: ast.ModelItem, models: dict[str, ModelContext]) -> str:
         """Add the network that a model is derived from, where the text gives it no name of its own."""
