@@ -74,6 +74,19 @@ def test_weights_example(text):
     assert page.view.interfaces[0].elements and not page.results.program.inputs
 
 
+MENDING = (ROOT / "docs" / "mending.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(MENDING), ids=lambda text: text.split("\n")[0][:40])
+def test_mending_example(text):
+    """Every block runs; with one epoch."""
+    import bbilang
+
+    assert "epochs=20" in text
+    page = bbilang.run(text.replace("epochs=20", "epochs=1"))
+    assert page.data("mended_report").values.shape == (6, 6)
+
+
 INFLUENCE = (ROOT / "docs" / "influence.md").read_text(encoding="utf-8")
 
 
