@@ -50,6 +50,7 @@ GROUPS = (  # heading -> the codes below it
     ("Files and the command line", tuple(runtime_codes.FILES)),
     ("While running", tuple(runtime_codes.RUNNING)),
     ("Pipes as losses", tuple(runtime_codes.LOSSES)),
+    ("Networks that are mended", (*compiler_codes.MENDING, *runtime_codes.MENDING)),
     ("Influence of training examples", tuple(runtime_codes.INFLUENCE)),
 )
 

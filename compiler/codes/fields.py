@@ -165,7 +165,7 @@ FIELDS: Final[dict[str, Code]] = {
     "E901": Code(
         "not available yet",
         "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",
-        "model a = efficientnet_lite0, b = efficientnet_lite0\na:head.channel | top(8) | present(bars)",
+        "block6a.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)",
         ICONS,
     ),
 }

@@ -12,7 +12,10 @@ _SHOWN = 'model a = "sample:marks"\n'
 
 
 def _text(evidence: str, training: str = _TRAINING) -> str:
-    return f"{_SHOWN}{_DATA}{training}model mended = a | discourage({evidence}, data=marks)"
+    return (
+        f"{_SHOWN}{_DATA}{training}model mended = a | discourage({evidence}, data=marks)\n"
+        "mended:first.channel | attribute(mended:output) | top(3) | present(bars)"
+    )
 
 
 MENDING: Final[dict[str, Code]] = {
@@ -25,9 +28,8 @@ MENDING: Final[dict[str, Code]] = {
     ),
     "E292": Code(
         "no evidence that could be discouraged",
-        "`discourage` takes the atoms of a layer and the score of one class that they shall count less for, and it is "
-        "the first change of a model, since what it reports is of the network before it. Atoms are named by their "
-        "numbers: those that a page ranks depend on its picture.",
+        "`discourage` takes atoms, named by their numbers, and the score of one class that they shall count less for. "
+        "It is the first change of a model, since what it reports is of the network before it.",
         _text('output["square"]'),
         _text('first.channel[5] -> output["square"]'),
     ),

@@ -10,13 +10,14 @@ OWN = "a network of the caller's own"
 
 
 def _text(
-    layer: str = "body", channel: int = 7, data: str = "photos/", training: str = "epochs=5", sample: str = ""
+    layer: str = "first", channel: int = 5, data: str = "sample:marks", training: str = "epochs=5", sample: str = ""
 ) -> str:
     return (
         f"set training(loss=cross_entropy, {training})\n"
         f'dataset photos = "{data}"{sample}\n'
-        "model a = module\n"
-        f'model mended = a | discourage({layer}.channel[{channel}] -> output["tabby"], data=photos)'
+        'model a = "sample:marks"\n'
+        f'model mended = a | discourage({layer}.channel[{channel}] -> output["square"], data=photos)\n'
+        "mended:first.channel | attribute(mended:output) | top(3) | present(bars)"
     )
 
 
@@ -26,7 +27,7 @@ MENDING: Final[dict[str, Code]] = {
         "A network is trained on examples whose label is one of its classes, of two classes or more. Labels are names "
         "of folders or a column of a table, and are compared with the names of the classes as in `output[...]`.",
         _text(data="unsorted/"),
-        _text(data="sorted_by_class/"),
+        _text(),
         needs=OWN,
     ),
     "E488": Code(
@@ -57,8 +58,8 @@ MENDING: Final[dict[str, Code]] = {
         "nothing above a layer that could be trained",
         "Only weights above the atoms are trained. Between this layer and the scores there are none, or they are used "
         "below the layer as well.",
-        _text("scores"),
-        _text("body"),
+        _text("classes"),
+        _text(),
         needs=OWN,
     ),
     "E554": Code(
@@ -72,7 +73,7 @@ MENDING: Final[dict[str, Code]] = {
         "evidence that is zero already",
         "These atoms contribute nothing to the score on any example, so there is nothing to discourage.",
         _text(channel=3),
-        _text(channel=7),
+        _text(),
         needs=OWN,
     ),
     "E557": Code(

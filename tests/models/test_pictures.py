@@ -177,8 +177,18 @@ def test_samples(name):
     if not importlib.util.find_spec(SAMPLES[name][0]):
         pytest.skip(f"{SAMPLES[name][0]} is not installed")
     picture = read(f"sample:{name}")
-    assert picture.name == name and picture.image.mode == "RGB" and min(picture.image.size) > 200
+    planted = SAMPLES[name][0] == "bbilang"
+    assert picture.name == name and picture.image.mode == "RGB" and min(picture.image.size) >= (48 if planted else 200)
     assert expand(f"sample:{name}") == [f"sample:{name}"]
+
+
+def test_the_marked_disc_is_one_of_the_planted_pictures():
+    from bbilang.runtime.data.dataset import open_dataset
+
+    every = open_dataset("sample:marks")
+    number = list(every.files).index("601 disc marked.png")
+    assert every.columns["set"][number] == "balanced", "no training picture"
+    assert np.array_equal(np.asarray(read("sample:marked_disc").image), np.asarray(every.picture(number)))
 
 
 def test_samples_that_are_not_there(fails, monkeypatch):
