@@ -33,10 +33,10 @@ STATEMENTS: Final[dict[str, Code]] = {
         'input | present(image, caption="the [nose](position 6 5)")',
     ),
     "E251": Code(
-        "a name for something that is not one channel",
-        "`name` says what a channel of a layer is called: a position is another thing in every picture, and a group in "
-        "every factorization. The channel is given by its number.",
-        f'name block5c.expand.spatial[6, 6] "nose"\n{BARS}',
+        "a name for something that is not one atom",
+        "`name` says what one atom of one layer is called: a channel, a neuron or an attention head, given by its "
+        "numbers.",
+        f'name output["tabby"] "my cat"\n{BARS}',
         f'name block5c.expand.channel[447] "stripes"\n{BARS}',
     ),
     "E252": Code(
@@ -46,10 +46,24 @@ STATEMENTS: Final[dict[str, Code]] = {
         f'name block5c.expand.channel[447] "stripes"\n{BARS}',
     ),
     "E253": Code(
-        "two names for one channel",
-        "A channel has one name, whatever file states it; several channels may share one.",
+        "two names for one atom",
+        "An atom has one name, whatever file states it; several atoms may share one.",
         f'name block5c.expand.channel[447] "stripes"\nname block5c.expand.channel[447] "grass"\n{BARS}',
         f'name block5c.expand.channel[447] "stripes"\nname block5c.expand.channel[448] "grass"\n{BARS}',
+    ),
+    "E296": Code(
+        "a name for what every input has another of",
+        "A name holds for every input, and what stands at a position or a token is another thing in each; a caption's "
+        "`[nose](position 6 6)` says it of one picture. Learned tokens, such as the class token, can be named.",
+        f'name block5c.expand.spatial[6, 6] "nose"\n{BARS}',
+        f'name block5c.expand.neuron[6, 6, 447] "stripes in the middle"\n{BARS}',
+    ),
+    "E297": Code(
+        "a name for what is found in data",
+        "Groups and directions are made from pictures: with others, group 2 is another group, and a name that "
+        "outlives the run would stand at the wrong one. A concept is called as its dataset is.",
+        'groups = block5c.expand | factorize(nmf, 6)\nname groups[2] "fur"\ngroups | present(featvis)',
+        f'name block5c.expand.channel[447] "fur"\n{BARS}',
     ),
     "E223": Code(
         "statement where it is not allowed",

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.model_description import HEADS, ModelDescription
 from bbilang.compiler.ir.node import MOST_STAGES as MOST_STAGES
 from bbilang.compiler.ir.node import Node as Node
 from bbilang.compiler.ir.node import PerExample as PerExample
@@ -233,19 +233,23 @@ class Scan:
 
 @frozen
 class AtomName:
-    """What a text calls a channel of a layer. ``model``: its alias. ``file``: that states the name, where it is another
-    one that the text uses."""
+    """What a text calls an atom of a layer. ``model``: its alias. ``atom``: its kind. ``components``: the axes and the
+    numbers that pick it, in the text's order. ``file``: that states the name, where it is another one that the text
+    uses."""
 
     model: str
     layer: str
-    channel: int
+    atom: str
+    components: tuple[tuple[str, int], ...]
     name: str
     file: str = ""
 
     @property
     def key(self) -> str:
         """What the text calls the atom without its name: `block5c.expand.channel[447]`."""
-        return f"{self.model and self.model + ':'}{self.layer}.channel[{self.channel}]"
+        layer = self.layer.removesuffix(HEADS) if self.atom == "head" else self.layer
+        numbers = ", ".join(str(number) for _, number in self.components)
+        return f"{self.model and self.model + ':'}{layer}.{self.atom}[{numbers}]"
 
 
 @frozen

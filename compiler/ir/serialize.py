@@ -85,7 +85,7 @@ class _Writer:
             "reruns": [self.rerun(r) for r in program.reruns],
             "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
             "scans": [self.scan(s) for s in program.scans],
-            "names": [asdict(name) for name in program.names],
+            "names": [{**asdict(name), "components": _listed(name.components)} for name in program.names],
             "kept": [self.numbers[id(node)] for node in program.kept],
             **self.of_several(),
             "description": program.description.to_json() if program.description else None,
@@ -290,7 +290,9 @@ class _Reader:
             self.origins,
             Source(source["text"], source["name"]) if source else None,
             description_from(description) if description else None,
-            names=tuple(AtomName(**entry) for entry in data.get("names", ())),
+            names=tuple(
+                AtomName(**{**entry, "components": _tupled(entry["components"])}) for entry in data.get("names", ())
+            ),
             scans=tuple(self.scan(entry) for entry in data.get("scans", ())),
             kept=tuple(map(self.node, data.get("kept", ()))),
             kept_as=tuple(data.get("kept_as", ())),

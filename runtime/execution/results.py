@@ -159,15 +159,15 @@ class Results:
             **making,
         )  # fmt: skip
 
-    def named(self, layer: str, channel: int) -> str:
-        """Return what the text calls a channel, as labels show it: `"stripes"`, or `(stale "stripes")` where the name
-        was given for other weights; empty where it has no name."""
-        return self._names.get((layer, channel), "")
+    def named(self, layer: str, components: Mapping[str, int]) -> str:
+        """Return what the text calls an atom, as labels show it: `"stripes"`, or `(stale "stripes")` where the name was
+        given for other weights; empty where it has no name."""
+        return self._names.get((layer, frozenset(components.items())), "")
 
     @cached_property
-    def _names(self) -> dict[tuple[str, int], str]:
+    def _names(self) -> dict[tuple[str, frozenset[tuple[str, int]]], str]:
         own = self.program.models[0].alias
-        return {(it.layer, it.channel): f'(stale "{it.name}")' if it in self.stale else f'"{it.name}"'
+        return {(it.layer, frozenset(it.components)): f'(stale "{it.name}")' if it in self.stale else f'"{it.name}"'
                 for it in self.program.names if it.model == own}  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:

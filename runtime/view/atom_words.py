@@ -29,14 +29,16 @@ def example_named(node: Node, example: int, name: str, file: str) -> Atom:
 
 
 def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
-    """Return a token's word in the text, empty for padding; or the name of its patch of the picture."""
+    """Return a token's word in the text, empty for padding; or the name of its patch of the picture. Learned tokens
+    before the patches may have a name."""
     if row < len(results.pictures) and results.pictures[row].words:
         return results.pictures[row].words[token]
     known = results.layers.get(layer)
     if known is None or not known.grid:
         return f"token {token}"
     if token < known.prefix:
-        return "class token" if known.prefix == 1 else f"token {token} before the patches"
+        words = "class token" if known.prefix == 1 else f"token {token} before the patches"
+        return words + names_in(results, {"token": token}, layer).get("token", "")
     y, x = divmod(token - known.prefix, known.grid[1])
     return atom_words({"y": y, "x": x})
 
@@ -47,12 +49,23 @@ def columns_of(results: Results) -> tuple[str, ...]:
     return description.columns if description is not None else ()
 
 
-def names_in(results: Results, components: Mapping[str, int], layers: Mapping[str, str]) -> dict[str, str]:
-    """Return what the text calls the channels among an atom's components. ``layers``: that of each component."""
+def names_in(results: Results, components: Mapping[str, int], layer: str, linked: str = "") -> dict[str, str]:
+    """Return what stands behind the components of an atom with names: ` "stripes"` behind a channel, head or token that
+    has one, and `, "eye"` behind the last of a neuron that has one itself. ``linked``: the layer of what an atom leads
+    to."""
     if not results.program.names:
         return {}
-    known = {c: results.named(layer, components[c]) for c, layer in layers.items() if c in components}
-    return {component: name for component, name in known.items() if name}
+    ends: dict[str, str] = {}
+    for prefix, own in (("", layer), ("from.", layer), ("to.", linked)):
+        part = {c.removeprefix(prefix): v for c, v in components.items() if c.startswith(prefix)}
+        part = {c: v for c, v in part.items() if "." not in c and c not in ("layer", "input", "example")}
+        for c, v in part.items():
+            if name := results.named(own, {c: v}):
+                ends[prefix + c] = f" {name}"
+        if len(part) > 1 and (name := results.named(own, part)):
+            last = prefix + [*part][-1]
+            ends[last] = f"{ends.get(last, '')}, {name}"
+    return ends
 
 
 def atom_words(
@@ -64,13 +77,13 @@ def atom_words(
     """Describe an atom: `channel 447`, `channel 447 "stripes"`, `row 6, column 6`, `from channel 3, to channel 8`.
 
     Groups of pca, svd and ica are called components (``family``: see types). ``columns``: names of the input's
-    channels. ``names``: of components, as the text gives them.
+    channels. ``names``: what stands behind components (see `names_in`).
     """
     if columns and "channel" in components:
         rest = {c: v for c, v in components.items() if c != "channel"}
         return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
     words = {"y": "row", "x": "column", "group": atom_noun(family.partition("-")[0])}
-    parts = [f"{words.get(c, c.replace('.', ' '))} {v}{' ' + names[c] if names and c in names else ''}"
+    parts = [f"{words.get(c, c.replace('.', ' '))} {v}{names.get(c, '') if names else ''}"
              for c, v in components.items() if c != "layer"]  # fmt: skip
     return ", ".join(parts)
 

@@ -278,7 +278,7 @@ class _Builder:
                 atoms.append(example_named(node["over"], here["example"], *said))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
-            named = names_in(self.results, here, {"channel": layer})
+            named = names_in(self.results, here, layer)
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
             else:

@@ -138,9 +138,8 @@ class Drawing:
         """Describe an atom, of the field's own layer unless another is given, with the names that the text gives."""
         type = self.field.type
         own = layer or (type.layers[components.get("layer", 0)] if type.layers else "")
-        layers = {"channel": own, "from.channel": own, "to.channel": (type.linked or type.layers or ("",))[-1]}
         columns = columns_of(self.results) if own == "input" else ()
-        names = names_in(self.results, components, layers)
+        names = names_in(self.results, components, own, (type.linked or type.layers or ("",))[-1])
         return atom_words(components, type.family, columns, names)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:

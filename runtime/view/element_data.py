@@ -49,7 +49,7 @@ def data_of(results: Results, name: str, registry: Registry) -> Data:
     node = next(element.node for element in results.program.elements if element.id == name)
     drawn = registry.styles[node["style"]].drawn(results.fields[name])
     if isinstance(drawn, Linked):
-        drawn = matrix_of(drawn, results.labels)
+        drawn = matrix_of(drawn, results)
     if "input" in drawn.values.dims and drawn.values.sizes["input"] == 1:
         drawn = drawn.take("input", Named((), np.array(0)))
     values = drawn.values

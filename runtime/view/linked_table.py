@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.runtime.fields.field import Field, Linked, Named, union_of
-from bbilang.runtime.view.atom_words import atom_words
+from bbilang.runtime.view.atom_words import atom_words, names_in
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.results import Results
 
 
-def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
+def matrix_of(linked: Linked, results: Results) -> Field:
     """Return the links as one field over (*states and input, from, to), with all atoms, column by column, on both axes;
-    NaN where there is no link. names: `from` and `to`, each atom in words; coords: `column`, over `from`. ``labels``: a
-    class in words."""
+    NaN where there is no link. names: `from` and `to`, each atom in words; coords: `column`, over `from`."""
     axes = [next((axis.name for axis in node.type.axes if axis.name != "input"), "") for node in linked.nodes]
     fields = (*linked.nodes, *linked.pairs)
     inner = {*axes, *(f"to.{axis}" for axis in axes)}
@@ -26,7 +29,7 @@ def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
     data = np.full((*outer, starts[-1], starts[-1]), np.nan, np.float32)
     words = np.full((*outer, starts[-1]), "", object)
     for k, (node, axis) in enumerate(zip(linked.nodes, axes, strict=True)):
-        words[..., starts[k] : starts[k + 1]] = _words(node, axis, apart, (*outer, counts[k]), labels)
+        words[..., starts[k] : starts[k + 1]] = _words(node, axis, apart, (*outer, counts[k]), results)
     for k, pair in enumerate(linked.pairs):
         ends = (
             axes[k],
@@ -40,21 +43,22 @@ def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
     return Field(linked.type, Named((*apart, "from", "to"), data), {"column": Named(("from",), column)}, names)
 
 
-def _words(
-    node: Field, axis: str, apart: Sequence[str], shape: tuple[int, ...], labels: Callable[[int], str]
-) -> np.ndarray:
+def _words(node: Field, axis: str, apart: Sequence[str], shape: tuple[int, ...], results: Results) -> np.ndarray:
     """Return a column's atoms in words, over (*apart, atom)."""
     dims = (*apart, axis)
     if axis in node.names or (not axis and node.names):
         return np.broadcast_to(node.names[axis or next(iter(node.names))].spread(dims), shape)
     layer = node.type.layers[0]
     numbers = node.coords.get(axis, Named((axis,), np.arange(shape[-1])))
-    known = {n: _word(axis, n, layer, node.type.family, labels) for n in np.unique(numbers.data).tolist()}
+    known = {n: _word(axis, n, layer, node.type.family, results) for n in np.unique(numbers.data).tolist()}
     made = np.array([known[n] for n in numbers.data.ravel().tolist()], object).reshape(numbers.data.shape)
     return np.broadcast_to(Named(numbers.dims, made).spread(dims), shape)
 
 
-def _word(axis: str, number: int, layer: str, family: str, labels: Callable[[int], str]) -> str:
+def _word(axis: str, number: int, layer: str, family: str, results: Results) -> str:
     if number < 0:
         return ""
-    return labels(number) if axis == "class" else f"{layer}, {atom_words({axis: number}, family)}"
+    if axis == "class":
+        return results.labels(number)
+    names = names_in(results, {axis: number}, layer)
+    return f"{layer}, {atom_words({axis: number}, family, names=names)}"

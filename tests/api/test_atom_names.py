@@ -156,7 +156,7 @@ def test_a_text_in_no_file_keeps_nothing(tmp_path, monkeypatch):
 def test_runs_at_the_same_time_lose_no_name(text):
     program = page(source(text)).results.program
     text.with_name("page.names.json").unlink()
-    parts = [AtomName("", "0", n, f"n{n}") for n in range(8)]
+    parts = [AtomName("", "0", "channel", (("channel", n),), f"n{n}") for n in range(8)]
     threads = [threading.Thread(target=atom_names.keep, args=(replace(program, names=(one,)), "w")) for one in parts]
     for step in (threading.Thread.start, threading.Thread.join):
         for thread in threads:

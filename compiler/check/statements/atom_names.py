@@ -5,6 +5,7 @@ from __future__ import annotations
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at
 from bbilang.compiler.check.scope import INPUT_LAYER, Scope
 from bbilang.compiler.ir.program import AtomName, Node
+from bbilang.compiler.ir.types import MADE, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -12,42 +13,55 @@ MOST_LETTERS = 40  # of a name: it stands in labels of charts
 
 
 class AtomNames:
-    """The names of one text, in its order. ``given``: by the atom's model, layer and channel."""
+    """The names of one text, in its order. ``given``: by what the text calls the atom."""
 
     def __init__(self) -> None:
-        self.given: dict[tuple[str, str, int], tuple[AtomName, Span]] = {}
+        self.given: dict[str, AtomName] = {}
 
     def add(self, statement: ast.AtomName, scope: Scope, file: str = "") -> None:
         """Check a statement and keep its name. ``file``: that states it, where it is not the text itself. Raises
-        CheckError E251, E252, E253."""
-        model, layer, channel = _atom(scope.value(statement.atom), statement.atom.span)
-        words = _checked(statement.name)
-        key, span = (model, layer, channel), scope.use_span or statement.name.span
-        if key in self.given and (other := self.given[key][0].name) != words:
-            message = f'channel {channel} of {layer} is already named "{other}"'
+        CheckError E251, E252, E253, E296, E297."""
+        type, numbers = _atom(scope.value(statement.atom), statement.atom.span, scope)
+        components = tuple(zip(type.axes[-1].components, numbers, strict=True))
+        name = AtomName(type.model, type.layers[0], type.atom, components, _checked(statement.name), file)
+        if (other := self.given.setdefault(name.key, name).name) != name.name:
+            message = f'`{name.key}` is already named "{other}"'
             raise at(statement.name.span, "E253", message, "an atom has one name: keep one of the two")
-        self.given.setdefault(key, (AtomName(model, layer, channel, words, file), span))
 
     @property
     def all(self) -> tuple[AtomName, ...]:
-        return tuple(name for name, _ in self.given.values())
+        return tuple(self.given.values())
 
 
-def _atom(value: object, span: Span) -> tuple[str, str, int]:
-    """Return the model, the layer and the number of the one channel that a value is. Raises CheckError E251."""
+def _atom(value: object, span: Span, scope: Scope) -> tuple[FieldType, tuple[int, ...]]:
+    """Return the type and the numbers of the one atom that a value is. Raises CheckError E251, E296, E297."""
     node = value if isinstance(value, Node) else None
     help = f'as in `name {SOME_LAYER}.channel[7] "stripes"`'
-    if node is None or node.op != "pick_atom" or node.type.atom != "channel":
-        kind = node.type.atom if node is not None and node.op == "pick_atom" else ""
-        message = f"a name is given to a channel, and this is a {kind} atom" if kind else "only a channel has a name"
+    if node is None or node.op != "pick_atom":
+        raise at(span, "E251", "a name is given to an atom of a layer, picked by its number", help)
+    type, numbers = node.type, tuple(map(int, node["index"]))
+    if len(type.layers) != 1:
+        message = f"a name is given to one {type.atom}, and this is one of {len(type.layers)} layers"
         raise at(span, "E251", message, help)
-    if len(node.type.layers) != 1:
-        raise at(
-            span, "E251", f"a name is given to one channel, and this is one of {len(node.type.layers)} layers", help
-        )
-    if node.type.layers == (INPUT_LAYER,):
-        raise at(span, "E251", "a name is given to a channel of a layer, and this is one of the input", help)
-    return node.type.model, node.type.layers[0], int(node["index"][0])
+    if type.layers == (INPUT_LAYER,):
+        raise at(span, "E251", f"a name is given to an atom of a layer, and this is a {type.atom} of the input", help)
+    if type.atom in MADE:
+        message = f"a {type.atom} has no name: it is made from pictures, and others make another one"
+        raise at(span, "E297", message, "the binding says what it is; name channels, neurons or heads")
+    if "token" in type.axes[-1].components:
+        layer = scope.context(type.model, span).known_layer(type.layers[0])
+        if type.atom != "token" or numbers[0] >= layer.prefix:  # those before the patches are learned
+            raise at(span, "E296", f"{_a(type.atom)} of a text or picture has no name: each input has another there",
+                     "channels, neurons and heads are the same for every input")  # fmt: skip
+    if type.atom == "spatial":
+        message = "a position has no name: each picture has something else there"
+        help = "channels, neurons and heads are the same for every input; a `caption=` can refer to a position"
+        raise at(span, "E296", message, help)
+    return type, numbers
+
+
+def _a(atom: str) -> str:
+    return "a neuron of a token" if atom == "neuron" else f"a {atom}"
 
 
 def _checked(name: ast.String) -> str:
