@@ -56,6 +56,13 @@ MODELS: Final[dict[str, Code]] = {
         f"{_TWO}\na:{_BARS}\nphoto = b:input | present(image)\nb:mixed4d.neuron | activation | sum(channel) | "
         "present(heatmap, over=photo)",
     ),
+    "E320": Code(
+        "no weight that could be set",
+        "`set_weight` sets what multiplies one channel on the way to another: a stored number, or one at each offset. "
+        "Expanded weights are computed from many parameters, and a row or a list of weights is not one.",
+        f"{_A}\nmodel b = a | set_weight(weights(block5c.project)[to=3], 0)\nb:{_BARS}",
+        f"{_A}\nmodel b = a | set_weight(weights(block5c.project)[to=3, from=447], 0)\nb:{_BARS}",
+    ),
     "E321": Code(
         "two models that need numbers of each other",
         "The models of a page run one after the other, so that one network at a time has to fit into memory. Pipes of "

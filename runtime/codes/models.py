@@ -110,4 +110,14 @@ MODELS: Final[dict[str, Code]] = {
         '>>> NewParameters({"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3)})',
         needs="a run",
     ),
+    "E549": Code(
+        "a weight that no one parameter holds",
+        "A network stores weights for pairs of channels that one convolution or linear layer reads and gives. Those "
+        "through several layers or paths, across a concatenation, or between two groups are not stored.",
+        "model b = efficientnet_lite0 | set_weight(weights(block5c.project, block5c)[to=3, from=7], 0)\n"
+        "b:block5c.channel | activation | top(8) | present(bars)",
+        "model b = efficientnet_lite0 | set_weight(weights(block5c.project)[to=3, from=447], 0)\n"
+        "b:block5c.channel | activation | top(8) | present(bars)",
+        needs="a run",
+    ),
 }

@@ -57,7 +57,7 @@ def between(adapter: Adapter, earlier: str, later: str, expanded: bool = False) 
     """
     try:
         graph = traced(adapter.module)
-        section = _section(adapter, graph, earlier, later)
+        section = section_between(adapter, graph, earlier, later)
         with torch.no_grad():
             return _map(adapter, graph, section, earlier, later, expanded)
     except NotTraceable as problem:
@@ -71,7 +71,8 @@ def between(adapter: Adapter, earlier: str, later: str, expanded: bool = False) 
         raise error("E546", message, "take layers that are closer to each other") from problem
 
 
-def _section(adapter: Adapter, graph: Traced, earlier: str, later: str) -> _Section:
+def section_between(adapter: Adapter, graph: Traced, earlier: str, later: str) -> _Section:
+    """Return the part of the graph from an earlier layer up to a later one. Raises BbiError E275."""
     def path(name: str) -> str:
         return adapter.description.by_name[name].module
 

@@ -44,12 +44,13 @@ def derive(base: Adapter, change: NetworkChange, words: str) -> Adapter:
     ``words``: that identify the change and the values that it depends on, as a hash. Raises BbiError E547, E548."""
     network = copy_module(own(base.module), shared=True)
     if isinstance(change, LayerChange):
+        change.module.requires_grad_(False)  # the parameters of the base are as its owner left them
         _change_layer(network, base, change)
         state = _digest(change.module.state_dict())
     else:
         _set_parameters(network, change)
         state = _digest(change.values)
-    network.eval().requires_grad_(False)
+    network.eval()
     remember_input_type(network, input_type(own(base.module)))
     identity = hashlib.sha256(f"{base.fingerprint} {words} {state}".encode()).hexdigest()[:16]
     return replace(base, module=scored(network, base.description), derived=identity, _hashed=None)
