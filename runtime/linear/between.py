@@ -73,6 +73,7 @@ def between(adapter: Adapter, earlier: str, later: str, expanded: bool = False) 
 
 def section_between(adapter: Adapter, graph: Traced, earlier: str, later: str) -> _Section:
     """Return the part of the graph from an earlier layer up to a later one. Raises BbiError E275."""
+
     def path(name: str) -> str:
         return adapter.description.by_name[name].module
 
