@@ -18,6 +18,7 @@ from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import METHOD, scaled
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.atom_words import atom_key, atom_words, columns_of, example_named, names_in, token_word
+from bbilang.runtime.view.condition_names import with_named_conditions
 from bbilang.runtime.view.model import Atom, Frame, Panel
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Drawing:
 
     def __post_init__(self) -> None:
         self.node = self.element.node
-        self.field = scaled(self.field, self.titles)  # of several methods, each to its own scale
+        field = scaled(self.field, self.titles)  # of several methods, each to its own scale
+        self.field = with_named_conditions(field, self.node, self.results)
         type = self.field.type
         facet = self.node["facet"]
         self.facet: Axis | None = type.axis(facet) if facet else None

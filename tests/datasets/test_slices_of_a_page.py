@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.view.states import elements
 
 TEXT = """dataset photos = "photos.csv"
 found = photos | slices(3{more}) | present(table)
@@ -94,6 +96,56 @@ def test_channels_make_conditions_too(folder):
     data = page(folder, ", features=seen.channel").data("found")
     first = data.labels["slice"][1][0]
     assert first.startswith("label == dark and channel[1] > q") and data.values[0, 0] == 1
+
+
+def named_page(folder, name: str, text: str):
+    (folder / "page.bbi").write_text(name + text)
+    model = bbilang.adapt(Brightness(), 8, labels=("dark", "bright"))
+    return bbilang.run(folder / "page.bbi", model=model, cache=folder / "cache")
+
+
+def words_on(made) -> list[str]:
+    """Everything that is said on the element: atoms, sentence and legend."""
+    own = next(it for it in elements(made.view) if it.id == "found")
+    return [
+        *(atom.label for atom in own.atoms),
+        *own.legend.notes,
+        made.answers.get("found", "").replace("\u00a0", " "),
+    ]
+
+
+NAME = 'name seen.channel[1] "daylight"\n'
+WORST = """dataset photos = "photos.csv"
+dataset worst = photos | slice(1, features=seen.channel)
+found = seen.channel | across(worst) | mean(example) | present(bars)
+"""
+
+
+@pytest.mark.parametrize("text", [TEXT.format(more=", features=seen.channel"), WORST], ids=["slices", "slice"])
+def test_conditions_say_what_the_text_calls_a_channel(folder, text):
+    plain, named = named_page(folder, "", text), named_page(folder, NAME, text)
+    conditions = [words.replace("channel[1] >", 'channel[1] "daylight" >') for words in words_on(plain)]
+    expected = [re.sub(r"(?i)channel 1\b", r'\g<0> "daylight"', words) for words in conditions]
+    assert words_on(named) == expected and conditions != words_on(plain)
+    fields = [made.results.fields["found"] for made in (plain, named)]
+    assert np.array_equal(fields[0].values.data, fields[1].values.data, equal_nan=True)
+    again = NAME.replace("daylight", "sun")
+    assert any('channel[1] "sun" >' in words for words in words_on(named_page(folder, again, text)))
+    other = named_page(folder, 'name seen.channel[0] "night"\n', text)
+    assert not any('channel[1] "' in words for words in words_on(other)), "the name of another channel"
+
+
+@pytest.mark.browser
+def test_a_browser_shows_the_name_in_a_condition(folder, chromium):
+    made = named_page(folder, NAME, TEXT.format(more=", features=seen.channel"))
+    (folder / "page.html").write_text(made.html(), "utf-8")
+    tab = chromium.new_page()
+    try:
+        tab.goto((folder / "page.html").as_uri())
+        tab.wait_for_selector("html[data-ready]")
+        tab.wait_for_function("""() => document.body.innerText.includes('channel[1] "daylight" > q')""")
+    finally:
+        tab.close()
 
 
 @pytest.mark.parametrize(("values", "searched"), [(("fit", "test"), "fit"), (("2", "10"), "2"), (("b", "a"), "a")])
