@@ -149,6 +149,8 @@ class ExaminingWork:
     def batch(
         self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = ()
     ) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """Compute what ``compute`` says of each example. ``numbers``: of the examples, for their labels; an image
+        without a number has the label -1."""
         import torch
 
         own = torch.full((len(images),), -1, dtype=torch.long)

@@ -71,6 +71,7 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
+        """Record the layers of the forward pass that runs inside, and forget the one before."""
         self._runs = []
         handles = [layer.module.register_forward_hook(self._hook(layer)) for layer in self._layers]
         try:

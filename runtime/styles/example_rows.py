@@ -8,7 +8,6 @@ from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.datasets.pipes import chain
-from bbilang.runtime.view.answers import influences
 from bbilang.runtime.view.answers.explained import sole_atom
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.legend import title_of
@@ -89,6 +88,8 @@ def numbered(drawing: Drawing) -> bool:
 
 def title(drawing: Drawing) -> str:
     """Return the title of an element without one: "Examples for channels of block5c.expand"."""
+    from bbilang.runtime.view.answers import influences  # loads numpy: plug-ins load without it
+
     if not numbered(drawing):
         called = next((stage["called"] for stage in chain(drawing.node) if stage.get("called")), "")
         return f"Examples of {called}" if called else "Examples"
