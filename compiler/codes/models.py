@@ -72,6 +72,15 @@ MODELS: Final[dict[str, Code]] = {
         f"{_CHANGED}\none = a:{_BARS}\ntwo = b:{_BARS}\nb:block5c.expand.channel | activation | only(one) | "
         "present(bars)",
     ),
+    "E482": Code(
+        "what another model predicts of each example",
+        "In a pipe of a derived model, `output` is what the network predicts that it comes from. A dataset runs through "
+        "one network, which does not know that: take its own prediction, or name a class.",
+        f'{_CHANGED}\ndataset photos = "sample:shapes"\n'
+        "b:block6a.channel | attribute(output) | across(photos) | mean(example) | top(8) | present(bars)",
+        f'{_CHANGED}\ndataset photos = "sample:shapes"\n'
+        "b:block6a.channel | attribute(b:output) | across(photos) | mean(example) | top(8) | present(bars)",
+    ),
     "W204": Code(
         "a model that nothing is shown of",
         "No element needs the model, so it is not loaded.",

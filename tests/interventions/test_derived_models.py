@@ -179,3 +179,30 @@ def test_weights_are_shared():
     for name, parameter in base.module.named_parameters():
         assert derived.module.get_parameter(name).data_ptr() == parameter.data_ptr()
     assert derived.fingerprint != base.fingerprint
+
+
+DATASET = "model a = efficientnet_lite0\nmodel b = a | ablate(block5c.expand.channel[447])\n" + (
+    'input "sample:chelsea"\ndataset photos = "sample:shapes"\n'
+    "best = b:block6a.expand.channel | attribute(output) | top(4) | present(bars)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("stages", "allowed"),
+    [
+        ("attribute(output)", False),
+        ("attribute(output[top(2)])", False),
+        ("ablate(zero) | effect(output)", False),
+        ("attribute(b:output)", True),
+        ("attribute(output[281])", True),
+        ("activation | only(best)", True),  # which are chosen on the page's input
+    ],
+)
+def test_what_the_original_predicts_of_each_example(stages, allowed):
+    """A scan runs one network, and does not know what another one predicts."""
+    text = DATASET + f"b:block6a.expand.channel | {stages} | across(photos) | mean(example) | present(table)"
+    if allowed:
+        bbilang.check(text)
+        return
+    with pytest.raises(BbiError, match="E482"):
+        bbilang.check(text)

@@ -126,6 +126,8 @@ def check(field: Node, name: str, registry: Registry) -> None:
     for node in nodes:
         if registry.operations[node.op].of_interventions:
             _check_change(node.inputs[0], name, registry)
+        if is_content(node, registry):
+            _check_target(node, name)
     if not any(is_content(node, registry) for node in nodes):
         raise Fail("E261", f"`{name}` is of numbers, and this pipe has none", "as in `block5c.expand.channel`")
     own = next((a for node in nodes if registry.operations[node.op].selects for a in node.type.axes
@@ -137,6 +139,17 @@ def check(field: Node, name: str, registry: Registry) -> None:
     if own is not None and inputs > 1:
         message = f"the atoms along `{own.name}` differ between the {inputs} inputs, so no dataset has them"
         raise Fail("E262", message, "choose them for all inputs together: `top(..., joint=input)`")
+
+
+def _check_target(content: Node, name: str) -> None:
+    """Check that the network of a content knows the classes that it is asked about. Raises `Fail` E482."""
+    targets = [content, *(value for key, value in content.parameters if isinstance(value, Node))]
+    for node in walk(*targets):
+        which = node.get("which") if node.type.content == "score" else None
+        if which and which[0] == "of":  # classes that another model chooses: on the page's input alone
+            own, other = content.type.model, which[1].type.model
+            message = f"`output` is what `{other}` predicts, and `{name}` runs the examples through `{own}` alone"
+            raise Fail("E482", message, f"take what `{own}` predicts, `{own}:output`, or name a class: `output[281]`")
 
 
 def _of_the_page(made: Node, registry: Registry) -> bool:
