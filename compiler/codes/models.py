@@ -74,7 +74,7 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E482": Code(
         "what another model predicts of each example",
-        "In a pipe of a derived model, `output` is what the network predicts that it comes from. A dataset runs through "
+        "In a pipe of a derived model, `output` is what the network predicts that it comes from. Examples run through "
         "one network, which does not know that: take its own prediction, or name a class.",
         f'{_CHANGED}\ndataset photos = "sample:shapes"\n'
         "b:block6a.channel | attribute(output) | across(photos) | mean(example) | top(8) | present(bars)",
