@@ -149,7 +149,8 @@ class Resolver(Scope):
             type = FieldType("list", "list", layers, (self.input_axis(),), model=values[0].type.model)
             return self.make("fields", tuple(values), {}, type.with_states(*states), expression.span)
         if all(isinstance(v, Node) and v.type.content == "weight" for v in values):
-            type = FieldType("weights", "list", _ends(values), (), model=values[0].type.model)
+            signed = any(value.type.signed for value in values)
+            type = FieldType("weights", "list", _ends(values), (), model=values[0].type.model, signed=signed)
             return self.make("fields", tuple(values), {}, type, expression.span)
         if all(isinstance(v, Node) and v.op == "substrate" for v in values):
             help = f"choose the atoms of all layers at once, as in `[{SOME_LAYER}, ...].channel`"

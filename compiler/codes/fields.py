@@ -71,6 +71,30 @@ FIELDS: Final[dict[str, Code]] = {
         "weights(block5b, block5c.project) | top(8, by=magnitude) | present(matrix)",
         "weights(block5b, block5c.project, expanded=true) | top(8, by=magnitude) | present(matrix)",
     ),
+    "E329": Code(
+        "weights that are no circuit",
+        "A circuit leads from layer to layer: it is of a list of `weights`, each from the layer to which the one "
+        "before leads.",
+        "[weights(block5b, block5c.expand), weights(block5c.project)[to=3]] | circuit(3) | present(sankey)",
+        "[weights(block5b, block5c.expand), weights(block5c.expand, block5c.depthwise)[to=3]] | circuit(3)"
+        " | present(sankey)",
+    ),
+    "E330": Code(
+        "a circuit of weights that were changed or chosen before",
+        "A circuit chooses channels itself, from the last layer back, by one number for each pair of channels. Only "
+        "the last of its weights may be of chosen channels, of those that it leads to.",
+        "[weights(block5b, block5c.expand) | top(9), weights(block5c.expand, block5c.depthwise)[to=3]] | circuit(3)"
+        " | present(sankey)",
+        "[weights(block5b, block5c.expand), weights(block5c.expand, block5c.depthwise)[to=3]] | circuit(3)"
+        " | present(sankey)",
+    ),
+    "E331": Code(
+        "a circuit that leads to too many channels",
+        "Each channel of the last layer has a flow into it. Pick one, or a few that have the largest weights.",
+        "[weights(block5c.depthwise), weights(block5c.project)] | circuit(3) | present(sankey)",
+        "[weights(block5c.depthwise), weights(block5c.project) | top(2, along=to.channel, by=magnitude)] | circuit(3)"
+        " | present(sankey)",
+    ),
     "E245": Code(
         "a method whose parameters the layer cannot have",
         "A window or a grid is counted in the layer's positions, and cannot be larger than the layer. The message says "

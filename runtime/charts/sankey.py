@@ -23,6 +23,8 @@ SIDE, ROOMY = 150, 560  # pixels: for the classes' names right of them, and the 
 CHIP = 14  # pixels: a group's colour before its name
 HALO = 4  # pixels: the paper around a name's letters, half of it outside
 
+NOUNS = [f"indexof(datum.name, ', {noun} ')" for noun in ("group", "component", "channel")]  # after a layer's name
+
 
 class SankeyChart(SlotChart):
     """A slot is a node; where it stands, and its links, are in the frame's ``flow`` (`vega.sankey_layout`).
@@ -124,7 +126,7 @@ class SankeyChart(SlotChart):
             "first": "isValid(datum.node) && datum.node[0] == 0",
             "beside": f"datum.last && {self.side} > 0",
             "name": f"datum.there ? atoms_{self.name}[datum.atom] : ''",
-            "cut": "max(indexof(datum.name, ', group '), indexof(datum.name, ', component '))",
+            "cut": f"max({', '.join(NOUNS)})",
             "short": "datum.cut >= 0 ? slice(datum.name, datum.cut + 2) : datum.name",
             "focus": self.focus,
             "whole": "datum.focus < 0 || datum.slot == datum.focus",

@@ -28,7 +28,8 @@ class Present(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if isinstance(inputs[0], Linked):  # several fields, each with axes of its own
-            return Linked(node.type, inputs[0].values, nodes=_plain(inputs[0].nodes), pairs=_plain(inputs[0].pairs))
+            nodes, pairs = _plain(inputs[0].nodes), _plain(inputs[0].pairs)
+            return Linked(node.type, inputs[0].values, notes=inputs[0].notes, nodes=nodes, pairs=pairs)
         values = inputs[0].values
         order = [axis.name for axis in (*node.type.states, *node.type.axes) if axis.name in values.dims]
         return inputs[0].with_values(values.ordered(order), node.type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from bbilang.runtime.view.model import Element, Frame, Panel
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+
+UNLINKED = ("list", "weights")  # contents of lists as a text writes them: nothing leads from one to the next
 
 
 class Sankey(Style):
@@ -40,19 +43,19 @@ class Sankey(Style):
     )
 
     def spend(self, field: FieldType) -> Drawn:
-        if field.atom != "list":
-            raise Fail(
-                "E304",
-                "`sankey` draws a linked list of fields",
-                "as in `[early, late, output[top(5)]] | link() | present(sankey)`",
-            )
+        if field.atom != "list" or field.content in UNLINKED:
+            kept = field.content == "weights"
+            linked = "`[weights(a, b), weights(b, c)[to=3]] | circuit(3)`" if kept else "`[early, late] | link()`"
+            raise Fail("E304", "`sankey` draws a linked list of fields", f"as in {linked}")
         return Drawn(tuple(axis.name for axis in field.axes if axis.name != "input"))
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         """Count the links, and what each node leaves of each link when it is clicked."""
-        while field.op != "link" and field.inputs:
-            field = field.inputs[0]
-        columns = [_atoms(node) for node in field.inputs[0].inputs] if field.inputs else []
+        columns: Sequence[int] = ()
+        while len(field.inputs) == 1:
+            columns = field.get("columns") or columns
+            (field,) = field.inputs
+        columns = columns or [_atoms(node) for node in field.inputs]
         links = sum(a * b for a, b in pairwise(columns))
         return links, links * sum(columns)
 
@@ -99,23 +102,32 @@ class Sankey(Style):
     def options(self, drawing: Drawing) -> dict[str, object]:
         nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
         names = tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)
-        units = tuple(dict.fromkeys(_unit(later) for later in nodes[1:]))  # what has one unit has one scale
+        kept = tuple(map(_unit, drawing.field.pairs, nodes[1:])) if isinstance(drawing.field, Linked) else ()
+        units = tuple(dict.fromkeys(kept))  # what has one unit has one scale
         scored = bool(nodes) and nodes[-1].type.content == "score"
         return {
             "scored": scored,
             "columns": names,
-            "scales": tuple(units.index(_unit(later)) for later in nodes[1:]),
-            "units": units,
+            "scales": tuple(map(units.index, kept)),
+            "units": ("per unit",) * len(units) if drawing.field.type.content == "weight" else units,
         }
 
+    def quantity(self, drawing: Drawing) -> str:
+        """Say what the width of a band of weights is."""
+        if drawing.field.type.content != "weight":
+            return ""
+        return "the width of a band is the size of the weight from the channel at its left to the one at its right"
+
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        if drawing.field.type.content == "weight":
+            return _notes_of_weights(drawing.field.type.signed)
         nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
         notes = [
             "the wider a link, the larger its number",
             "red raises what comes later and lies above the line of a node, blue lowers it and lies below",
             "in ink and as a number the net: what a node gets, in the first column what it gives",
         ]
-        if len({_unit(later) for later in nodes[1:]}) > 1:
+        if isinstance(drawing.field, Linked) and len(set(map(_unit, drawing.field.pairs, nodes[1:]))) > 1:
             notes.append("links to groups and links to classes have different units, so each has a scale of its own")
         if nodes and nodes[-1].type.content == "score":
             notes.append("what is missing from a class's score does not pass through these groups")
@@ -127,8 +139,22 @@ class Sankey(Style):
         return chart(element, theme)
 
 
-def _unit(later: Field) -> str:
+def _notes_of_weights(signed: bool) -> tuple[str, ...]:
+    """Say what a width, a colour and a number are, and which channels are left out."""
+    width = "a weight is what one unit of the channel at its left"
+    colours = "red is a positive weight and lies above the line of a channel, blue a negative one and lies below"
+    return (
+        f"{width} adds to the channel at its right; each pair of layers has a scale of its own",
+        *([colours] if signed else []),
+        "in ink and as a number the sum of the weights drawn into a channel, in the first column out of it",
+        "channels that are not drawn have weights too; the nonlinearity of a layer in the middle is not in them",
+    )
+
+
+def _unit(pair: Field, later: Field) -> str:
     """Return the unit of links to a column."""
+    if pair.type.content == "weight":
+        return pair.type.unit
     return later.type.unit or "of the score" if later.type.content == "score" else "of group score"
 
 
@@ -149,7 +175,7 @@ def _here(drawing: Drawing, array: Named, index: Index) -> np.ndarray:
 
 def _atom(drawing: Drawing, node: Field, i: int, index: Index, count: int) -> tuple[int, str]:
     """Return a node of a column: (number of its atom, its colour)."""
-    axis = "class" if node.type.atom == "class" else "group"
+    axis = node.type.atom
     coord = node.coords.get(axis)
     number = int(np.atleast_1d(_here(drawing, coord, index))[i]) if coord is not None else i
     if axis == "class":
@@ -158,6 +184,8 @@ def _atom(drawing: Drawing, node: Field, i: int, index: Index, count: int) -> tu
         words = drawing.results.labels(number) if known is None else str(known[i])
         return drawing.atom({"class": number}, "output", words), ""
     layer = node.type.layers[0]
+    if axis != "group":
+        return drawing.atom({axis: number}, layer), ""
     (colour,) = drawing.group_colours(np.array([number]), count, grouping.member(drawing.node, layer))
     return drawing.group_atom(node, number, layer), colour
 

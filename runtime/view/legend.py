@@ -185,7 +185,7 @@ def title_of(drawing: Drawing) -> str:
         return "Classes"
     if not type.layers:  # a measure's curve is about no layer's atoms
         return type.content.capitalize()
-    if type.content == "weight":
+    if type.content == "weight" and not isinstance(drawing.field, Linked):
         return "Weights from {} to {}".format(*ends_of(drawing))
     if isinstance(drawing.field, Linked):
         ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]

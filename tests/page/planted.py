@@ -299,7 +299,7 @@ def flows() -> View:
     first = Field(type, Named(("group", "to.group"), random.normal(0.6, 1.0, (8, 6))))
     second = Field(type, Named(("group", "class"), random.normal(0.3, 1.0, (6, 5))))
     linked = Linked(type, Named((), np.array(0.0)), nodes=tuple(nodes), pairs=(first, second))
-    plant.present("flow", "sankey", linked, Node("link", (fields,), (), type), title="What leads to what")
+    plant.present("flow", "sankey", linked, Node("link", (fields,), (("to", None),), type), title="What leads to what")
     return plant.view("Groups across layers")
 
 

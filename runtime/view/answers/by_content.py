@@ -7,7 +7,7 @@ from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
 from bbilang.runtime.view.answers.ranked import ranked
 from bbilang.runtime.view.answers.shown import Shown
-from bbilang.runtime.view.answers.weights import weights
+from bbilang.runtime.view.answers.weights import circuit, weights
 from bbilang.runtime.view.model import Answer
 
 
@@ -15,10 +15,10 @@ def by_content(shown: Shown) -> Answer:
     """Describe links, cells over positions, or marks in a row."""
     if shown.type.content == "picture":
         return ()
+    if shown.frame.columns:
+        return circuit(shown) if shown.type.content == "weight" else flow(shown)
     if shown.type.content == "weight":
         return weights(shown)
-    if shown.frame.columns:
-        return flow(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
     return over_examples(shown) if "example" in shown.type.spent and shown.marks else ranked(shown)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.view.answers.explained import ends_of
-from bbilang.runtime.view.answers.pieces import sentence
-from bbilang.runtime.view.answers.shown import Shown
+from bbilang.runtime.view.answers.pieces import Part, sentence
+from bbilang.runtime.view.answers.shown import Mark, Shown
 from bbilang.runtime.view.model import Answer, Piece
 
 
@@ -27,6 +27,21 @@ def weights(shown: Shown) -> Answer:
     if components == ("to.channel",):
         return sentence(*shown.listed(marks), f" of {shown.type.linked[0]} {has} the largest {weight} from {earlier}")
     return sentence(f"the largest {weight} {between}: ", *shown.listed(marks))
+
+
+def circuit(shown: Shown) -> Answer:
+    """Follow the largest weights back from the first channel of the last layer."""
+    frame = shown.frame
+    end = frame.columns.index(max(frame.columns))
+    parts: list[Part] = []
+    while into := [(value, start) for start, to, value in frame.links if to == end]:
+        value, start = max(into, key=lambda link: abs(link[0]))
+        asked = shown.listed([Mark(frame.atoms[end], value, 0, end)], numbers=False)
+        parts += [", and the largest into that one"] if parts else ["the largest weight into ", *asked]
+        parts += [" is from "]
+        parts += shown.listed([Mark(frame.atoms[start], value, 0, start)])
+        end = start
+    return sentence(*parts)
 
 
 def _kernels(shown: Shown) -> Answer:

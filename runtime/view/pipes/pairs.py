@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,27 @@ def pairs_of(element: Element, node: Node, writer: PipeWriter) -> Pairs | None:
         left = head.type.without(*(axis for axis, word in words.items() if word in one))
         return Pairs(atoms, (*between, f" | top({MOST}, by=magnitude)", _drawn(left, writer)))
     return Pairs(atoms, (*between, _drawn(node.type.without(*(axis.name for axis in node.type.atom_axes)), writer)))
+
+
+def columns_of(element: Element, members: Sequence[Node], writer: PipeWriter) -> Element:
+    """Return a flow of weights whose channels have texts: of the first layer what the largest weights lead to, of the
+    others what the largest lead from."""
+    atoms = [replace(atom, text=PART.findall(atom.key)[-1][1]) for atom in element.atoms]
+    pipes: dict[str, tuple[str, ...]] = {}
+    for number, member in enumerate(members):
+        head = member
+        while len(head.inputs) == 1:
+            head = head.inputs[0]
+        operation = writer.registry.operations[head.op]
+        ends = [(word, axis) for word, axis in operation.indices.items() if axis.startswith("to.") or number == 0]
+        for word, axis in ends:
+            bare = {**dict(head.parameters), **{f"{each}_index": None for each in operation.indices}}
+            whole = replace(head, parameters=tuple(sorted(bare.items())))
+            start = "".join(map(str, operation.written(whole, writer) or ()))
+            left = replace(head.type, axes=tuple(a for a in head.type.axes if a.name != axis))
+            layer = head.type.linked[0] if axis.startswith("to.") else head.type.layers[0]
+            pipes[layer] = (f"{start}[{word}=", "", f"] | top({MOST}, by=magnitude){_drawn(left, writer)}")
+    return replace(element, atoms=tuple(atoms), layer_pipes=pipes)
 
 
 def _picked(head: Node, atom: Atom, words: dict[str, str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from bbilang.compiler.ir.spelling import layer_text, name_text, quoted
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Element
-from bbilang.runtime.view.pipes.pairs import pairs_of
+from bbilang.runtime.view.pipes.pairs import columns_of, pairs_of
 
 KEY = re.compile(r"(?P<layer>.*?)(?P<components>(?: [\w.]+=\d+)+)")
 KINDS = {
@@ -101,11 +101,13 @@ class PipeWriter:
         pairs = pairs_of(element, node, self)
         if pairs is not None:
             return replace(element, atoms=pairs.atoms, pipe=holes([None, *pairs.end]))
+        members = _members(node)
+        if members and node.type.content == "weight":
+            return columns_of(element, members, self)
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
         if not self.has_input:
             pipe = self._of_examples(node)
             return replace(element, pipe=pipe, class_pipe=pipe)
-        members = _members(node)
         if members:
             pipes = {key: pipe for pair in pairwise(members) for key, pipe in self._flowing(*pair)}
             return replace(element, layer_pipes=pipes, class_pipe=self._class_pipe(node))
