@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -68,7 +69,7 @@ class Influence(Operation):
         if field.states:
             raise Fail("E238", "`influence` is on numbers that are known beforehand, and a reader chooses these",
                        "name the class or the atom: `output[\"cat\"]`")  # fmt: skip
-        count = int(np.prod([axis.size for axis in field.axes])) if field.axes else 1
+        count = math.prod(axis.size for axis in field.axes)
         if count > MOST:
             help = "choose some of them before it: `top(4)`, or one: `.channel[447]`"
             raise Fail("E238", f"each of these {count:,} numbers has influences of its own", help)
