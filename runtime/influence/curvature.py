@@ -38,12 +38,12 @@ class Block:
 
     def rotated(self, matrices: Tensor) -> Tensor:
         """Return matrices (row, out, in) in the basis of the eigenvectors."""
-        return self.of_outputs.T @ matrices @ self.of_inputs
+        return self.of_outputs.to(matrices).T @ matrices @ self.of_inputs.to(matrices)
 
     def solved(self, matrices: Tensor) -> Tensor:
         """Multiply matrices (row, out, in) by the inverse of the damped curvature."""
         inside = self.rotated(matrices) / (self.diagonal + self.damping).clamp_min(torch.finfo(matrices.dtype).tiny)
-        return self.of_outputs @ inside @ self.of_inputs.T
+        return self.of_outputs.to(inside) @ inside @ self.of_inputs.to(inside).T
 
 
 class Curvature:

