@@ -46,7 +46,7 @@ FEWER = (
     (r"trust\((\[[^\]]+\]|\w+)\)", r"trust(\1, n=3)"),
 )
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
-# Texts that need a dataset with labels that are classes of the network, which the one here has not; other tests run them.
+# Texts that need a dataset with labels that are classes of the network, which none here has; other tests run them.
 LABELLED = ("operations slice", "operations slices", "operations influence", "operations self_influence")
 RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presentation are not forced again
 
