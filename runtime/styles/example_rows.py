@@ -14,7 +14,6 @@ from bbilang.runtime.view.legend import title_of
 from bbilang.runtime.view.model import Frame, Panel
 
 SIDE = 96  # pixels of a picture
-INFLUENCE = "influence"
 PLAIN = ("dataset", "picture")  # contents without numbers
 
 
@@ -94,10 +93,8 @@ def title(drawing: Drawing) -> str:
     if not numbered(drawing):
         called = next((stage["called"] for stage in chain(drawing.node) if stage.get("called")), "")
         return f"Examples of {called}" if called else "Examples"
-    if drawing.field.type.content == INFLUENCE:
-        from bbilang.runtime.view.answers.influences import title_of as title_of_influences
-
-        return title_of_influences(drawing)
+    if drawing.field.type.content == influences.CONTENT:
+        return influences.title_of(drawing)
     if alone := sole_atom(drawing):
         return f"Examples for {alone} of {drawing.field.type.layers[0]}"
     words = title_of(drawing)
