@@ -52,6 +52,7 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
     rest = [tree(element.id) for element in interface.elements if element.id not in placed]
     return {
         "title": interface.title,
+        "leading": next((by_id[name].title for name in (interface.lead,) if name), ""),
         "lead": next((_answer(by_id[name], states, leads=True) for name in (interface.lead,) if name), None),
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
         "controls": [

@@ -67,7 +67,8 @@ def _facts(results: Results, own: Provenance, registry: Registry) -> ModelFacts:
 
 def models_words(provenance: Provenance) -> str:
     """Return what the models of a page are called, to follow "A look inside"."""
-    return " and ".join(facts.name for facts in provenance.models) or provenance.model
+    *others, last = [facts.name for facts in provenance.models] or [provenance.model]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def embedded(results: Results, registry: Registry, pictures: Sequence[Picture]) -> Iterator[str]:
