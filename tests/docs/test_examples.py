@@ -57,8 +57,9 @@ def test_intervention_example(text):
 
     text = re.sub(r"block\w+\.(project|expand)", "head", text).replace("effect(head.channel[447])", "effect(output)")
     if "across" in text:
-        text = text.replace("head.channel", "head.channel[7]").replace(" | top(8, by=magnitude)", "")
-    page = bbilang.run(text, input=None if "input cat" in text or "across" in text else "sample:chelsea", cache=False)
+        text = text.replace("head.channel | ablate", "head.channel[7] | ablate").replace(" | top(8, by=magnitude)", "")
+    own = "input cat" in text or ("across" in text and "attribute" not in text)
+    page = bbilang.run(text, input=None if own else "sample:chelsea", cache=False)
     assert page.view.interfaces[0].elements
 
 

@@ -47,7 +47,8 @@ class Discourage(ModelChange):
         Parameter("method", "method", "the attribution method that the training makes small", "linear"),
     )
     example = (
-        'model a = "sample:marks"\ndataset marks = "sample:marks"\nset training(loss=cross_entropy, epochs=20)\n'
+        'model a = "sample:marks"\ninput "sample:marked_disc"\ndataset marks = "sample:marks"\n'
+        "set training(loss=cross_entropy, epochs=20)\n"
         'model mended = a | discourage(first.channel[5] -> output["square"], data=marks)\n'
         'mended:first.channel | attribute(output["square"]) | top(3) | present(bars)'
     )
