@@ -88,6 +88,19 @@ def test_mending_example(text):
     assert page.data("mended_report").values.shape == (6, 6)
 
 
+MODELS = (ROOT / "docs" / "models-side-by-side.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(MODELS), ids=lambda text: text.split("\n")[1][:40])
+def test_models_example(text):
+    """Every block runs each of its models, and shows every one."""
+    import bbilang
+
+    page = bbilang.run(text, cache=False)
+    titles = {element.title[:2] for interface in page.view.interfaces for element in interface.elements}
+    assert titles == {f"{model.name}:" for model in page.view.provenance.models}
+
+
 INFLUENCE = (ROOT / "docs" / "influence.md").read_text(encoding="utf-8")
 
 
