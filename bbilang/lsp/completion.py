@@ -343,11 +343,12 @@ class _Completer:
             yield Choice(name, "variable", value_words(binding.value), rank="1", topic=("name", name))
 
     def _layers(self) -> Choices:
-        description = self.document.description_at(self.cursor.start)
+        description, prefix = self.document.description_at(self.cursor.start), ""
+        head = self.cursor.typed.rpartition(":")[0]
+        if head and self.resolver is not None and head in self.resolver.models:
+            description, prefix = self.resolver.models[head].description, f"{head}:"
         if description is None:
             return
-        head = self.cursor.typed.rpartition(":")[0]
-        prefix = f"{head}:" if head and self.resolver is not None and head in self.resolver.models else ""
         for layer in description.layers:
             yield Choice(f"{prefix}{layer.name}", "layer", layer_words(layer), rank="5", topic=("layer", layer.name))
         for alias, name in description.aliases.items():

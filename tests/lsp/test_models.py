@@ -67,3 +67,14 @@ def test_an_unknown_name_of_the_registry():
     assert codes(document) == ["E401"]
     document.update("model efficientnet_lite0\n" + PAGE)
     assert codes(document) == []
+
+
+@pytest.mark.parametrize(
+    ("alias", "own", "other"), [("a", "block5c.expand", "mixed4d"), ("b", "mixed4d", "block5c.expand")]
+)
+def test_behind_the_name_of_a_model_are_its_own_layers(alias, own, other):
+    models = "model a = efficientnet_lite0, b = inceptionv1\n"
+    text = f'{models}input "sample:chelsea"\na:head.channel | present(bars)\n{alias}:'
+    labels = {choice.label for letter in (own[0], other[0])
+              for choice in complete(Document("<text>", text + letter), len(text) + 1)[0]}  # fmt: skip
+    assert f"{alias}:{own}" in labels and f"{alias}:{other}" not in labels
