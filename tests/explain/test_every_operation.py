@@ -22,10 +22,12 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_explained(name):
     text = EXAMPLES[name] if "model" in EXAMPLES[name] else HEAD.removeprefix("bbi 1\n") + EXAMPLES[name]
+    text = text if "\ninput " in f"\n{text}" else f'input "sample:chelsea"\n{text}'
     explained = explanation(text)
     shown = explained.text(80)
     assert max(map(cell_width, shown.splitlines())) <= 80
-    assert name.partition(".")[2] in shown
+    operation = registry().operations.get(name.partition(".")[2])
+    assert name.partition(".")[2] in shown or (operation is not None and operation.only_in_models)
     data = explained.to_json()
     if "models" in data:  # a plan for each model
         assert all(own["after"] for own in data["models"].values())
