@@ -179,11 +179,13 @@ def value_documentation(document: Document, name: str, cursor: Cursor, named: bo
             return "not known: the line that binds it cannot be read"
         line = text[binding.span.start : _statement_end(document, binding.span.start)].strip()
         return f"**{value_words(binding.value)}**\n\n```bbi\n{line}\n```"
-    description = document.description_at(cursor.start)
-    if description is not None and name in description.by_name:
-        layer = description.by_name[name]
-        alias = f" (`{layer.name}`)" if layer.name != name else ""
-        place = place_words(description.place(name))
+    description, (head, _, bare) = document.description_at(cursor.start), name.rpartition(":")
+    if head in resolver.models:  # `b:block5c` is a layer of another network
+        description = resolver.models[head].description
+    if description is not None and bare in description.by_name:
+        layer = description.by_name[bare]
+        alias = f" (`{layer.name}`)" if layer.name != bare else ""
+        place = place_words(description.place(bare))
         return f"layer **{name}**{alias}: {layer_words(layer)}\n\n{place}\n\nmodule `{layer.module}`"
     value = document.value(name, cursor.start)
     if isinstance(value, Layers | Node):

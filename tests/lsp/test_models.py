@@ -7,6 +7,7 @@ import pytest
 from bbilang.lsp import model_descriptions as describing
 from bbilang.lsp.completion import complete
 from bbilang.lsp.document import Document
+from bbilang.lsp.hover import hover
 from bbilang.lsp.model_descriptions import Describer
 
 PAGE = 'input "sample:chelsea"\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)\n'
@@ -78,3 +79,10 @@ def test_behind_the_name_of_a_model_are_its_own_layers(alias, own, other):
     labels = {choice.label for letter in (own[0], other[0])
               for choice in complete(Document("<text>", text + letter), len(text) + 1)[0]}  # fmt: skip
     assert f"{alias}:{own}" in labels and f"{alias}:{other}" not in labels
+
+
+def test_the_layer_of_a_model_is_described_as_that_of_its_network():
+    text = "model a = efficientnet_lite0, b = inceptionv1\n"
+    text += 'input "sample:chelsea"\nb:mixed4d.channel | activation | top(3) | present(bars)\nlate = b:mixed4d'
+    words, *_ = hover(Document("<text>", text), text.rindex("mixed4d") + 2)
+    assert words.startswith("layer **b:mixed4d**: channel: 528") and "module `" in words
