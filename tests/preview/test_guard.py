@@ -117,8 +117,11 @@ def test_its_own_names_and_origin(server):
 
 
 def test_nothing_else_is_answered(server):
-    for method in ("POST", "PUT", "DELETE", "HEAD", "OPTIONS"):
+    for method in ("PUT", "DELETE", "HEAD", "OPTIONS"):
         assert ask(server, "/", method, **known(server))[0].status == 501
+    own = {"Origin": f"http://127.0.0.1:{server.guard.port}"}
+    assert ask(server, "/", "POST", **known(server))[0].status == 403, "only the page itself adds to the text"
+    assert ask(server, "/", "POST", **own, **known(server))[0].status == 404
     for path in ("/nothing", "/page", "/../pyproject.toml", "/shell.css/.."):
         assert ask(server, path, **known(server))[0].status == 404
 
