@@ -3,7 +3,6 @@ results are cached in shards."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,8 @@ from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.data.labels import class_of_label
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import NotKept
+from bbilang.runtime.execution.example_maps import remembered_arrays
+from bbilang.runtime.execution.preparation import Preparation
 from bbilang.runtime.execution.scanning import ScanIdentity
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.reading import Prefetcher, threads
@@ -24,11 +25,9 @@ from bbilang.runtime.scan.scanned import Scanned
 from bbilang.runtime.scan.shards import content_of, ranges
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from bbilang.runtime.execution.context import Run
-    from bbilang.runtime.models.preprocess import Preprocess
 
 PART = "examined"
 Arrays = Mapping[str, np.ndarray]
@@ -59,14 +58,6 @@ class Examined:
         names = [""] * len(self.dataset) if words is None else [str(word) for word in words]
         return class_of_label(names, self.run.adapter.description.labels)
 
-    @property
-    def _preparation(self) -> Preparation:
-        adapter = self.run.adapter
-        channels = len(adapter.preprocess.mean)
-        if channels not in (1, 3):
-            raise adapter.no_picture()
-        return Preparation(adapter.preprocess, channels)
-
     @cached_property
     def identity(self) -> str:
         """A digest of the examples' contents and labels."""
@@ -80,7 +71,7 @@ class Examined:
         import torch
 
         most = 2 * size + threads()
-        preparation = self._preparation
+        preparation = Preparation.of(self.run.adapter)
         with Prefetcher(self.dataset, preparation, range(len(self.dataset)), most, threads()) as prefetcher:
             images: list[np.ndarray] = []
             labels: list[int] = []
@@ -97,43 +88,19 @@ class Examined:
 
     def kept(self, what: Mapping[str, object], compute: Callable[[], Arrays]) -> Arrays:
         """Return arrays that depend on all examples and the network, from the cache where they are there."""
-        key = key_of({"what": dict(what), "network": self._network, "of": self.identity})
-        record = self._cache.get(key) if self._cache is not None else None
-        if record is not None:
-            try:
-                with np.load(io.BytesIO(record[0]), allow_pickle=False) as stored:
-                    return {name: stored[name] for name in stored.files}
-            except (ValueError, EOFError, OSError, KeyError):  # damaged: computed again
-                pass
-        arrays = compute()
-        if self._cache is not None:
-            file = io.BytesIO()
-            np.savez(file, allow_pickle=False, **arrays)
-            self._cache.put(key, file.getvalue(), {"kind": "numbers"})
-        return arrays
+        named = {"what": dict(what), "network": self._network, "of": self.identity}
+        return remembered_arrays(self._cache, named, compute)
 
     def each(self, what: Mapping[str, object], compute: OfBatch) -> Scanned:
         """Compute something of each example, as a scan: in shards that the cache keeps, here or in workers."""
         named = key_of({"what": dict(what), "labels": self.labels.tolist(), "scan": self._network})
-        work = ExaminingWork(self._network, {PART: named}, self._preparation, compute, self.labels)
+        work = ExaminingWork(self._network, {PART: named}, Preparation.of(self.run.adapter), compute, self.labels)
         shared = self.run.shared
         found = scan(self.dataset, work, self._cache, listener=shared.listener,
                      pool=shared.workers.pool if shared.workers is not None else None)  # fmt: skip
         if found.fresh:
             self.dataset.keep()
         return found
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """Converts a picture to uint8 (channel, y, x), resized and cropped."""
-
-    preprocess: Preprocess
-    channels: int = 3
-
-    def __call__(self, picture: Image) -> np.ndarray:
-        shown = self.preprocess.display(picture.convert("L") if self.channels == 1 else picture)
-        return np.ascontiguousarray(shown.transpose(2, 0, 1)[: self.channels])
 
 
 @dataclass(frozen=True)

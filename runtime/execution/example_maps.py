@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -18,24 +19,34 @@ if TYPE_CHECKING:
     from bbilang.runtime.json_types import JsonObject
 
 BATCH = 16  # pictures that run at once
+FORMAT, ONLY = "arrays", "values"
 
 
 def remembered(cache: Cache | None, what: JsonObject, compute: Callable[[], np.ndarray] | None) -> np.ndarray:
     """Return an array from the cache, or compute it and keep it there. Raises `NotKept` where nothing can compute
     it."""
-    key = key_of(what)
+    made = None if compute is None else lambda: {ONLY: compute()}
+    return remembered_arrays(cache, what, made)[ONLY]
+
+
+def remembered_arrays(
+    cache: Cache | None, what: JsonObject, compute: Callable[[], Mapping[str, np.ndarray]] | None
+) -> Mapping[str, np.ndarray]:
+    """Return several arrays by their names, in the same way."""
+    key = key_of({**what, "format": FORMAT})
     record = cache.get(key) if cache is not None else None
     if record is not None:
         try:
-            return np.load(io.BytesIO(record[0]), allow_pickle=False)
-        except (ValueError, EOFError, OSError):  # damaged: computed again
+            with np.load(io.BytesIO(record[0]), allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except (ValueError, EOFError, OSError, KeyError, BadZipFile):  # damaged: computed again
             pass
     if compute is None:
         raise NotKept
     made = compute()
     if cache is not None:
         file = io.BytesIO()
-        np.save(file, made, allow_pickle=False)
+        np.savez(file, allow_pickle=False, **made)
         cache.put(key, file.getvalue(), {"kind": "numbers"})
     return made
 

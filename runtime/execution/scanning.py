@@ -27,10 +27,10 @@ from bbilang.compiler.optimize.scans import (
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.execution.heads import heads_of
+from bbilang.runtime.execution.preparation import Preparation
 from bbilang.runtime.fields.field import Field, Named
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from torch import Tensor
 
     from bbilang.runtime.execution.context import Run
@@ -74,17 +74,9 @@ class ScanWork(ScanIdentity):
         scans = run.shared.scans
         super().__init__(run.program, scan, run.registry, run.adapter, scans.code if scans is not None else "")
         self.run, self.scan = run, scan
+        self.prepare = Preparation.of(run.adapter)
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
         self._probed = False
-
-    def prepare(self, picture: Image) -> np.ndarray:
-        """Convert a picture to uint8 (channel, y, x), resized and cropped."""
-        adapter = self.run.adapter
-        channels = len(adapter.preprocess.mean)
-        if channels not in (1, 3):
-            raise adapter.no_picture()
-        shown = adapter.preprocess.display(picture.convert("L") if channels == 1 else picture)
-        return np.ascontiguousarray(shown.transpose(2, 0, 1)[:channels])
 
     def batch(
         self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = ()

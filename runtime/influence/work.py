@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,13 +21,11 @@ FEATURES = 1024  # of a random projection of the gradients
 
 @dataclass
 class Network:
-    """A network, and the layers whose weights count. ``kind``: of its scores. ``counter`` is told of each batch that
-    runs there and back."""
+    """A network, and the layers whose weights count. ``kind``: of its scores."""
 
     adapter: Adapter
     layers: Sequence[Weighted]
     kind: str
-    counter: Callable[[int], None] = field(default=lambda count: None)
 
     def gradients(self, images: Tensor, score: Callable[[Tensor], Tensor]) -> Iterator[tuple[Weighted, Pairs]]:
         """Run a batch (example, channel, y, x) in [0, 1]. Yields each layer with (inputs, gradients at the outputs) of
@@ -36,7 +34,6 @@ class Network:
         with guard_memory("the gradients by the weights"), frozen_module(self.adapter.module), torch.enable_grad():
             with recorder.recording():
                 scores = self.adapter.module(self.adapter.normalize(images.to(self.adapter.device)))
-            self.counter(len(images))
             yield from recorder.at_outputs(score(scores))
 
     def loss_of(self, labels: Tensor) -> Callable[[Tensor], Tensor]:

@@ -40,6 +40,10 @@ class Adapter:
     derived: str = ""  # of a network that is derived from another one: what identifies its base and its changes
     _hashed: tuple[Any, Any, str] | None = field(default=None, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a worker needs: not the fingerprint, which is known by references to this process's tensors."""
+        return {**self.__dict__, "_hashed": None}
+
     @property
     def device(self) -> torch.device:
         """The device of the parameters; the CPU for a module without any."""
