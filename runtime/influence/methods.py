@@ -7,7 +7,7 @@ Every estimate has one sign: positive where training with the example makes the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,9 @@ class Settings:
 class Estimate(Protocol):
     """One method, for one network and some queries: numbers with a gradient by the weights. ``names``: of the arrays
     that are kept of each example."""
+
+    @property
+    def network(self) -> Network: ...
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -157,63 +160,47 @@ class Queries:
         return found
 
 
-MethodOf = Callable[[Network, Queries, Settings, "Callable[[], Curvature]", int], Estimate]
-
-
-def ekfac(
-    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
-) -> Estimate:
-    found = queries.gradients(network.layers)
-    return Gradients(network, curvature().solve(found), 1 / count)
-
-
-def dot(
-    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
-) -> Estimate:
-    return Gradients(network, queries.gradients(network.layers))
-
-
-def cosine(
-    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
-) -> Estimate:
-    return Gradients(network, queries.gradients(network.layers), cosine=True)
-
-
-def trak(
-    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
-) -> Estimate:
-    projection = Projection(network.layers, min(FEATURES, max(8, count // 2)), settings.seed)
-    return Projected(network, projection, queries.gradients(network.layers), settings.damping)
-
-
-def exact(
-    network: Network, queries: Queries, settings: Settings, curvature: Callable[[], Curvature], count: int
-) -> Estimate:
-    network.layers = last_linear(network.layers, network.adapter.description.name)
-    return Exact(network, queries.gradients(network.layers), settings.damping)
-
-
 @dataclass(frozen=True)
-class Method:
-    """``words``: for the legend, with the number of examples at {count}; ``damping``: the usual one."""
+class Question:
+    """What an estimate is made of. ``curvature``: measured, or recalled, when it is asked for; ``count``: of the
+    examples that have a loss."""
 
-    name: str
-    make: MethodOf
-    words: str
-    damping: float
+    network: Network
+    queries: Queries
+    settings: Settings
+    curvature: Callable[[], Curvature]
+    count: int
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        return self.queries.gradients(self.network.layers)
 
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method("ekfac", ekfac, "how the number would change if the example counted twice among the {count}, estimated "
-               "by gradients and the curvature between them (EKFAC)", 0.1),
-        Method("dot", dot, "how the number changes with one gradient step on the example, to first order", 0.0),
-        Method("cosine", cosine, "the cosine between the gradients of the number and of the example's loss, positive "
-               "where a step on the example makes the number larger", 0.0),
-        Method("trak", trak, "how the number would change without the example, estimated by a logistic regression on "
-               "randomly projected gradients (TRAK)", 1e-3),
-        Method("exact", exact, "how much larger the number is with the example than without it, by one Newton step of "
-               "the last layer's weights", 1e-3),
-    )
+def _ekfac(question: Question) -> Estimate:
+    found = question.gradients
+    return Gradients(question.network, question.curvature().solve(found), 1 / question.count)
+
+
+def _dot(question: Question) -> Estimate:
+    return Gradients(question.network, question.gradients)
+
+
+def _cosine(question: Question) -> Estimate:
+    return Gradients(question.network, question.gradients, cosine=True)
+
+
+def _trak(question: Question) -> Estimate:
+    network, settings = question.network, question.settings
+    projection = Projection(network.layers, min(FEATURES, max(8, question.count // 2)), settings.seed)
+    return Projected(network, projection, question.gradients, settings.damping)
+
+
+def _exact(question: Question) -> Estimate:
+    network = question.network
+    head = replace(network, layers=last_linear(network.layers, network.adapter.description.name))
+    return Exact(head, question.queries.gradients(head.layers), question.settings.damping)
+
+
+ESTIMATES: dict[str, Callable[[Question], Estimate]] = {
+    "ekfac": _ekfac, "dot": _dot, "cosine": _cosine, "trak": _trak, "exact": _exact,
 }  # fmt: skip

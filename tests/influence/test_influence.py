@@ -221,3 +221,29 @@ def test_every_method_finds_the_marked_squares(method):
     if method == "ekfac":
         assert values[labels == "square"].mean() > values[labels != "square"].mean()
         assert (labels[np.argsort(-values)[:5]] == "square").sum() >= 3
+
+
+def test_workers_give_the_same(tmp_path):
+    """The gradients of each example are taken in two processes, and kept in shards as those of one are."""
+    from bbilang.grammar.source import Source
+    from bbilang.pipeline import Pipeline, Request
+    from bbilang.runtime.cache.disk import Cache
+
+    text = Source(HEAD + TEXTS["score"])
+    one, two = (
+        Pipeline(Request(text, cache=Cache(tmp_path / str(workers)), workers=workers)).results.fields["element-1"]
+        for workers in (None, 2)
+    )
+    assert np.array_equal(one.coords["example"].data, two.coords["example"].data)
+    assert np.abs(one.values.data - two.values.data).max() <= 1e-5 * np.abs(one.values.data).max()
+
+
+def test_a_damaged_record_of_the_curvature_is_measured_again(tmp_path):
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.example_maps import remembered_arrays
+
+    cache, what = Cache(tmp_path), {"what": "curvature"}
+    assert remembered_arrays(cache, what, lambda: {"a": np.arange(3.0)})["a"].tolist() == [0, 1, 2]
+    (record,) = cache.keys()
+    cache.put(record, b"PK\x03\x04 cut short", {"kind": "numbers"})
+    assert remembered_arrays(cache, what, lambda: {"a": np.arange(2.0)})["a"].tolist() == [0, 1]

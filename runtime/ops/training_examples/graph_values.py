@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,20 +32,22 @@ def check_graph(field: Node, name: str, registry: Registry) -> None:
                    "take the channels that they are made of")  # fmt: skip
 
 
-def values_with_graph(node: Node, field: Field, run: Run) -> Tensor:
-    """Return the numbers of a field that the network gave for the page's inputs, in the order of the field's own, as
-    (number,) with their graph."""
-    from bbilang.runtime.losses.batch import TrainingBatch
-
-    layers = tuple(dict.fromkeys(x for each in walk(node) if each.op == "substrate" for x in each.type.layers))
+def values_with_graph(pipes: Sequence[tuple[Node, Field]], run: Run) -> Tensor:
+    """Return the numbers that the network gave for the page's inputs, of several pipes one after another, each in the
+    order of its field's own: (number,) with the graph of one forward pass."""
     import torch
 
+    from bbilang.runtime.losses.batch import TrainingBatch
+
+    substrates = (each for node, _ in pipes for each in walk(node) if each.op == "substrate")
+    layers = tuple(dict.fromkeys(layer for each in substrates for layer in each.type.layers))
     adapter = cast("Adapter", run.adapter)
     with adapter.evaluating():
         labels = torch.as_tensor(run.scores.argmax(1)).to(adapter.device)
         batch = TrainingBatch(adapter, adapter.normalize(run.images), labels, layers)
-        every = _scores(field, batch) if node.type.content == "score" else _content(node, field, run, batch)
-    return every.flatten()
+        every = [_scores(field, batch) if node.type.content == "score" else _content(node, field, run, batch)
+                 for node, field in pipes]  # fmt: skip
+    return torch.cat([values.flatten() for values in every])
 
 
 def _scores(field: Field, batch: TrainingBatch) -> Tensor:
@@ -73,7 +75,7 @@ def _content(node: Node, field: Field, run: Run, batch: TrainingBatch) -> Tensor
     import torch
 
     value: TensorField | None = None
-    for each in _from_head(content_of(node, run.registry)):
+    for each in reversed(list(chain(content_of(node, run.registry)))):
         value = run.registry.operations[each.op].differentiable(each, value, batch, run.registry)
     assert value is not None
     dims, shape = field.values.dims, field.values.data.shape
@@ -91,7 +93,3 @@ def _spread(array: Named, dims: tuple[str, ...], shape: tuple[int, ...]) -> np.n
     for extra in [name for name in array.dims if name not in dims]:
         array = array.take(extra, Named((), np.array(0)))
     return np.array(np.broadcast_to(array.spread(dims), shape))
-
-
-def _from_head(node: Node) -> Iterator[Node]:
-    yield from reversed(list(chain(node)))

@@ -17,22 +17,20 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import prose
+from bbilang.runtime.influence.declared import METHODS, TYPICAL, Method
 from bbilang.runtime.ops.training_examples.graph_values import check_graph, values_with_graph
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bbilang.runtime.influence.curvature import Curvature, Pairs
-    from bbilang.runtime.influence.methods import Method, Settings
+    from bbilang.runtime.influence.methods import Settings
     from bbilang.runtime.influence.weights import Coverage, Weighted
     from bbilang.runtime.influence.work import Network
     from bbilang.runtime.models.adapter import Adapter
 
-CHOICES = ("ekfac", "dot", "cosine", "trak", "exact")
 MOST = 256  # numbers whose influences are asked for together
 BATCH = 32
-TYPICAL = "multiples of the root mean square"
-RUNS = {"ekfac": 3}  # how often each example runs there and back; the others once
 
 
 class Influence(Operation):
@@ -52,7 +50,7 @@ class Influence(Operation):
     name = "influence"
     parameters = (
         Parameter("dataset", "dataset", "the examples that the network was trained on, or some of them"),
-        Parameter("method", "word", "how influence is estimated", "ekfac", choices=CHOICES),
+        Parameter("method", "word", "how influence is estimated", "ekfac", choices=tuple(METHODS)),
         Parameter("damping", "number", "what is added to the curvature's eigenvalues, as a part of their mean; usually "
                   "0.1 for `ekfac`, 0.001 for `trak` and `exact`", None, minimum=1e-8, maximum=10),
     )  # fmt: skip
@@ -73,11 +71,10 @@ class Influence(Operation):
         if count > MOST:
             help = "choose some of them before it: `top(4)`, or one: `.channel[447]`"
             raise Fail("E238", f"each of these {count:,} numbers has influences of its own", help)
-        if arguments["damping"] is not None and arguments["method"] in ("dot", "cosine"):
-            raise Fail("E238", f"`{arguments['method']}` has no curvature to damp", "leave it out", "damping")
+        _check_damping(arguments)
         dataset = arguments["dataset"].type
         example = replace(dataset.axes[0], whole=False)
-        unit = {"exact": "change of the number", "cosine": "cosine"}.get(arguments["method"], TYPICAL)
+        unit = METHODS[arguments["method"]].unit
         return replace(field, content="influence", signed=True, unit=unit, scope="", steps=(), columns=dataset.columns,
                        axes=(example, *field.axes))  # fmt: skip
 
@@ -86,11 +83,7 @@ class Influence(Operation):
         return (field,)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        dataset = node["dataset"]
-        runs = RUNS.get(node["method"], 1)
-        words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
-        pictures, shares = runs * dataset.type.axes[0].size, " ".join(map(str, _family(node)))
-        return (Again(words, pictures, (), returns=node["method"] != "exact", shares=shares),)
+        return (_gradients_of(node["dataset"], METHODS[node["method"]], " ".join(map(str, _family(node)))),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -111,9 +104,20 @@ class Influence(Operation):
         return _field(node, node["dataset"], field, run, own, np.asarray(examples.numbers)[rows], notes)
 
 
+def _check_damping(arguments: Arguments) -> None:
+    """Raise `Fail` E238 where there is no curvature."""
+    if arguments["damping"] is not None and not METHODS[arguments["method"]].damping:
+        raise Fail("E238", f"`{arguments['method']}` has no curvature to damp", "leave it out", "damping")
+
+
+def _gradients_of(dataset: Node, method: Method, shares: str = "") -> Again:
+    """Say what a method runs over a dataset."""
+    words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
+    return Again(words, method.runs * dataset.type.axes[0].size, (), returns=method.returns, shares=shares)
+
+
 def _typical(values: np.ndarray) -> np.ndarray:
-    """Return the root mean square of each number's influences (example, number): the scale of an estimate means little,
-    and the order of the examples more."""
+    """Return the root mean square of each number's influences (example, number)."""
     squares = np.nanmean(np.square(values, dtype=np.float64), 0)
     return np.where(squares > 0, np.sqrt(squares), 1.0)
 
@@ -131,7 +135,7 @@ def _family(node: Node) -> tuple[object, ...]:
 
 def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return (places of the readable examples, (example, number) of all nodes side by side, words for the legend)."""
-    from bbilang.runtime.influence.methods import Queries
+    from bbilang.runtime.influence.methods import ESTIMATES, Queries, Question
     from bbilang.runtime.influence.weights import Coverage
 
     node = together[0]
@@ -140,7 +144,7 @@ def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, 
     examples, queries = run.examples(dataset), Queries(partial(_values, together, run))
     labels = np.asarray(examples.labels)
     curvature = partial(_curvature, run, dataset, network, settings)
-    estimate = method.make(network, queries, settings, curvature, int((labels >= 0).sum()))
+    estimate = ESTIMATES[method.name](Question(network, queries, settings, curvature, int((labels >= 0).sum())))
     drawn = [settings.damping, settings.seed]
     what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
     each = examples.each(what, estimate.batch)
@@ -148,12 +152,16 @@ def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, 
     rows = np.asarray(each.rows)
     values = estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
     values[labels[rows] < 0] = np.nan
-    return rows, values, _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, network.layers))
+    return (
+        rows,
+        values,
+        _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, estimate.network.layers)),
+    )
 
 
 def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, Method]:
     """Return what a method needs of the network. Raises BbiError E590, E595."""
-    from bbilang.runtime.influence.methods import METHODS, Settings
+    from bbilang.runtime.influence.methods import Settings
     from bbilang.runtime.influence.weights import weighted_layers
     from bbilang.runtime.influence.work import Network
 
@@ -181,9 +189,7 @@ def _kind(dataset: Node, run: Run) -> str:
 
 
 def _values(together: list[Node], run: Run) -> Tensor:
-    import torch
-
-    return torch.cat([values_with_graph(node.inputs[0], run.value(node.inputs[0]), run) for node in together])
+    return values_with_graph([(node.inputs[0], run.value(node.inputs[0])) for node in together], run)
 
 
 def _curvature(run: Run, dataset: Node, network: Network, settings: Settings) -> Curvature:
@@ -262,15 +268,13 @@ class SelfInfluence(Operation):
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        if arguments["damping"] is not None and arguments["method"] == "dot":
-            raise Fail("E238", "`dot` has no curvature to damp", "leave it out", "damping")
+        _check_damping(arguments)
         example = replace(field.axes[0], whole=False)
         return replace(field, content="self-influence", atom="example", axes=(example,), signed=False, unit=TYPICAL)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         (dataset,) = node.inputs
-        words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
-        return (Again(words, RUNS.get(node["method"], 1) * dataset.type.axes[0].size, (), returns=True),)
+        return (_gradients_of(dataset, METHODS[node["method"]]),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         from bbilang.runtime.influence.weights import Coverage
