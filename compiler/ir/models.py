@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bbilang.compiler.ir.node import Node
+from bbilang.compiler.ir.node import Node, walk_within
 from bbilang.compiler.ir.program import Program
 
 
@@ -27,16 +27,7 @@ def _rebased(name: str, value: object, alias: str) -> object:
 
 def own_nodes(program: Program, *roots: Node) -> Iterator[Node]:
     """Yield every node object below the roots once, children first, without what is of other models, nor below that."""
-    seen: set[int] = set()
-    stack = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
-        elif id(node) not in seen and program.owns(node):
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((child, False) for child in reversed(node.children))
+    return walk_within(program.owns, *roots)
 
 
 def others_below(program: Program, *roots: Node) -> list[Node]:

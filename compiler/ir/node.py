@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -110,13 +110,18 @@ def source_dataset(dataset: Node) -> Node:
 
 def walk(*roots: Node) -> Iterator[Node]:
     """Yield every node object below the roots once, children first. Equal nodes that are two objects come twice."""
+    return walk_within(lambda node: True, *roots)
+
+
+def walk_within(inside: Callable[[Node], bool], *roots: Node) -> Iterator[Node]:
+    """Yield the same without the nodes that are not ``inside``, nor what is below those."""
     seen: set[int] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:
         node, ready = stack.pop()
         if ready:
             yield node
-        elif id(node) not in seen:
+        elif id(node) not in seen and inside(node):
             seen.add(id(node))
             stack.append((node, True))
             stack.extend((child, False) for child in reversed(node.children))

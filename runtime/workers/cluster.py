@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from types import ModuleType
 from typing import Generic, Protocol
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Task, TaskRunner, U, pickled, too_many_deaths
+from bbilang.runtime.workers.task import MOST_DEATHS, Failure, R, Reserve, Task, TaskRunner, U, pickled, too_many_deaths
 
 PATIENCE = 10.0  # seconds for a machine to answer
 
 
-class Cluster:
+class Cluster(Reserve["_Actor"]):
     """Actors on the cluster at an ``address``: "auto" for the one that this machine is part of, "local" for a new one
     here. ``count``: of actors; by default one for each GPU, else for each processor.
 
@@ -23,26 +22,16 @@ class Cluster:
     """
 
     def __init__(self, address: str, count: int | None = None):
+        super().__init__()
         self.address, self.count = address, count
-        self._waiting: list[_Actor] | None = None  # for another task, inside of `kept`
         self._started = False  # whether this connected Ray
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """See `Pool`."""
-        if self._waiting is not None:
-            yield
-            return
-        self._waiting = []
-        try:
-            yield
-        finally:
-            waiting, self._waiting = self._waiting, None
-            for actor in waiting:
-                _ray().kill(actor)
-            if self._started:
-                self._started = False
-                _ray().shutdown()
+    def _dismiss(self, waiting: Sequence[_Actor]) -> None:
+        for actor in waiting:
+            _ray().kill(actor)
+        if self._started:
+            self._started = False
+            _ray().shutdown()
 
     def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""

@@ -12,37 +12,26 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.workers.task import MOST_DEATHS, TASK, UNIT, Failure, R, Task, U, pickled, too_many_deaths
+from bbilang.runtime.workers.task import MOST_DEATHS, TASK, UNIT, Failure, R, Reserve, Task, U, pickled, too_many_deaths
 
 
-class Processes:
+class Processes(Reserve["subprocess.Popen[bytes]"]):
     """``count`` processes with so many ``threads`` each; by default they share the processors."""
 
     def __init__(self, count: int, threads: int | None = None):
         if count < 1:
             raise error("E440", f"`--workers` is a number from 1, not {count}")
+        super().__init__()
         self.count = count
         self.threads = threads or max(1, usable_processors() // count)
-        self._waiting: list[subprocess.Popen[bytes]] | None = None  # for another task, inside of `kept`
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """See `Pool`."""
-        if self._waiting is not None:
-            yield
-            return
-        self._waiting = []
-        try:
-            yield
-        finally:
-            waiting, self._waiting = self._waiting, None
-            for process in waiting:
-                _end(process)
+    def _dismiss(self, waiting: Sequence[subprocess.Popen[bytes]]) -> None:
+        for process in waiting:
+            _end(process)
 
     def run(self, task: Task[U, R], units: Sequence[U]) -> Generator[tuple[U, R], None, None]:
         """See `Pool`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Generic, Protocol, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -15,6 +15,7 @@ from bbilang.runtime.errors import error
 
 U = TypeVar("U")
 R = TypeVar("R")
+W = TypeVar("W")
 U_contra = TypeVar("U_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 TASK, UNIT = "task", "unit"  # what a message to a process holds
@@ -37,6 +38,30 @@ class Pool(Protocol):
 
     def kept(self) -> AbstractContextManager[None]:
         """Return a context in which workers wait for the next run after one, instead of ending: a start takes 2 s."""
+
+
+class Reserve(Generic[W]):
+    """Workers that wait for another task, inside of `kept`: what pools have in common."""
+
+    def __init__(self) -> None:
+        self._waiting: list[W] | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """See `Pool`."""
+        if self._waiting is not None:
+            yield
+            return
+        self._waiting = []
+        try:
+            yield
+        finally:
+            waiting, self._waiting = self._waiting, None
+            self._dismiss(waiting)
+
+    def _dismiss(self, waiting: Sequence[W]) -> None:
+        """End those that still wait."""
+        raise NotImplementedError
 
 
 @frozen
