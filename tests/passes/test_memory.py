@@ -189,6 +189,8 @@ print(before, faults(), hasattr(ctypes.CDLL(None), "gnu_get_libc_version"))
     before, after, glibc = python(code)
     if glibc != "True":
         pytest.skip("not glibc")
+    if int(before) == 0:
+        pytest.skip("this kernel does not count page faults")
     assert int(after) * 20 < int(before)
 
 
