@@ -9,7 +9,7 @@ from bbilang.runtime.charts.keys import Key, series_entries
 from bbilang.runtime.charts.maps import number_option
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
-from bbilang.runtime.vega.element import bar_colour, coloured, labelled, number_text, rows, series
+from bbilang.runtime.vega.element import bar_colour, coloured, labelled, number_text, number_width, rows, series
 from bbilang.runtime.vega.geometry import ICON_GUTTER as GUTTER
 from bbilang.runtime.vega.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, picture, ring, text
@@ -19,7 +19,7 @@ from bbilang.runtime.view.styles import is_map
 
 LABEL, LINE, NOTE, BELOW = 22, 17, 16, 16  # pixels: an icon's label; a line of values; a remark; under a slot
 GAP = 30  # pixels for the dots where slots are left out
-NUMBER = 41  # pixels for a value's digits
+LEAST_DIGITS = 41  # pixels for a value's digits
 
 
 class IconChart(SlotChart):
@@ -33,6 +33,7 @@ class IconChart(SlotChart):
         self.noted = any(note for frame in frames for note in frame.notes)
         lines = swatches.swatch_lines(element) if self.netted else series(element)
         self.lines = lines if any(frame.values for frame in frames) else 0
+        self.digits = max(LEAST_DIGITS, number_width(element))
         if self.netted:
             self.low, self.high = swatches.net_ends(element)
         entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
@@ -144,7 +145,7 @@ class IconChart(SlotChart):
                 "colour": bar_colour(self.element, BAR),
             }
         unit, low, high = self.geometry.unit, self.low, self.high
-        track = f"({unit} - {NUMBER})"
+        track = f"({unit} - {self.digits})"
         at = {
             **self.slot,
             **own,

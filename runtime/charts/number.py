@@ -13,16 +13,18 @@ from bbilang.runtime.vega.marks import Layer, text
 from bbilang.runtime.vega.theme import HUGE, Theme
 from bbilang.runtime.view.model import Element
 
-WIDE, DEEP, DIGIT = 420, 62, 18  # pixels: a panel; a digit of the number, at most
+WIDE, DEEP, NOTE, DIGIT = 420, 40, 22, 18  # pixels: a panel; the note below; a digit of the number, at most
 
 
 class NumberChart(SlotChart):
     """Its only slot is the number."""
 
     def arrange(self, geometry: Geometry) -> Geometry:
-        several = len(self.element.panels) > 1
-        wide = least(200 if several else WIDE, geometry.room)
-        return geometry.flow(len(self.element.panels), wide, DEEP, labelled(self.element), gutter=24)
+        panels = self.element.panels
+        wide = least(200 if len(panels) > 1 else WIDE, geometry.room)
+        self.noted = any(frame.notes for panel in panels for frame in panel.frames)
+        self.deep = DEEP + (NOTE if self.noted else 0)
+        return geometry.flow(len(panels), wide, self.deep, labelled(self.element), gutter=24)
 
     @property
     def slot(self) -> Corners:
@@ -30,11 +32,12 @@ class NumberChart(SlotChart):
         number = number_text(self.element, "datum.value")
         if self.element.options.get("unit") == "probability":
             number = "format(100 * datum.value, datum.value < 0.095 ? '.1f' : '.0f') + ' %'"
+        note = "datum.atom >= 0 && datum.frame.notes[datum.slot] ? datum.frame.notes[datum.slot] : ''"
         return {
             "atom": ATOM,
             "value": "datum.atom >= 0 ? datum.frame.values[datum.slot][0] : null",
             "number": f"isValid(datum.value) ? {number} : datum.atom >= 0 ? 'none' : ''",
-            "context": "datum.atom >= 0 && datum.frame.notes[datum.slot] ? datum.frame.notes[datum.slot] : ''",
+            "context": note if self.noted else "''",
         }
 
     def layers(self) -> list[Layer]:
@@ -61,7 +64,7 @@ class NumberChart(SlotChart):
             "left": f"{self.geometry.x} - 4",
             "right": f"datum.left + (datum.atom >= 0 ? {self.geometry.width} + 4 : 0)",
             "top": f"{self.geometry.y} - 2",
-            "bottom": f"datum.top + {DEEP}",
+            "bottom": f"datum.top + {self.deep}",
         }
         base = self.layer(self.slot_rows(), **around)
         return [*self.rings(base, 1.5, dashed=True), self.hit(base)]

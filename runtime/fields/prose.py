@@ -54,6 +54,11 @@ def percent(share: float) -> str:
     return f"{'−' if share < 0 and size >= 0.05 else ''}{digits}\u00a0%"
 
 
+def p_value(p: float) -> str:
+    """Write a p-value: "p = 0.25", "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def counted(number: int) -> str:
     """Write a count: "six", "672", "1,280"."""
     return COUNTS[number] if 0 <= number < len(COUNTS) else f"{number:,}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bbilang.runtime.fields.field import Named
+from bbilang.runtime.fields.prose import p_value
 from bbilang.runtime.fields.statements import Line, Statements
 
 
@@ -38,7 +39,7 @@ class Verdicts(Statements):
                     words += f", from {plain_number(low)} to {plain_number(high)} (95 %)"
                 if math.isfinite(p):
                     most = round((1 + sets) * p) - 1
-                    words += f"; {most} of {int(sets)} random sets do as much, p = {self.corrected[number]:.2g}"
+                    words += f"; {most} of {int(sets)} random sets do as much, {p_value(self.corrected[number])}"
                 yield text, words
 
 

@@ -53,7 +53,8 @@ class Number(Style):
         def frame(index: Index) -> Frame:
             atom, words = atom_of(index)
             context = _context(quantity, words)
-            return Frame((atom,), (), ((rounded(float(values[index])),),), notes=(context,))
+            notes = () if context == quantity else (context,)  # the legend says it
+            return Frame((atom,), (), ((rounded(float(values[index])),),), notes=notes)
 
         return drawing.panels(frame)
 

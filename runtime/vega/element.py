@@ -52,6 +52,12 @@ def number_format(element: Element) -> str:
     return f"{'+' if low < 0 < high else ''}.{decimals_of((low, high))}f"
 
 
+def number_width(element: Element) -> int:
+    """Return the pixels that the longest number of the scale takes in the usual font."""
+    form = number_format(element)
+    return round(7.5 * max(len(format(end, form)) for end in domain(element))) + 3
+
+
 def number_text(element: Element, value: str) -> str:
     """Return a Vega expression that prints ``value``: in the element's `number_format`; with one significant digit
     where that would round to zero."""

@@ -25,7 +25,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
-from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.fields.prose import p_value, percent
 from bbilang.runtime.ops.datasets.splits import Split, check_split, split_of, split_parameter
 from bbilang.runtime.statistics.slices import Slice, Slices, find_slices
 
@@ -229,7 +229,7 @@ def _sentence(found: Slices, by: str, rate: float) -> str:
         if len(sure) > 1
         else ""
     )
-    return f"worst where {best}: {numbers} (p = {best.p:.2g}){more}"
+    return f"worst where {best}: {numbers} ({p_value(best.p)}){more}"
 
 
 OPERATIONS = (FindSlices(), InSlice())

@@ -21,7 +21,7 @@ from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.findings import Findings
-from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.fields.prose import p_value, percent
 from bbilang.runtime.ops.datasets.concept import AGAINST, SPLIT, both_sets, sets_of, told_apart
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.ops.datasets.splits import check_split
@@ -139,7 +139,7 @@ def _sentence(found: list[tuple[str, Concept, Tcav]], p: np.ndarray, examples: i
     parts = []
     for name, each, value in sure:
         above = float(each.own.above[0])
-        parts.append(f"{name} on {percent(above)} (p = {value:.2g})")
+        parts.append(f"{name} on {percent(above)} ({p_value(value)})")
     return f"of {examples:,} examples the score rises along {', along '.join(parts)}"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.fields.prose import p_value, percent
 from bbilang.runtime.fields.statements import Line, Statements
 from bbilang.runtime.mending.report import AGREE, FOOLED, OPEN, Comparison, Mean, Report, Side
 from bbilang.runtime.ops.mending.discourage import Discourage, atoms_of, called, mended_by
@@ -117,7 +117,7 @@ def _accuracy(compared: Comparison, report: Report) -> Line:
     )
     lines = [
         f"{before} before, {after} after",
-        f"{compared.gained:,} are right only after, {compared.lost:,} only before; p = {compared.p:.2g}",
+        f"{compared.gained:,} are right only after, {compared.lost:,} only before; {p_value(compared.p)}",
     ]
     return word, kind, f"Accuracy on {_where(compared, report)}", _plain(lines)
 

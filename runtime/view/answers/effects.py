@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from bbilang.runtime.fields.prose import counted, prose, singular
+from bbilang.runtime.fields.prose import counted, p_value, prose, singular
 from bbilang.runtime.view.answers.pieces import Part, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown
 from bbilang.runtime.view.budget.controls import Controls
@@ -70,11 +70,7 @@ def _chance_of_one(shown: Shown) -> Answer:
     low, high = (shown.number(float(end), True) for end in (values.min(), values.max()))
     words = f"{controls.called(values.shape[-1])} change it by {low} to {high}"
     p = controls.p_value(values.reshape(-1), shown.marks[0].value)
-    return sentence(words if p is None else f"{words}: as much or more in {_share(p)}")
-
-
-def _share(p: float) -> str:
-    return f"a share of p = {prose(p, decimals=3)}"
+    return sentence(words if p is None else f"{words} ({p_value(p)})")
 
 
 def _chance(shown: Shown) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite
 
-from bbilang.runtime.fields.prose import PLURALS
+from bbilang.runtime.fields.prose import PLURALS, p_value
 from bbilang.runtime.view.budget.controls import Controls
 from bbilang.runtime.view.budget.numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing
@@ -48,5 +48,5 @@ def _line(drawing: Drawing, frame: Frame, before: float, controls: Controls | No
         ends = f"{signed(float(values.min()), digits)} to {signed(float(values.max()), digits)}"
         words += f"; {controls.called(values.size)}: {ends}"
         p = controls.p_value(values, own[0])
-        words += f", p = {p:.3f}" if p is not None else ""
+        words += f", {p_value(p)}" if p is not None else ""
     return f"{words}."
