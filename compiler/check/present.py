@@ -137,7 +137,8 @@ class PresentReader:
         beside = set(drawn.spent) & set(panel.names)
         for axis in type.axes:
             other = next((v for v in axis.varies if v in beside), None)
-            if other is not None and not drawn.joined:
+            own = drawn.named and drawn.series is not None and axis.name == drawn.series.name
+            if other is not None and not drawn.joined and not own:
                 message = f"the atoms along `{axis.name}` differ along `{other}`, so they have no common row"
                 raise at(call.span, "E303", message, f"lay it out: `facet={other}`")
         return drawn

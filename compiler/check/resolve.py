@@ -314,6 +314,8 @@ class Resolver(Scope):
         try:
             self.methods.with_layers(operation, arguments, field)
             self.methods.check_targets(operation, arguments)
+            if (context := self.models.get(field.type.model)) is not None:
+                arguments = dict(operation.within(arguments, context.description))
             type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
             type = operation.shaped(type, arguments, self._layers_of(type))
             arguments = dict(operation.expand(field, arguments, partial(self.inner, span)))

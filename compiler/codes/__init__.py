@@ -14,6 +14,7 @@ from bbilang.compiler.codes.mending import MENDING
 from bbilang.compiler.codes.models import MODELS
 from bbilang.compiler.codes.names import NAMES
 from bbilang.compiler.codes.statements import STATEMENTS
+from bbilang.compiler.codes.tokens import TOKENS
 from bbilang.grammar.codes import Code
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "MODELS",
     "NAMES",
     "STATEMENTS",
+    "TOKENS",
 ]
 
+_STATEMENTS = STATEMENTS | HOLES | MODELS | MENDING
 CODES: Final[dict[str, Code]] = dict(
-    sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS | DATASETS | INTERVENTIONS | HOLES | MODELS | MENDING).items())
+    sorted((NAMES | ARGUMENTS | _STATEMENTS | FIELDS | DATASETS | INTERVENTIONS | TOKENS).items())
 )

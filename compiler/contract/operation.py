@@ -120,6 +120,11 @@ class Operation:
         """Refine the type by what names among the arguments stand for: the unit and sign of a method."""
         return type
 
+    def within(self, arguments: Arguments, description: ModelDescription) -> Arguments:
+        """Add to the arguments what depends on the description of the whole network; asked before `type`. Raises
+        `Fail`."""
+        return arguments
+
     def shaped(self, type: FieldType, arguments: Arguments, layers: Sequence[LayerDescription]) -> FieldType:
         """Add the axes that depend on the descriptions of the field's layers. Raises `Fail`."""
         return type

@@ -34,6 +34,7 @@ class Drawn:
     slots: Axis | None = None
     series: Axis | None = None
     cells: tuple[int, int] | None = None  # (y, x) of a map
+    named: bool = False  # each number says what it is of, so that series may differ from slot to slot
     joined: bool = False  # slots whose atoms differ along the series are joined by their atoms into common rows
 
 

@@ -9,6 +9,7 @@ from bbilang.grammar.frozen import frozen
 LASSO = "lasso"  # the component of a state that is a part of the examples: the page itself computes with it
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "head", "example")
+APART = {"prediction": ("layer", "token", "y", "x")}  # content -> axes along each of which its classes are ranked anew
 MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
 
 # The axes that a full substrate of each atom has, before any operation.

@@ -25,14 +25,15 @@ class TableChart(SlotChart):
         limit = int(str(element.options.get("names", 230)))
         share = 0.42 if limit <= 230 else 0.5
         heads = [label for panel in element.panels for frame in panel.frames for label in frame.series]
-        needed = min(max(max((len(label) for label in heads), default=0) * 7.4 + 8, LEAST), MOST)
+        widest = longest_words(element) * 7.4 + 60 if longest_words(element) else 0
+        needed = widest or min(max(max((len(label) for label in heads), default=0) * 7.4 + 8, LEAST), MOST)
         beside = least(min(longest_label(element) * 7.1 + 12 + self.aside, limit), geometry.room * share)
         over = f"({geometry.room} - {beside} < {needed * self.lines:g} ? 1 : 0)"
         narrow = geometry.room.value - beside.value < needed * self.lines
         self.above = geometry.named("above", Quantity(over, float(narrow)))
         names = geometry.named("names", beside * (quantity(1) - self.above))
         fit = floor((geometry.room - names) / self.lines)
-        geometry.columns = geometry.named("columns", most(40, least(COLUMN, fit)))
+        geometry.columns = geometry.named("columns", most(40, least(widest or COLUMN, fit)))
         self.pitch = geometry.named("pitch", self.above * NAME + LINE)
         wide = names + geometry.columns * self.lines
         high = self.shown * self.pitch + (self.head + 2)
@@ -60,16 +61,18 @@ class TableChart(SlotChart):
         number = {
             **self.slot,
             "value": "datum.frame.values[datum.slot][datum.line]",
-            "words": f"isValid(datum.value) ? {self.number_text()} : ''",
+            "own": "datum.slot < length(datum.frame.words) ? datum.frame.words[datum.slot][datum.line] + '  ' : ''",
+            "words": f"isValid(datum.value) ? datum.own + {self.number_text()} : ''",
             "left": right,
             "top": below,
         }
         name = {**self.slot, "left": f"{x} + {4 + self.aside}", "top": middle, "words": self.label}
         names = alt.ExprRef(f"({self.above} ? {self.geometry.width} : names_{self.name}) - {8 + self.aside}")
+        clipped = {"limit": alt.ExprRef(f"{self.geometry.columns} - 6")} if longest_words(self.element) else {}
         chip = {**self.slot, "left": f"{x} + 2", "top": f"datum.y0 + {LINE / 2 - 6}"}
         return [
             box(self.layer(lines, **self.rule), color="currentColor", opacity=0.22),
-            text(self.layer(self.line_rows(), **number), "words", align="right", baseline="middle"),
+            text(self.layer(self.line_rows(), **number), "words", align="right", baseline="middle", **clipped),
             text(self.layer(lines, **name), "words", baseline="middle", limit=names),
             self.heads(right),
             *chips(self.element, lines, chip),
@@ -95,6 +98,12 @@ class TableChart(SlotChart):
         whole = {**self.rule, "top": "datum.y0", "bottom": f"datum.atom >= 0 ? datum.y0 + {self.pitch} : datum.top"}
         base = self.layer(self.slot_rows(), **whole)
         return [*self.rings(base, 2), self.hit(base)]
+
+
+def longest_words(element: Element) -> int:
+    """Return the letters of the longest word beside a number; 0 where numbers have none."""
+    frames = (frame for panel in element.panels for frame in panel.frames)
+    return max((len(word) for frame in frames for row in frame.words for word in row), default=0)
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:

@@ -275,4 +275,12 @@ RUNNING: Final[dict[str, Code]] = {
         """$ bbi run -e 'cross.head | attribute(output) | present(bars)'""",
         needs="a network with attention to something else",
     ),
+    "E579": Code(
+        "last layers that do not give the network's scores",
+        "The lens applies the layers above the last block to other tokens, and first to the last block's own: there "
+        "they must give the network's scores. Where a network scales or bounds its scores besides, they do not.",
+        "$ bbi run -e 'layers.2.token | logit_lens | top(5, along=class) | present(table)' --model transformers:capped",
+        "$ bbi run -e 'layers.2.token | attribute(output) | present(heatmap)' --model transformers:capped",
+        needs="a language model that does more with its scores",
+    ),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from bbilang.compiler.check.arguments.binding import SOME_LAYER
 from bbilang.compiler.contract import Arguments, Fail, Parameter, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import APART, Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
@@ -90,6 +90,7 @@ def ranked_type(field: FieldType, arguments: Arguments, k: int | None, gap: int 
     components = tuple(c for axis in axes for c in axis.components)
     varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None})
     varies |= by_input(field) if arguments["joint"] is None else set()
+    varies |= set(kept_apart(field, axes)) & set(field.names)
     gap = gap if gap < size < total else 0
     new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
     first = field.axes.index(axes[0])
@@ -97,6 +98,11 @@ def ranked_type(field: FieldType, arguments: Arguments, k: int | None, gap: int 
     before = sum(axis in rest for axis in field.axes[:first])
     states = by.type.states if isinstance(by, Node) else ()
     return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
+
+
+def kept_apart(field: FieldType, axes: tuple[Axis, ...]) -> tuple[str, ...]:
+    """Return the axes along which classes are always ranked anew, as along inputs: each token predicts its own."""
+    return APART.get(field.content, ()) if {axis.name for axis in axes} == {"class"} else ()
 
 
 def fewest(axes: tuple[Axis, ...]) -> int:
@@ -144,7 +150,7 @@ def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> A
 def score_of(field: Field, axes: tuple[Axis, ...], arguments: Arguments, run: Run) -> Named:
     """Score atoms for ranking: the maximum over all other axes; states, `per=` and, unless joint, inputs are kept."""
     values, per, by = field.values, arguments["per"], arguments["by"]
-    apart = {per, None if arguments["joint"] else "input"}
+    apart = {per, None if arguments["joint"] else "input", *kept_apart(field.type, axes)}
     names = field.type.names
     ranked = {axis.name for axis in axes}
     if by == "magnitude":

@@ -26,6 +26,7 @@ KEYS = (
     "series_atoms",
     "series_colours",
     "series_pictures",
+    "words",
     "spots",
     "remark",
     "budget",

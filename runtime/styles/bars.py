@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Drawn, Redraw, Style
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.view.atom_words import cell_words
 from bbilang.runtime.view.budget.controls import Controls
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.error_bars import SPREAD
@@ -37,7 +38,8 @@ def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
     def frame(index: Index) -> Frame:
         numbers = tuple(tuple(map(rounded, row)) for row in values[index])
         slots = tuple(int(atom) for atom in atoms[index])
-        return Frame(slots, (), numbers, drawing.series(index), colours=drawing.colours(index, axis))
+        colours, words = drawing.colours(index, axis), cell_words(drawing, index)
+        return Frame(slots, (), numbers, drawing.series(index), colours=colours, words=words)
 
     return drawing.panels(frame)
 

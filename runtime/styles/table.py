@@ -22,7 +22,8 @@ LONG = 620  # pixels: the names of findings, at most
 
 
 class Table(Style):
-    """Numbers in a table: one axis as rows, a second axis, if there is one, as columns."""
+    """Numbers in a table: one axis as rows, a second axis, if there is one, as columns. Where each row has columns of
+    its own, as the classes that a token predicts, each number stands beside its class."""
 
     name = "table"
     drawn_as = "a table"
@@ -39,7 +40,7 @@ class Table(Style):
             return Drawn((axes[0].name,), axes[0])
         rows, columns = two_axes(field, self.name)
         assert columns is not None  # pairs have one axis
-        return Drawn((rows.name, columns.name), rows, columns)
+        return Drawn((rows.name, columns.name), rows, columns, named=rows.name in columns.varies)
 
     def redraws(self, field: FieldType) -> Redraw:
         return "" if field.axis("example") is not None else "values"
@@ -49,7 +50,9 @@ class Table(Style):
 
     def options(self, drawing: Drawing) -> dict[str, object]:
         field = drawing.field
-        return {"formats": list(field.formats), "names": LONG} if isinstance(field, Findings) else {}
+        if isinstance(field, Findings):
+            return {"formats": list(field.formats), "names": LONG}
+        return {"formats": [".1%"]} if field.type.unit == "probability" else {}
 
     def has_legend(self, drawing: Drawing) -> bool:
         return not isinstance(drawing.field, Statements)

@@ -14,6 +14,7 @@ from bbilang.runtime.view.model import Atom
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
+    from bbilang.runtime.view.drawing import Drawing, Index
 
 
 def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
@@ -104,3 +105,26 @@ def refers(reference: str, atom: Atom) -> bool:
     layer, *parts = re.split(r"[ ,]", atom.key)
     coordinates = {f"{name}={int(number)}" for name, number in zip(names, numbers, strict=True)}
     return set(parts) == coordinates and (kind == 0 or " ".join(words[:kind]) in (layer, layer.split("/")[0]))
+
+
+def differs(drawing: Drawing) -> bool:
+    """Return whether each slot has series of its own, as each token the classes that it predicts."""
+    axis, names = drawing.series_axis, None
+    if axis is not None and drawing.drawn.slots is not None:
+        names = drawing.field.names.get(axis.name)
+    return names is not None and drawing.slots.name in names.dims
+
+
+def cell_words(drawing: Drawing, index: Index) -> tuple[tuple[str, ...], ...]:
+    """Return what each number of one frame is of, slot x series; () where its series say that."""
+    axis = drawing.series_axis
+    if axis is None or not differs(drawing):
+        return ()
+    names = drawing.grid(drawing.field.names[axis.name], drawing.slots, axis)[index]
+    return tuple(tuple(str(word) for word in row) for row in names)
+
+
+def ordinal(number: int) -> str:
+    """Return "1st", "2nd", "11th"."""
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ends.get(number % 10, 'th')}"

@@ -17,7 +17,16 @@ from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import METHOD, scaled
 from bbilang.runtime.view import groups as grouping
-from bbilang.runtime.view.atom_words import atom_key, atom_words, columns_of, example_named, names_in, token_word
+from bbilang.runtime.view.atom_words import (
+    atom_key,
+    atom_words,
+    columns_of,
+    differs,
+    example_named,
+    names_in,
+    ordinal,
+    token_word,
+)
 from bbilang.runtime.view.condition_names import with_named_conditions
 from bbilang.runtime.view.model import Atom, Frame, Panel
 
@@ -134,6 +143,7 @@ class Drawing:
             return -1
         key = atom_key(self.prefix, grouping.key_prefix(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
+        several &= not (set(components) == {"token"} and self.facet is not None and self.facet.name == "layer")
         return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
 
     def words(self, components: dict[str, int], layer: str = "") -> str:
@@ -243,6 +253,8 @@ class Drawing:
         axis = self.series_axis
         if axis is None:
             return ("",)
+        if differs(self):
+            return tuple(ordinal(rank + 1) for rank in range(self._size(axis)))
         names = self.field.names.get(axis.name)
         if names is not None:
             return tuple(str(w) for w in self.grid(names, axis)[index])
@@ -260,7 +272,11 @@ class Drawing:
     def series_atoms(self, index: Index) -> tuple[int, ...]:
         """Return the atom numbers of one frame's series, if they are atoms: classes, channels, groups."""
         axis = self.series_axis
-        if axis is None or set(axis.components) & {"component", "method", "measure", "target", "input"}:
+        if (
+            axis is None
+            or differs(self)
+            or set(axis.components) & {"component", "method", "measure", "target", "input"}
+        ):
             return ()
         columns = self.coordinates(axis)
         if not columns:

@@ -47,7 +47,8 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
                 atom = frame.atoms[slot] if slot < len(frame.atoms) else -1
                 note = frame.notes[slot] if slot < len(frame.notes) else ""
                 note = note or (element.atoms[atom].more if atom >= 0 else "")
-                for series, value in zip(frame.series, values, strict=False):
+                own = frame.words[slot] if slot < len(frame.words) else frame.series
+                for series, value in zip(own, values, strict=False):
                     if value is not None or atom >= 0:
                         name = element.atoms[atom].label if atom >= 0 else ""
                         yield [element.id, *chosen, label, slot, name, series, value, unit, note]

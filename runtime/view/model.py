@@ -81,6 +81,7 @@ class Frame:
     colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
     series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
     series_pictures: index in ``View.pictures`` of each series, where series are inputs.
+    words: slot x series: what each number is of, where that differs from slot to slot (classes that a token predicts).
     spots: (x, y) as shares of a map's width and height: where the number of each series stands.
     remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
     coarse: means over rows of a few cells of a map too fine to carry every number: what a reader hears of it.
@@ -99,6 +100,7 @@ class Frame:
     series_atoms: tuple[int, ...] = ()
     series_colours: tuple[str, ...] = ()
     series_pictures: tuple[int, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
     spots: tuple[tuple[float, float], ...] = ()
     links: tuple[tuple[int, int, float], ...] = ()
     columns: tuple[int, ...] = ()

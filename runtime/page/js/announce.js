@@ -33,7 +33,7 @@ function contents(element, now, most) {
 }
 
 function numbers(frame, slot) {
-  const words = (frame.values[slot] ?? []).map((v, i) => (v === null ? "" : `${frame.series[i]} ${v < 0 ? "minus " : ""}${Math.abs(v)}`.trim()));
+  const words = (frame.values[slot] ?? []).map((v, i) => (v === null ? "" : `${frame.words[slot]?.[i] || frame.series[i]} ${v < 0 ? "minus " : ""}${Math.abs(v)}`.trim()));
   return words.some(Boolean) ? ` ${words.filter(Boolean).join(", ")}` : "";
 }
 

@@ -25,7 +25,7 @@ function rowsOf(element) {
       if (blocks) return blocksOf(frame.coarse, element.shapes[facet]).forEach((block) => add(...block));
       frame.values.forEach((values, slot) => values.forEach((value, k) => {
         if (value === null && !(frame.atoms[slot] >= 0)) return;
-        add(slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot] || element.atoms[frame.atoms[slot]]?.[3]);
+        add(slot, element.atoms[frame.atoms[slot]]?.[1], frame.words[slot]?.[k] || frame.series[k], value, frame.notes[slot] || element.atoms[frame.atoms[slot]]?.[3]);
       }));
       blocksOf(frame.coarse, element.shapes[facet]).forEach(([y, x, height, width, mean], k) => add(k, "", frame.series[0], mean, `mean of the block at y ${y}, x ${x}, height ${height}, width ${width}`));
       for (const [start, end, , , , value] of frame.flow?.links ?? [])

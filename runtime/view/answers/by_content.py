@@ -5,6 +5,7 @@ from __future__ import annotations
 from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
+from bbilang.runtime.view.answers.predictions import predicted
 from bbilang.runtime.view.answers.ranked import ranked
 from bbilang.runtime.view.answers.shown import Shown
 from bbilang.runtime.view.answers.weights import circuit, weights
@@ -19,6 +20,8 @@ def by_content(shown: Shown) -> Answer:
         return circuit(shown) if shown.type.content == "weight" else flow(shown)
     if shown.type.content == "weight":
         return weights(shown)
+    if shown.type.content == "prediction" and shown.drawing.drawn.cells is None:
+        return predicted(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
     return over_examples(shown) if "example" in shown.type.spent and shown.marks else ranked(shown)

@@ -1,0 +1,1 @@
+"""Operations on the tokens of transformers: one file each. Imports what `runtime/ops/` imports."""
