@@ -51,6 +51,7 @@ GROUPS = (  # heading -> the codes below it
     ("While running", tuple(runtime_codes.RUNNING)),
     ("Pipes as losses", tuple(runtime_codes.LOSSES)),
     ("Networks that are mended", (*compiler_codes.MENDING, *runtime_codes.MENDING)),
+    ("Tokens and attention", (*compiler_codes.TOKENS, *runtime_codes.TOKENS)),
     ("Influence of training examples", tuple(runtime_codes.INFLUENCE)),
 )
 

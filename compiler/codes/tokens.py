@@ -14,7 +14,7 @@ TOKENS: Final[dict[str, Code]] = {
         "The lens applies what stands between a network's last block and its scores to the tokens of earlier blocks. "
         "An encoder has no scores, and a convolutional network reads them from no tokens.",
         "block5c.expand.spatial | logit_lens | top(5, along=class) | present(table)",
-        f'model "transformers:my_language_model"\ninput "text:Once upon a time"\n{_LENS}',
+        "block5c.expand.spatial | activation | present(heatmap)",
     ),
     "E283": Code(
         "a lens on what the scores cannot be read from",

@@ -13,9 +13,10 @@ from bbilang.runtime.codes.losses import LOSSES
 from bbilang.runtime.codes.mending import MENDING
 from bbilang.runtime.codes.models import MODELS
 from bbilang.runtime.codes.running import RUNNING
+from bbilang.runtime.codes.tokens import TOKENS
 
-__all__ = ["CODES", "DATASETS", "FILES", "INFLUENCE", "LOSSES", "MENDING", "MODELS", "PICTURES", "RUNNING"]
+__all__ = ["CODES", "DATASETS", "FILES", "INFLUENCE", "LOSSES", "MENDING", "MODELS", "PICTURES", "RUNNING", "TOKENS"]
 
 CODES: Final[dict[str, Code]] = dict(
-    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RUNNING).items())
+    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RUNNING | TOKENS).items())
 )
