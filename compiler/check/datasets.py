@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, describe
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_EXAMPLES = 10_000_000
 SCORED = ("predicted", "correct", "loss", "confidence", "label_probability")  # columns that need a forward pass
+SAID = "said"  # the operation and the content of what another model says of each example
 MEASURED = ("file", "label", "width", "height")  # columns that every dataset has
 
 
@@ -44,6 +46,17 @@ def drawn_dataset(element: Node) -> Node:
         (stage,) = stage.inputs
     dataset: Node = stage if stage.type.content == "dataset" else stage["dataset"]
     return dataset
+
+
+def said_by(model: str, field: Node, scope: Scope, span: Span) -> Node:
+    """Return the node of what a model of the text says of a dataset's examples: `b:predicted`. Raises CheckError
+    E257."""
+    if field.type.content != "dataset":
+        message = f"this pipe is of `{field.type.model}`, and the column of `{model}`"
+        help = f"name a dataset first: `dataset some = photos | filter({model}:predicted != label)`"
+        raise at(span, "E257", message, help)
+    type = replace(field.type, content=SAID, model=model, signed=False)
+    return scope.make(SAID, (), {"dataset": field, "model": model}, type, span)
 
 
 class DatasetReader:

@@ -8,8 +8,17 @@ from bbilang.grammar.codes import Code
 
 _ACROSS = "block5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)"
 _PHOTOS = 'dataset photos = "sample:shapes"\n'
+_TWO = f"model a = efficientnet_lite0\nmodel b = a | ablate(block5c.expand.channel[447])\n{_PHOTOS}"
 
 DATASETS: Final[dict[str, Code]] = {
+    "E257": Code(
+        "a column of another model",
+        "`predicted`, `correct`, `loss`, `confidence` and `label_probability` are what the first of several models "
+        "says, `b:predicted` what another does. A pipe knows its own model only: choose examples in a `dataset` statement.",
+        f"{_TWO}a:block6a.expand.channel | across(photos) | mean(example, per=b:predicted) | top(8) | present(matrix)",
+        f"{_TWO}dataset differ = photos | filter(a:predicted != b:predicted)\n"
+        "a:block6a.expand.channel | across(differ) | mean(example) | top(8) | present(bars)",
+    ),
     "E260": Code(
         "a dataset where numbers are needed, or numbers where a dataset is",
         "A dataset has examples and columns, and no numbers of a layer: `across(photos)` computes these for each "

@@ -199,7 +199,13 @@ def read_first(dataset: Node, registry: Registry) -> Node:
     chain = [dataset]
     while chain[-1].inputs:
         chain.append(chain[-1].inputs[0])
-    first = next((node for node in reversed(chain) if registry.operations[node.op].demands(node, registry)), None)
+
+    def scores(node: Node) -> bool:
+        said = (child for child in node.children if child not in node.inputs and child.type.content != "dataset")
+        own = (node, *said)
+        return any(registry.operations[each.op].demands(each, registry) for each in own)
+
+    first = next((node for node in reversed(chain) if scores(node)), None)
     return dataset if first is None else first.inputs[0]
 
 

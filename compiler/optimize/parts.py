@@ -85,16 +85,16 @@ def _needed_elsewhere(program: Program, slots: Mapping[str, ModelSlot]) -> dict[
 
 
 def _ordered(parts: Mapping[str, Program]) -> list[str]:
-    """Return the models in an order in which each comes after those that it needs values of, and after the one that it
-    is derived from. Raises `Fail` E321."""
-    needs = {}
+    """Return the models in an order in which each comes after those that it needs values of, and, where that leaves
+    the choice, after the one that it is derived from, which is loaded then. Raises `Fail` E321."""
+    needs, bases = {}, {}
     for alias, part in parts.items():
-        bases = [slot.alias for slot in part.models[0].lineage[1:]]
-        others = {node.type.model for node in part.others}
-        needs[alias] = ({*bases, *others} & parts.keys()) - {alias}
+        bases[alias] = {slot.alias for slot in part.models[0].lineage[1:]} & parts.keys()
+        needs[alias] = ({node.type.model for node in part.others} & parts.keys()) - {alias}
     order: list[str] = []
     while len(order) < len(parts):
         ready = [alias for alias in parts if alias not in order and needs[alias] <= set(order)]
+        ready.sort(key=lambda alias: not bases[alias] <= set(order))  # stable
         if not ready:
             waiting = " and ".join(f"`{alias}`" for alias in parts if alias not in order)
             message = f"{waiting} need numbers of each other, and one network is loaded at a time"

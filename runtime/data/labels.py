@@ -8,6 +8,10 @@ import numpy as np
 
 from bbilang.compiler.check.class_names import classes_by_name
 
+# columns that no text can name: what conditions compare
+CLASS, CLASS_OF_LABEL = "class predicted", "class of the label"
+CLASSES = (CLASS, CLASS_OF_LABEL)
+
 
 def class_of_label(labels: Iterable[str], class_names: Sequence[str]) -> np.ndarray:
     """Return the class (label,) of each label, int64; -1 where it is no class, or names several.

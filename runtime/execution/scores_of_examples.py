@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bbilang.compiler.ir.score_kinds import LOGITS, PROBABILITIES, VALUE
-from bbilang.runtime.data.labels import class_of_label
+from bbilang.runtime.data.labels import CLASS, CLASS_OF_LABEL, class_of_label
 
 
 def columns_of(
@@ -17,7 +18,8 @@ def columns_of(
 
     `predicted`: the class of the highest score. `confidence`: its probability, NaN where scores have none. Of a label
     (``labels``, "" for none) that is a class: `label_probability`, `loss` (the cross-entropy of exclusive classes, in
-    nats) and `correct` (1 or 0). They are NaN where the label is no class.
+    nats) and `correct` (1 or 0). They are NaN where the label is no class. `CLASS`: the class of the highest score by a
+    name that is its own; `CLASS_OF_LABEL`: that of the label, "" where it is no class.
     """
     count = len(scores)
     missing = np.full(count, np.nan)
@@ -26,6 +28,9 @@ def columns_of(
     names = np.array([word(int(index)) if index >= 0 and kind != VALUE else "" for index in best], object)
     columns = {"predicted": names, "confidence": missing, "label_probability": missing, "loss": missing}
     columns["correct"] = missing
+    own_words = _distinct(classes, word)
+    columns[CLASS] = np.array([own_words[index] if names[n] else "" for n, index in enumerate(best)], object)
+    columns[CLASS_OF_LABEL] = np.full(count, "", object)
     if kind == VALUE:
         return columns
     logs = _log_probabilities(scores, kind)
@@ -39,7 +44,15 @@ def columns_of(
     columns["label_probability"] = np.exp(log)
     columns["loss"] = -log if kind in (LOGITS, PROBABILITIES) else missing
     columns["correct"] = np.where(known, (best == own).astype(np.float64), np.nan)
+    columns[CLASS_OF_LABEL] = np.array([own_words[index] if index >= 0 else "" for index in own], object)
     return columns
+
+
+def _distinct(classes: Sequence[str], word: Callable[[int], str]) -> Sequence[str]:
+    """Return a name for each class: its short one, or the whole label where other classes are called the same."""
+    short = [word(index) for index in range(len(classes))]
+    count = Counter(short)
+    return [label if count[own] > 1 else own for own, label in zip(short, classes, strict=True)]
 
 
 def _log_probabilities(scores: np.ndarray, kind: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 
 import torch
 from torch import Tensor, fx, nn
@@ -62,7 +63,8 @@ def _change_layer(network: nn.Module, base: Adapter, change: LayerChange) -> Non
     path = known[change.layer].module if change.layer in known else change.layer
     layer = network.get_submodule(path)
     if type(layer) is nn.Sequential:  # its parts keep their paths, also for code that goes through them
-        layer.add_module("change", change.module)
+        names = (f"change_{number}" for number in count(1))  # the network that this one comes from may have changes too
+        layer.add_module(next(name for name in names if name not in layer._modules), change.module)
         return
     changed = Changed(layer, change.module, change.layer)
     for parent in list(network.modules()):

@@ -13,11 +13,13 @@ from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Operation, 
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.comparisons import COMPARE
+from bbilang.runtime.data.labels import CLASS, CLASS_OF_LABEL, CLASSES
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
-from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named
+from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named, of_other_models, of_others
 
+CONSTANT = ("column", "text", "flag")  # operands whose parts are not read as operands again
 SEEN = 6  # words of a column that an error names
 
 
@@ -66,9 +68,12 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
     """Keep the examples whose columns satisfy the condition."""
     from bbilang.runtime.data.conditions import evaluate
 
-    condition, dataset = node["condition"], dataset_of(node.inputs[0])
+    condition, dataset = of_classes(node["condition"]), dataset_of(node.inputs[0])
     assert dataset is not None, "only examples have columns"
-    field = replace(field, columns=looked_up(named(condition), field, dataset, run))
+    names = (*named(node["condition"]), *named(condition))
+    known = looked_up(names, field, dataset, run)
+    others = of_other_models(of_others(node["condition"]), field.coords["example"], run)
+    field = replace(field, columns=known | others)
     dims = field.values.dims
     shape = field.values.data.shape
     tables: dict[str, np.ndarray] = {}
@@ -79,42 +84,75 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
         tables[name] = np.broadcast_to(field.columns[name].spread(dims), shape).ravel()
     tables |= {name: np.broadcast_to(_operand(name, field).spread(dims), shape).ravel() for name in _plain(condition)}
     met, undefined = evaluate(_of_columns(condition), tables)
-    if node.type.content == "dataset" and not met.any():
-        left = f"; it is undefined for {int(undefined.sum()):,} of {len(undefined):,}" if undefined.any() else ""
-        raise error("E451", f"no example meets the condition{left}", "loosen the condition")
     shares, count = undefined.reshape(shape), int(undefined.sum())
     if "example" in dims:
         others = tuple(n for n, d in enumerate(dims) if d != "example")
         count = int(shares.all(others).sum()) if others else count
     if node.type.content == "dataset" and not met.any():
         unknown = f"; of {count:,} a column is not known" if count else ""
-        raise error("E451", f"no example meets the condition{unknown}", _seen(field, condition))
+        raise error("E451", f"no example meets the condition{unknown}", _seen(field, node["condition"], condition))
     notes = (f"{count:,} examples are left out, since a column of the condition is not known of them",) if count else ()
     masked = Named(dims, np.where(met.reshape(shape), field.values.data, np.nan))
-    field = replace(field.with_values(masked, node.type), notes=tuple(dict.fromkeys((*field.notes, *notes))))
+    columns = {name: column for name, column in field.columns.items() if not name.endswith(CLASSES)}
+    notes = tuple(dict.fromkeys((*field.notes, *notes)))
+    field = replace(field.with_values(masked, node.type), notes=notes, columns=columns)
     own = [axis.name for axis in node.type.atom_axes]
     return _closed_up(field, own[0]) if len(own) == 1 else field
 
 
-def _seen(field: Field, condition: tuple) -> str:
-    """Say which words the first column of a condition has."""
+def of_classes(condition: tuple) -> tuple:
+    """Return a condition in which what a model predicts is compared by classes: with another model's prediction, and
+    with the class that a label stands for, where it is one. A label has synonyms, a folder may be called something else
+    altogether, and classes may share their first name."""
+    word, *parts = condition
+    if word in ("and", "or", "not"):
+        return (word, *map(of_classes, parts))
+    names = [part[1].rpartition(":") if isinstance(part, tuple) and part[0] == "column" else None for part in parts]
+    columns = [name[2] for name in names if name is not None]
+    if sorted(columns) not in (["label", "predicted"], ["predicted", "predicted"]):
+        return condition
+    said = parts[columns.index("predicted")]
+    made = [_of_class(said if column == "label" else part, CLASS_OF_LABEL if column == "label" else CLASS)
+            for part, column in zip(parts, columns, strict=True)]  # fmt: skip
+    return (word, *made)
+
+
+def _of_class(said: tuple, column: str) -> tuple:
+    """Return a column of classes of the model whose prediction is ``said``."""
+    alias, colon, _ = said[1].rpartition(":")
+    return ("column", f"{alias}{colon}{column}", *said[2:])
+
+
+def _seen(field: Field, condition: tuple, compared: tuple) -> str:
+    """Say which words the first column of a condition has, or that the labels it is about are no classes.
+    ``compared``: the condition with the classes of labels."""
+    classes = [field.columns[name] for name in named(compared) if name.endswith(CLASS_OF_LABEL)]
+    if classes and not any(word for column in classes for word in column.data.ravel().tolist()):
+        words = [word for word in dict.fromkeys(field.columns["label"].data.ravel().tolist()) if word]
+        if not words:
+            return "the examples have no labels"
+        return f"no label is a class of the network: {_listed(words)}"
     name = next(iter(named(condition)))
     every = [value for value in field.columns[name].data.ravel().tolist() if value == value and value != ""]
     if not every:
         return f"`{name}` is known of no example"
     if isinstance(every[0], str):
         words = sorted(set(every))
-        return f"`{name}` is {', '.join(words[:SEEN])}{' and so on' if len(words) > SEEN else ''}"
+        return f"`{name}` is {_listed(words)}"
     return f"`{name}` lies between {min(every):g} and {max(every):g}"
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:SEEN])}{' and so on' if len(words) > SEEN else ''}"
 
 
 def _plain(condition: tuple) -> Iterator[str]:
     """Iterate over the words of a condition that are no columns: `value`, or a coordinate."""
     operator_word, *parts = condition
     for part in parts:
-        if isinstance(part, str) and operator_word not in ("column", "text"):
+        if isinstance(part, str) and operator_word not in CONSTANT:
             yield part
-        elif isinstance(part, tuple) and part[0] not in ("column", "text"):
+        elif isinstance(part, tuple) and part[0] not in CONSTANT:
             yield from _plain(part)
 
 
@@ -125,10 +163,10 @@ def _of_columns(part: object) -> Any:
     if not isinstance(part, tuple):
         return ("constant", part)
     word, *parts = part
-    if word == "text":
+    if word in ("text", "flag"):
         return ("constant", parts[0])
     if word == "column":
-        return part
+        return part[:2]
     if word in COMPARE:
         return ("compare", word, *map(_of_columns, parts))
     return (word, *map(_of_columns, parts))

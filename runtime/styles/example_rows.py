@@ -50,11 +50,13 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
 def _remarks(drawing: Drawing) -> np.ndarray | None:
     """Return what the network says of each example, where a condition asked for it: "as electric ray"."""
     field, axis = drawing.field, drawing.slots
-    if "predicted" in field.columns:
-        predicted = drawing.grid(field.columns["predicted"], axis)
-        remarks = np.empty(predicted.shape, object)
+    said = {name.rpartition(":")[0]: drawing.grid(column, axis) for name, column in field.columns.items()
+            if name.rpartition(":")[2] == "predicted"}  # fmt: skip
+    if said:
+        remarks = np.empty(next(iter(said.values())).shape, object)
         for at in np.ndindex(remarks.shape):
-            remarks[at] = f"as {predicted[at]}" if predicted[at] else ""
+            own = {model: predicted[at] for model, predicted in said.items() if predicted[at]}
+            remarks[at] = ", ".join(f"{model}: {words}" if model else f"as {words}" for model, words in own.items())
         return remarks
     if "confidence" in field.columns:
         sure = drawing.grid(field.columns["confidence"], axis)

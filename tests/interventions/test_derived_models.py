@@ -115,6 +115,17 @@ def test_changes_follow_each_other():
     np.testing.assert_array_equal(blocks.attributed(one + "b:output.class | present(bars)", "residual"), found)
 
 
+def test_a_sequential_layer_keeps_all_of_its_changes():
+    zeroed = torch.tensor([1, 0, 0, 1, 1, 1])[:, None, None]
+    scores = by_hand("batch_norm", {"body": lambda values: values * zeroed}, "stem")[0]
+    text = "model a = net\nmodel b = a | ablate(body.channel[1]) | ablate(body.channel[2])\n"
+    found = blocks.attributed(text + "b:output.class | present(bars)", "batch_norm")
+    np.testing.assert_allclose(found, scores, atol=1e-6)
+    text = "model a = net\nmodel b = a | ablate(body.channel[1])\nmodel c = b | ablate(body.channel[2])\n"
+    found = blocks.attributed(text + "c:output.class | present(bars)", "batch_norm")
+    np.testing.assert_allclose(found, scores, atol=1e-6)
+
+
 def test_effects_in_a_derived_model():
     """An effect on top of a change equals both by hand."""
     text = models("ablate({}.channel[1])", "body.two")

@@ -17,8 +17,9 @@ from bbilang.compiler.check.arguments.binding import (
     literal,
     numbers_of,
 )
+from bbilang.compiler.check.arguments.conditions import ConditionReader
 from bbilang.compiler.check.arguments.methods import MethodReader
-from bbilang.compiler.check.datasets import SCORED, drawn_dataset, known_columns
+from bbilang.compiler.check.datasets import drawn_dataset
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
@@ -27,7 +28,6 @@ from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import LASSO, FieldType
 from bbilang.grammar import ast
-from bbilang.grammar.comparisons import COMPARE, EQUAL
 from bbilang.grammar.diagnostic import BbiError
 
 _NO_SLIDE = (
@@ -48,13 +48,14 @@ class ArgumentReader:
         methods: MethodReader,
     ):
         self.scope, self.fields, self.targets, self.methods = scope, fields, targets, methods
+        conditions = ConditionReader(scope)
         # Each takes the argument, its parameter and the field that the pipe has come to.
         self.readers: dict[str, Callable[[ast.Expression, Parameter, Node], Any]] = {
             "target": lambda value, _, field: targets.target(value, field),
             "evidence": lambda value, _, field: targets.target(value),
             "atoms": lambda value, _, field: fields.field(value),
             "selection": lambda value, _, field: selections.read(value),
-            "condition": lambda value, _, field: self.condition(value, field),
+            "condition": lambda value, _, field: conditions.condition(value, field),
             "axis": lambda value, parameter, field: self.axis_name(value, field.type, parameter),
             "method": lambda value, _, field: methods.for_field(value, field),
             "ranking": self._ranking,
@@ -64,7 +65,7 @@ class ArgumentReader:
             "fit": self._fit,
             "field": lambda value, parameter, field: self.fields.field(value),
             "linked": self._linked,
-            "column": self._column_name,
+            "column": conditions.column_name,
             "dataset": self._dataset,
             "datasets": self._datasets,
             "measures": self._measures,
@@ -106,110 +107,6 @@ class ArgumentReader:
             has = f"it has {', '.join(names)}" if names else "it has none left"
             raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
         return value.name
-
-    def condition(self, value: ast.Expression, field: Node) -> tuple[Any, ...]:
-        """Return `value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...).
-
-        Raises CheckError E213, E215, E263, E458.
-        """
-        type = field.type
-        if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
-            return (value.operator, self.condition(value.left, field), self.condition(value.right, field))
-        if isinstance(value, ast.Unary) and value.operator == "not":
-            return ("not", self.condition(value.operand, field))
-        if isinstance(value, ast.Binary) and value.operator in COMPARE:
-            left, right = self._operand(value.left, type), self._operand(value.right, type)
-            texts = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "text"]
-            columns = [side for side in (left, right) if isinstance(side, tuple) and side[0] == "column"]
-            if texts and not columns:
-                help = 'as in `label == "zebra"`'
-                raise at(value.span, "E213", "a text is compared with a column of the examples", help)
-            self._holds(value, left, right, field)
-            return (value.operator, left, right)
-        if isinstance(value, ast.Path) and (column := self._column(value.name, type)) is not None:
-            return ("==", column, 1.0)
-        raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
-
-    def _holds(self, value: ast.Binary, left: object, right: object, field: Node) -> None:
-        """Check a word or number against the values that a column is known to have. Raises CheckError E263, E458."""
-        known = known_columns(field, self.scope)
-        for column, other, operand in ((left, right, value.right), (right, left, value.left)):
-            values = known[column[1]].values if isinstance(column, tuple) and column[1] in known else None
-            if values is None or not isinstance(column, tuple) or column[0] != "column":
-                continue
-            if isinstance(other, int | float):
-                help = f'words stand in quotes, as in `{column[1]} == "{values[0] if values else "zebra"}"`'
-                raise at(operand.span, "E458", f"`{column[1]}` holds words, and {other:g} is a number", help)
-            if isinstance(other, tuple) and other[0] == "text" and other[1] not in values and value.operator in EQUAL:
-                listing = f"it holds {', '.join(values[:8])}{', ...' if len(values) > 8 else ''}"
-                near = did_you_mean(str(other[1]), values, listing if values else "it is empty")
-                raise at(operand.span, "E263", f'no example has "{other[1]}" in the column `{column[1]}`', near)
-
-    def _column(self, name: str, type: FieldType) -> tuple[str, str] | None:
-        return ("column", name) if any(name == column for column, _ in type.columns) else None
-
-    def _operand(self, value: ast.Expression, type: FieldType) -> float | str | tuple[str, str]:
-        axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
-        numbers = [] if type.content == "dataset" else ["value", "magnitude"]
-        words = [*numbers, *(c for axis in axes for c in axis.components), *(name for name, _ in type.columns)]
-        if isinstance(value, ast.Number):
-            return value.value
-        if isinstance(value, ast.String) and type.columns:
-            return ("text", value.value)
-        if isinstance(value, ast.Call) and value.name == "column" and type.columns:
-            return self._named_column(value, type)
-        if isinstance(value, ast.Path) and (column := self._column(value.name, type)) is not None:
-            return column
-        if isinstance(value, ast.Path):
-            if value.name in words:
-                return value.name
-            binding = self.scope.find(value.name)
-            if binding is not None and isinstance(binding.value, int | float):
-                return float(binding.value)
-            help = did_you_mean(value.name, words, f"it can use {', '.join(words)}")
-            raise at(value.span, "E215", f"a condition cannot use `{value.name}`", help)
-        help = "as in `magnitude > 0.1` or `channel < 100`"
-        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
-
-    def _column_name(self, value: ast.Expression, parameter: Parameter, field: Node) -> str | None:
-        """Return the name of a column of the field's examples. Raises CheckError E213, E215."""
-        if isinstance(value, ast.Constant) and value.value is None:
-            return None
-        if isinstance(value, ast.Call) and value.name == "column":
-            return self._named_column(value, field.type)[1]
-        if not isinstance(value, ast.Path):
-            raise at(
-                value.span, "E213", f"`{parameter.name}` is the name of a column", f"as in `{parameter.name}=label`"
-            )
-        if self._column(value.name, field.type) is None:
-            names = [name for name, _ in field.type.columns]
-            help = did_you_mean(value.name, names, f"its columns are {', '.join(names)}") if names else None
-            raise at(value.span, "E215", f"there is no column `{value.name}`", help)
-        self._compares(value, parameter, field)
-        return value.name
-
-    def _compares(self, value: ast.Path, parameter: Parameter, field: Node) -> None:
-        """Check that a column has two values or more, where that is known. Raises CheckError E264."""
-        known = known_columns(field, self.scope)
-        if not known or value.name in SCORED or (value.name in known and known[value.name].values is None):
-            return
-        values = (known[value.name].values if value.name in known else None) or ()
-        if len(values) < 2:
-            has = f'only "{values[0]}"' if values else "nothing"
-            help = "labels are the folders of the pictures, or a column of a table"
-            message = f"the column `{value.name}` holds {has}, and groups are at least two"
-            raise at(value.span, "E264", message, help if value.name == "label" else f"leave out `{parameter.name}=`")
-
-    def _named_column(self, call: ast.Call, type: FieldType) -> tuple[str, str]:
-        """Read `column("file name")`: a column whose name is no word. Raises CheckError E213, E215."""
-        name = call.arguments[0].value if len(call.arguments) == 1 else None
-        if not isinstance(name, ast.String):
-            raise at(call.span, "E213", "`column` takes the name of one column", 'as in `column("file name")`')
-        if (column := self._column(name.value, type)) is None:
-            names = [name for name, _ in type.columns]
-            help = did_you_mean(name.value, names, f"its columns are {', '.join(names)}")
-            raise at(name.span, "E215", f"there is no column {name.value!r}", help)
-        return column
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
         """Return the node of a `slider(...)` or of a name bound to one, where a number may slide; else None.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from bbilang.compiler.check.datasets import SCORED
-from bbilang.compiler.contract import Run
+from bbilang.compiler.check.datasets import SAID, SCORED
+from bbilang.compiler.contract import Demand, ExamplesOf, Operation, Registry, Run
 from bbilang.compiler.ir.program import Node, source_dataset
+from bbilang.runtime.data.labels import CLASSES
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets.pipes import chain
 
@@ -33,11 +34,21 @@ def source_of(node: Node) -> Node | None:
 def named(condition: object) -> Iterator[str]:
     """Iterate over the names of the columns in a condition."""
     if isinstance(condition, tuple):
-        if len(condition) == 2 and condition[0] == "column":
+        if condition[:1] == ("column",):
             yield condition[1]
         else:
             for part in condition:
                 yield from named(part)
+
+
+def of_others(condition: object) -> Iterator[tuple[str, Node]]:
+    """Iterate over the columns in a condition that are of another model, with the nodes that have them."""
+    if isinstance(condition, tuple):
+        if condition[:1] == ("column",) and len(condition) == 3:
+            yield condition[1], condition[2]
+        else:
+            for part in condition:
+                yield from of_others(part)
 
 
 def looked_up(names: Iterable[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
@@ -45,6 +56,35 @@ def looked_up(names: Iterable[str], field: Field, dataset: Node, run: Run) -> di
     network says of an example, and the sizes of pictures, from the headers of their files."""
     wanted = [name for name in dict.fromkeys(names) if name not in field.columns]
     return field.columns | _scored(wanted, field, dataset, run) | _measured(wanted, field, dataset, run)
+
+
+def of_other_models(columns: Iterable[tuple[str, Node]], rows: Named, run: Run) -> dict[str, Named]:
+    """Return what other models say of a field's examples: columns as `b:predicted`, and by that model's names the
+    classes that it predicts and that labels stand for."""
+    made: dict[str, Named] = {}
+    for name, node in columns:
+        said = run.value(node)
+        alias, _, column = name.rpartition(":")
+        at = _places(said.coords["example"].data, rows)
+        for own in dict.fromkeys((column, *CLASSES)):
+            made[f"{alias}:{own}"] = said.columns[own].renamed({"example": "scanned"}).take("scanned", at)
+    return made
+
+
+class Said(Operation):
+    """What a model says of each example of a dataset, for conditions that ask several models."""
+
+    name = SAID
+    head = True
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (ExamplesOf(node["dataset"], scores=True),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        scanned, axis = run.scanned(node["dataset"]), ("example",)
+        columns = {name: Named(axis, column) for name, column in scanned.columns().items()}
+        values = Named(axis, np.zeros(len(scanned.rows), np.float32))
+        return Field(node.type, values, {"example": Named(axis, scanned.rows)}, columns=columns, notes=scanned.notes)
 
 
 def _measured(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
@@ -59,11 +99,18 @@ def _measured(names: list[str], field: Field, dataset: Node, run: Run) -> dict[s
 
 
 def _scored(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
-    needed = [name for name in names if name in SCORED]
+    needed = [name for name in names if name in (*SCORED, *CLASSES)]
     if not needed:
         return {}
-    scanned, rows = run.scanned(dataset), field.coords["example"]
-    at = np.minimum(np.searchsorted(scanned.rows, np.maximum(rows.data, 0)), len(scanned.rows) - 1)
-    at = np.where((rows.data >= 0) & (scanned.rows[at] == rows.data), at, -1)
-    known = scanned.columns()
-    return {name: Named(("scanned",), known[name]).take("scanned", Named(rows.dims, at)) for name in needed}
+    scanned = run.scanned(dataset)
+    at, known = _places(scanned.rows, field.coords["example"]), scanned.columns()
+    return {name: Named(("scanned",), known[name]).take("scanned", at) for name in needed}
+
+
+def _places(scanned: np.ndarray, rows: Named) -> Named:
+    """Return where examples stand among those that were scanned; -1 for those that do not."""
+    at = np.minimum(np.searchsorted(scanned, np.maximum(rows.data, 0)), len(scanned) - 1)
+    return Named(rows.dims, np.where((rows.data >= 0) & (scanned[at] == rows.data), at, -1))
+
+
+OPERATIONS = (Said(),)
