@@ -14,7 +14,8 @@ DATASETS: Final[dict[str, Code]] = {
     "E257": Code(
         "a column of another model",
         "`predicted`, `correct`, `loss`, `confidence` and `label_probability` are what the first of several models "
-        "says, `b:predicted` what another does. A pipe knows its own model only: choose examples in a `dataset` statement.",
+        "says, `b:predicted` what another does. A pipe knows its own model only: choose examples in a `dataset` "
+        "statement.",
         f"{_TWO}a:block6a.expand.channel | across(photos) | mean(example, per=b:predicted) | top(8) | present(matrix)",
         f"{_TWO}dataset differ = photos | filter(a:predicted != b:predicted)\n"
         "a:block6a.expand.channel | across(differ) | mean(example) | top(8) | present(bars)",
