@@ -72,8 +72,8 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
     assert dataset is not None, "only examples have columns"
     names = (*named(node["condition"]), *named(condition))
     known = looked_up(names, field, dataset, run)
-    others = of_other_models(of_others(node["condition"]), field.coords["example"], run)
-    field = replace(field, columns=known | others)
+    elsewhere = of_other_models(of_others(node["condition"]), field.coords["example"], run)
+    field = replace(field, columns=known | elsewhere)
     dims = field.values.dims
     shape = field.values.data.shape
     tables: dict[str, np.ndarray] = {}
