@@ -26,6 +26,7 @@ from bbilang.pipeline import Pipeline, Request
 from bbilang.registry import registry
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.inputs import arguments as givens
+from bbilang.texts import source_of
 
 if TYPE_CHECKING:
     from bbilang.compiler.explain.explain import Explanation
@@ -66,7 +67,7 @@ def run(
     events. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
-        _request(_source(text), model, input, data, weights, settings, input_size),
+        _request(source_of(text), model, input, data, weights, settings, input_size),
         device=givens.device_name(device),
         optimized=givens.flag("optimized", optimized),
         draft=givens.flag("draft", draft),
@@ -78,18 +79,7 @@ def run(
 
 def parse(text: str | Source | Path, name: str = "<text>") -> ast.File:
     """Parse a text, or the file at a path, to its syntax tree. Raises `BbiError` with every syntax error."""
-    return parse_source(_source(text, name))
-
-
-def _source(text: str | Source | Path, name: str = "<text>") -> Source:
-    """Return a text, or that of the file at a path."""
-    if isinstance(text, PathLike):
-        from bbilang.texts import read
-
-        return read(givens.file_name("text", text) or "")
-    if isinstance(text, str):
-        return Source(text, givens.words("name", name))
-    return text if isinstance(text, Source) else givens.wrong("text", text, "a str, or the path of a file")
+    return parse_source(source_of(text, name))
 
 
 def _request(
@@ -155,7 +145,7 @@ def complete(
     from bbilang.compiler.complete.completions import Limits
     from bbilang.completions import Completions
 
-    request = _request(_source(text), model, input, data, None, settings, input_size)
+    request = _request(source_of(text), model, input, data, None, settings, input_size)
     return Completions(request, by, Limits(max_passes, tuple(without)))
 
 
@@ -277,5 +267,5 @@ def explain(
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")
-    request = _request(_source(text), model, input, data, weights, settings, input_size)
+    request = _request(source_of(text), model, input, data, weights, settings, input_size)
     return Pipeline(replace(request, force=force, cache=_cache(None))).explanation()

@@ -97,6 +97,13 @@ class ClaimRun:
         self.pipeline = Pipeline(self.request)
         self.model = model
 
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> ClaimRun:
+        """Return the claims of a page: where it was run, they are not computed again."""
+        run = cls(pipeline.request)
+        run.pipeline = pipeline
+        return run
+
     @property
     def program(self) -> Program | None:
         """The program of the claims alone; None where the text states none. Raises BbiError with all errors."""
@@ -109,7 +116,8 @@ class ClaimRun:
         program = self.program
         if program is None:
             return None
-        field = self.pipeline.alone(program).results.fields[CLAIMS]
+        whole = self.pipeline if self.pipeline.has_run else self.pipeline.alone(program)
+        field = whole.results.fields[CLAIMS]
         assert isinstance(field, Verdicts)
         return field
 

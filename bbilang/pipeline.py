@@ -259,6 +259,11 @@ class Pipeline:
             calibrate_for(self.plan, self.request.cache, results.adapter.device)
         return results
 
+    @property
+    def has_run(self) -> bool:
+        """Return whether the results are there."""
+        return "results" in vars(self)
+
     def measured(self) -> Results:
         """Return results with the time and peak memory of each step; only icons come from the cache."""
         from bbilang.runtime.recall.incremental import execute

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from bbilang.grammar.files import opened, path_of, short
 from bbilang.grammar.source import Source
 from bbilang.runtime.errors import error
+from bbilang.runtime.inputs import arguments as givens
 
 MARK = "\ufeff"  # a byte order mark
 STDIN = "<stdin>"
 WHOLE = 4 << 20  # bytes: nobody's text; the parser refuses it in one sentence, and no more of it is read
+
+
+def source_of(text: str | Source | os.PathLike[str], name: str = "<text>") -> Source:
+    """Return a text, or that of the file at a path. Raises BbiError E423 for what is neither."""
+    if isinstance(text, os.PathLike):
+        return read(givens.file_name("text", text) or "")
+    if isinstance(text, str):
+        return Source(text, givens.words("name", name))
+    return text if isinstance(text, Source) else givens.wrong("text", text, "a str, or the path of a file")
 
 
 def read(name: str) -> Source:

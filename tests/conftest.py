@@ -20,7 +20,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-ONE_THREAD = ("api", "compiler", "optimizer", "runtime", "trust")
+ONE_THREAD = ("api", "callbacks", "compiler", "optimizer", "runtime", "trust")
 sys.meta_path.insert(0, libraries.OPERATORS)  # a torchvision that was built for CUDA
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell: its children ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -53,6 +53,7 @@ GROUPS = (  # heading -> the codes below it
     ("Networks that are mended", (*compiler_codes.MENDING, *runtime_codes.MENDING)),
     ("Tokens and attention", (*compiler_codes.TOKENS, *runtime_codes.TOKENS)),
     ("Influence of training examples", tuple(runtime_codes.INFLUENCE)),
+    ("Recording a training", tuple(runtime_codes.RECORDING)),
 )
 
 

@@ -12,11 +12,24 @@ from bbilang.runtime.codes.inputs import PICTURES
 from bbilang.runtime.codes.losses import LOSSES
 from bbilang.runtime.codes.mending import MENDING
 from bbilang.runtime.codes.models import MODELS
+from bbilang.runtime.codes.recording import RECORDING
 from bbilang.runtime.codes.running import RUNNING
 from bbilang.runtime.codes.tokens import TOKENS
 
-__all__ = ["CODES", "DATASETS", "FILES", "INFLUENCE", "LOSSES", "MENDING", "MODELS", "PICTURES", "RUNNING", "TOKENS"]
+__all__ = [
+    "CODES",
+    "DATASETS",
+    "FILES",
+    "INFLUENCE",
+    "LOSSES",
+    "MENDING",
+    "MODELS",
+    "PICTURES",
+    "RECORDING",
+    "RUNNING",
+    "TOKENS",
+]
 
 CODES: Final[dict[str, Code]] = dict(
-    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RUNNING | TOKENS).items())
+    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RECORDING | RUNNING | TOKENS).items())
 )
