@@ -32,4 +32,11 @@ TOKENS: Final[dict[str, Code]] = {
         f"$ bbi run -e '{_LENS}'",
         needs="a language model with many layers and a large vocabulary",
     ),
+    "E365": Code(
+        "arcs without words at both ends",
+        "Arcs lead from every word of a text to every word: of attention, whose axes `query` and `key` are left. With "
+        "one query, draw a heatmap of the keys.",
+        "block5c.expand.channel | attribute(output) | top(8) | present(arcs)",
+        "block5c.expand.channel | attribute(output) | top(8) | present(bars)",
+    ),
 }

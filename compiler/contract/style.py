@@ -72,6 +72,7 @@ class Style:
     lists_claims: ClassVar[bool] = False  # draws the claims of a page
     available: ClassVar[bool] = True
     example: ClassVar[str] = ""
+    example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 
     # ---- checking: from the type of a field ------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ def _figure(
     kinds = {selection.id: selection.kind for selection in view.selections}
     parts = list(layered(element))
     pointed = drives(element)
-    slot = element.slot_axis.replace(".", " ") or "part of it"
+    slot = {"query": "word"}.get(element.slot_axis, element.slot_axis.replace(".", " ") or "part of it")
     thing = "a position" if element.targets or cells(element) else f"{'an' if slot[0] in 'aeiou' else 'a'} {slot}"
     hint = POINT_HINT if element.points else _hint([kinds[name] for name in pointed if name in kinds], thing)
     zooms = next((selection for selection in related if selection.zooms == element.id), None)

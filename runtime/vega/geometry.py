@@ -32,6 +32,14 @@ class Quantity:
         return Quantity(f"({self} % {other})", self.value % value_of(other))
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A Vega expression that is a list of numbers, and its value at the planned room."""
+
+    text: str
+    value: list[list[float]]
+
+
 def quantity(number: Quantity | float) -> Quantity:
     return number if isinstance(number, Quantity) else Quantity(f"{number:g}", number)
 
@@ -66,7 +74,7 @@ class Geometry:
 
     name: str
     room: Quantity
-    params: dict[str, Quantity] = field(default_factory=dict)
+    params: dict[str, Quantity | Listing] = field(default_factory=dict)
     width: Quantity | float = 0
     height: Quantity | float = 0
     total: Quantity | float = 0
@@ -83,6 +91,12 @@ class Geometry:
         full = f"{name}_{self.name}"
         self.params[full] = quantity(number)
         return Quantity(full, value_of(number))
+
+    def listed(self, name: str, listing: Listing) -> str:
+        """Return the name of a param that is a list: it is computed once, and not for every mark that reads it."""
+        full = f"{name}_{self.name}"
+        self.params[full] = listing
+        return full
 
     def flow(
         self,

@@ -32,8 +32,11 @@ function contents(element, now, most) {
   }).filter(Boolean).join(". ");
 }
 
+const MOST_NUMBERS = 8; // of many numbers of one atom the largest are said: a word looks at every word
+
 function numbers(frame, slot) {
-  const words = (frame.values[slot] ?? []).map((v, i) => (v === null ? "" : `${frame.words[slot]?.[i] || frame.series[i]} ${v < 0 ? "minus " : ""}${Math.abs(v)}`.trim()));
+  const own = frame.values[slot] ?? [], sizes = own.map((v) => Math.abs(v ?? 0)).sort((a, b) => b - a), least = own.length > MOST_NUMBERS ? sizes[4] : 0;
+  const words = own.map((v, i) => (v === null || Math.abs(v) < least || (least === 0 && own.length > MOST_NUMBERS && v === 0) ? "" : `${frame.words[slot]?.[i] || frame.series[i]} ${v < 0 ? "minus " : ""}${Math.abs(v)}`.trim()));
   return words.some(Boolean) ? ` ${words.filter(Boolean).join(", ")}` : "";
 }
 
