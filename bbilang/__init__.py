@@ -14,8 +14,10 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = [
     "BbiError",
+    "Clip",
     "Page",
     "adapt",
+    "adapt_audio",
     "adapt_text",
     "check",
     "complete",
@@ -40,6 +42,8 @@ _MODULES = {
     "Page": "bbilang.page",
     "adapt": "bbilang.runtime.models.adapt",
     "adapt_text": "bbilang.runtime.models.adapt",
+    "adapt_audio": "bbilang.runtime.models.audio",
+    "Clip": "bbilang.runtime.sound.clip",
     "extract": "bbilang.runtime.page.html",
     "penalty": "bbilang.losses",
     "program_from_json": ("bbilang.compiler.ir.serialize", "from_json"),

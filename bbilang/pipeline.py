@@ -114,17 +114,19 @@ class Pipeline:
     def options(self) -> Options:
         """Return the options of the checker."""
         from bbilang.runtime.inputs.load import expanded, listed, names_of, rank_of
+        from bbilang.runtime.sound.names import is_sound
 
         request, settings = self.request, dict(self.request.settings)
         description = described = name = None
         if (adapter := self._callers_model) is not None:
-            described = partial(_redescribed, adapter)
             description = adapter.description_for(listed(request.input, rank_of(adapter.description)) or ())
+            sounds = description.reads == "audio"  # with another hop they stay as long as they are
+            described = partial(_redescribed, adapter.described_as(description) if sounds else adapter)
         else:
             name = request.model
             settings = _with_input_size(settings, request.input_size)
         inputs = names_of(listed(request.input, rank_of(description)))
-        return Options(name, request.weights, inputs, settings, description, expanded, peek_at, self.data,
+        return Options(name, request.weights, inputs, settings, description, expanded, is_sound, peek_at, self.data,
                        request.root, described)  # fmt: skip
 
     @cached_property
@@ -374,8 +376,9 @@ def peek_at(path: str, folder: Path, root: Path | None) -> Peek:
 
 
 def _redescribed(adapter: Adapter, texts: Sequence[str] = (), **changes: object) -> ModelDescription:
-    """Describe a caller's model for the texts that a text names, or with another preprocessing."""
-    return adapter.description_for(texts) if texts else adapter.with_preprocess(**changes).description
+    """Describe a caller's model for the texts or sounds that a text names, and with another preprocessing."""
+    changed = adapter.with_preprocess(**changes) if changes else adapter
+    return changed.description_for(texts) if texts else changed.description
 
 
 def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:

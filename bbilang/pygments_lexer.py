@@ -14,7 +14,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation
 __all__ = ["BbiLexer"]  # Pygments requires it
 
 STATEMENTS = "bbi|model|input|dataset|name|claim|output|set|use|def|interface|layout"
-ATOMS = "neuron|spatial|channel|group|whole|pixel|class|token|head|example"
+ATOMS = "neuron|spatial|channel|group|whole|pixel|class|token|frame|head|example"
 WORD = r"[^\W\d]\w*"
 
 

@@ -11,14 +11,16 @@ from bbilang.compiler.explain.units import si
 from bbilang.compiler.ir.cuts import PLACES
 from bbilang.compiler.ir.model_description import HEADS, LayerDescription, ModelDescription
 
-ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom
+# the axis that brings an atom -> the atom
+ATOMS = {"y": "spatial", "token": "token", "frame": "frame", "channel": "channel"}
+COLUMNS = ("channel", "y", "x", "token", "frame", "head")  # axes, as a table lists them
 
 
 def atoms(layer: LayerDescription) -> tuple[str, ...]:
     """Return the atoms of a layer: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
     if layer.is_heads:
         return ("neuron", "token", "head")
-    axes = {*layer.axes, *layer.as_map.axes}
+    axes = {*layer.axes, *layer.as_map.axes} - ({"y"} if "frame" in layer.axes else set())
     return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in axes))
 
 
@@ -83,7 +85,7 @@ def show_layers(model: ModelDescription) -> None:
     from rich.text import Text
 
     result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
-    axes = [a for a in ("channel", "y", "x", "token", "head") if any(a in layer.axes for layer in model.layers)]
+    axes = [a for a in COLUMNS if any(a in layer.axes for layer in model.layers)]
     made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"),
                  ("place", "left"))  # fmt: skip
     for guides, name, layer in tree(model):
@@ -121,6 +123,8 @@ def show_layers(model: ModelDescription) -> None:
 def _input_words(model: ModelDescription) -> str:
     if model.reads == "text":
         return f"counted for a text of {plural(model.input_size[1], 'token')}"
+    if model.reads == "audio":
+        return f"counted for a sound of {model.seconds:.3g} s, at {model.rate:,} samples/s"
     return f"{model.input_size[0]} x {model.input_size[1]} pixels"
 
 
@@ -131,7 +135,8 @@ def _class_words(model: ModelDescription) -> str:
 def _shape_words(layer: LayerDescription) -> str:
     if layer.is_heads:
         return "heads"
-    words = "positions" if "y" in layer.axes else "tokens" if "token" in layer.axes else "one vector"
+    named = {"frame": "frames", "y": "positions", "token": "tokens"}
+    words = next((word for axis, word in named.items() if axis in layer.axes), "one vector")
     return "patches" if layer.grid else words
 
 

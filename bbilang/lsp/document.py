@@ -25,6 +25,7 @@ from bbilang.lsp.incremental_check import IncrementalChecker, StatementCache, ch
 from bbilang.lsp.logical_lines import Lines
 from bbilang.lsp.model_descriptions import Describer, Pending
 from bbilang.registry import registry
+from bbilang.runtime.sound.names import is_sound
 
 if TYPE_CHECKING:
     from bbilang.runtime.data.peek import Peek
@@ -129,7 +130,7 @@ class Document:
 
     def _options(self, file: ast.File) -> Options:
         named = any(isinstance(statement, ast.Input) for statement in file.statements)
-        return Options(inputs=None if named else SOME_PICTURE, expand=self._expand, peek=self._peek)
+        return Options(inputs=None if named else SOME_PICTURE, expand=self._expand, is_sound=is_sound, peek=self._peek)
 
     def _expand(self, name: str) -> Sequence[str]:
         """Return the files that a glob or folder expands to, cached until the text is saved or reopened."""

@@ -25,6 +25,7 @@ ATOM_WORDS = {
     "pixel": "the RGB of every position of the picture",
     "class": "every class of the output",
     "token": "the vector of every token",
+    "frame": "what is there in every frame of a sound: frame",
     "head": "the output of every attention head, before their projection",
     "example": "every example of a dataset",
 }
@@ -123,8 +124,10 @@ def place_words(place: Place) -> str:
 
 
 def model_words(description: ModelDescription) -> str:
+    """Describe a network in Markdown: what it takes, how many layers and classes it has."""
     y, x = description.input_size
-    sees = f"reads {x} tokens" if description.reads == "text" else f"sees {x} × {y} pixels"
+    seen = {"text": f"reads {x} tokens", "audio": f"hears {description.rate:,} samples/s in frames of {y}"}
+    sees = seen.get(description.reads, f"sees {x} × {y} pixels")
     return f"**{description.title}**\n\n{len(description.layers)} layers, {description.classes} classes; {sees}."
 
 

@@ -56,7 +56,9 @@ class Describer:
         source = source_of(name)
         if source is None:
             description = entry_of(name).description
-            if crop is None or description.input_size == ((crop, crop) if isinstance(crop, int) else tuple(crop)):
+            sound = description.reads == "audio" and (crop is not None or bool(texts))  # as long as its inputs
+            size = None if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
+            if not sound and size in (None, description.input_size):
                 return description
         elif source.runs_own_code:
             from bbilang.runtime.models.sources.permission import require_permission

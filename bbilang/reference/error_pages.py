@@ -46,6 +46,7 @@ GROUPS = (  # heading -> the codes below it
     ("Several models", tuple(compiler_codes.MODELS)),
     ("Models and their weights", tuple(runtime_codes.MODELS)),
     ("Pictures", tuple(runtime_codes.PICTURES)),
+    ("Sounds", tuple(runtime_codes.SOUNDS)),
     ("Datasets", tuple(runtime_codes.DATASETS)),
     ("Files and the command line", tuple(runtime_codes.FILES)),
     ("While running", tuple(runtime_codes.RUNNING)),

@@ -13,7 +13,7 @@ from bbilang.grammar.source import Span
 
 REFERENCE = re.compile(r"\[([^\[\]]+)\]\(([^()]+)\)")  # [words](channel 447) in a caption
 COORDINATES = {"position": ("y", "x"), "neuron": ("y", "x", "channel"), "component": ("group",)}
-KINDS = (*COORDINATES, "channel", "group", "class", "token", "head")
+KINDS = (*COORDINATES, "channel", "group", "class", "token", "frame", "head")
 _KEY = re.compile(r"\S+( \w+=\d+(,\w+=\d+)*)+")  # `mixed4d channel=447`, as atoms are called inside a page
 _FORM = re.compile(r"(?:(?P<layer>\S+) )?(?P<kind>[^\W\d]\w*)(?P<numbers>(?: \d+)+)")
 

@@ -8,11 +8,10 @@ from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import VECTORS, Axis, FieldType
 from bbilang.grammar import ast
 
-VECTORS = ("channel", "spatial", "token")  # atoms of a layer that have a direction, picked by their number
-OF_INPUT = ("spatial", "token")  # those whose vector is the activation on the page's input
+PICKED = ("channel", *VECTORS)  # atoms of a layer that have a direction, picked by their number
 HELP = f"as in `{SOME_LAYER}.channel[7] - {SOME_LAYER}.channel[9]`, or directions of `concept(...)`"
 
 
@@ -29,7 +28,7 @@ class DirectionReader:
         if value.op != "pick_atom":
             return False
         (of,) = value.inputs
-        return value.type.atom in VECTORS if of.op == "substrate" else self.is_one(of)
+        return value.type.atom in PICKED if of.op == "substrate" else self.is_one(of)
 
     def sum(self, expression: ast.Binary | ast.Unary, values: list[object]) -> Node:
         """Add or subtract two directions. Raises CheckError E231, E232, E235."""
@@ -64,7 +63,7 @@ class DirectionReader:
         known = Node("family", (), tuple(parameters.items()), FieldType("", "", (), ())).digest
         family = f"direction-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
         inputs = self.scope.input_axis()
-        own = inputs.size > 1 and any(t.type.atom in OF_INPUT or "input" in t.type.axes[-1].varies for _, t in terms)
+        own = inputs.size > 1 and any(t.type.atom in VECTORS or "input" in t.type.axes[-1].varies for _, t in terms)
         axes = (inputs, Axis("concept", size, varies=("input",) if own else ()))
         type = FieldType("substrate", "direction", first.layers, axes, model=first.model, family=family)
         return self.scope.make("direction", (channels,), parameters, type, expression.span)

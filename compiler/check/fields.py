@@ -11,7 +11,7 @@ from bbilang.compiler.check.scope import INPUT_LAYER, Layers, ModelContext, Scop
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, LayerDescription, ModelDescription
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import ATOM_AXES, ATOMS, Axis, FieldType
+from bbilang.compiler.ir.types import ATOM_AXES, ATOMS, LAYER_AXES, Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -42,7 +42,7 @@ class FieldReader:
         """Return the input as a picture. Raises CheckError E209 for a model that takes no picture."""
         model = self.scope.model
         description = model.description
-        if description.reads in NOT_PICTURES:
+        if description.reads in NOT_PICTURES and description.reads != "audio":
             message = f"{description.name} takes {description.reads}s ({', '.join(description.input.axes)}), which are "
             help = "its entries are atoms: `input.channel | attribute(output) | top(8) | present(bars)`"
             raise at(span, "E209", f"{message}no pictures", help)
@@ -50,7 +50,7 @@ class FieldReader:
             first = next((layer.name for layer in description.layers if "token" in layer.axes), "")
             help = f"its words are the tokens of a layer: `{first}.token | attribute(output) | present(heatmap)`"
             raise at(span, "E209", f"{description.name} reads text, and this is a picture", help)
-        y, x = description.input_size
+        y, x = description.input_size  # of a sound those of its spectrogram: it is shown as one
         axes = (self.scope.input_axis(), Axis("y", y), Axis("x", x))
         type = FieldType("picture", "pixel", (INPUT_LAYER,), axes, model=model.slot.alias, signed=False)
         return self.scope.make("input", (), {}, type, span)
@@ -76,7 +76,7 @@ class FieldReader:
         names = [name for name in layer.axes if (name == "channel") == (atom == "channel")]
         if not names:
             raise at(span, "E209", f"`{layer.name}` has no positions, so its {groups.type.atom}s have no `.spatial`")
-        axes = tuple(Axis(name, layer.sizes[name]) for name in sorted(names, key=("y", "x", "token", "channel").index))
+        axes = tuple(Axis(name, layer.sizes[name]) for name in sorted(names, key=LAYER_AXES.index))
         name = self.scope.registry.operations[_maker(groups).op].factor
         type = self.scope.registry.operations[name].type(groups.type, {"of": groups, "axes": axes, "which": atom})
         return self.scope.make(name, (groups,), {"which": atom}, type, span)
@@ -97,7 +97,7 @@ class FieldReader:
             axes.append(Axis("layer", len(layers.names)))
             if len({layer.axes for layer in described}) > 1:
                 raise at(span, "E235", "these layers have different axes", "list layers of one kind: maps or vectors")
-        for name in ("y", "x", "token", "head", "channel") if atom == "neuron" else ATOM_AXES[atom]:
+        for name in LAYER_AXES if atom == "neuron" else ATOM_AXES[atom]:
             sizes = tuple(layer.sizes[name] for layer in described if name in layer.sizes)
             if sizes:
                 axes.append(Axis(name, max(sizes), sizes=sizes if layers.listed else ()))
@@ -147,8 +147,8 @@ def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> Layer
     if layer.is_heads and atom not in ("head", "neuron", "token", "whole"):
         message = f"`{name}` has the axes {', '.join(layer.axes)}, and each head has channels of its own"
         raise at(span, "E209", message, _atoms_of(layer))
-    needed = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
-    if context.description.reads in NOT_PICTURES:  # positions along one axis
+    needed = {atom} if atom in ("token", "frame") else {"y", "x"} if atom in ("spatial", "pixel") else set()
+    if context.description.reads in NOT_PICTURES and "frame" not in layer.axes:  # positions along one axis
         needed -= {"y"}
     if not needed <= set(layer.axes):
         message = f"`{name}` has the axes {', '.join(layer.axes)}, so no atom `{atom}`"
@@ -160,6 +160,8 @@ def _input_atoms(description: ModelDescription) -> tuple[str, ...]:
     """Return the kind of atoms that the input has: pixels for a picture, entries for numbers."""
     if description.reads not in NOT_PICTURES:
         return ("pixel",) if description.channels == 3 else ("pixel", "channel", "neuron")
+    if description.reads == "audio":
+        return ("frame", "channel", "neuron")
     return ("channel",) if description.reads == "vector" else ("channel", "spatial", "neuron")
 
 
@@ -169,6 +171,5 @@ def _atoms_of(layer: LayerDescription) -> str:
     has = ["channel", "neuron"]
     if "y" in layer.as_map.axes or "x" in layer.axes:
         has.insert(0, "spatial")
-    if "token" in layer.axes:
-        has.insert(0, "token")
+    has = [*(name for name in ("token", "frame") if name in layer.axes), *has]
     return f"it has {', '.join(f'`.{a}`' for a in has)}"

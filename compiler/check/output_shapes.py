@@ -5,11 +5,12 @@ from __future__ import annotations
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.contract import Fail
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription, PartDescription
+from bbilang.compiler.ir.types import LAYER_AXES
 
 
 def example_entry(layer: LayerDescription) -> str:
     """Spell one entry of a layer as in a text: `head.neuron[4, 4, 2]`."""
-    order = [axis for axis in ("y", "x", "token", "head", "channel") if axis in layer.axes]
+    order = [axis for axis in LAYER_AXES if axis in layer.axes]
     indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
     return f"`{layer.name}.neuron[{', '.join(indices)}]`"
 

@@ -85,9 +85,25 @@ class Preamble(ModelStatements):
             return ()
         return tuple(file for file in files if _is_text(file))
 
+    def _sounds(self) -> tuple[str, ...]:
+        """Return the inputs that are sounds; `_inputs` reports errors in inputs later."""
+        try:
+            files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
+        except (BbiError, CheckError):
+            return ()
+        return tuple(file for file in files if self.options.is_sound(file))
+
     def _check_input(self, name: str, span: Span) -> None:
         """Raise CheckError E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
         if self.reads is None or PLACEHOLDER.fullmatch(name):
+            return
+        if self.options.is_sound(name) != (self.reads == "audio"):
+            sound = self.reads != "audio"
+            takes = {"audio": "sounds", "text": "text", "image": "pictures"}.get(self.reads, f"{self.reads}s")
+            message = f"the model takes {takes}, and this is {'a sound' if sound else 'none'}"
+            help = "`model crepe_tiny` hears sounds" if sound else 'as in `input "violin.wav"`, or `"sample:melody"`'
+            raise at(span, "E418", message, help)
+        if self.reads == "audio":
             return
         if self.reads in NOT_PICTURES:
             axes = ", ".join(NOT_PICTURES[self.reads])

@@ -50,7 +50,8 @@ def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
         return
     type = element.type.panel(element["facet"])
     drawn = style.spend(type)
-    components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
+    positions = tuple(name for name in ("y", "x", "frame") if name in drawn.spent)
+    components = positions if drawn.cells else drawn.slots.components if drawn.slots else ()
     yield _without_layer(components), type.layers
     if drawn.cells and drawn.series:  # masks show their groups too
         yield _without_layer(drawn.series.components), type.layers

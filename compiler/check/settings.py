@@ -149,6 +149,18 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         ),
         Parameter("mean", "numbers", "mean of each colour, for RGB values in 0..1", None),
         Parameter("std", "numbers", "standard deviation of each colour, for RGB values in 0..1", None),
+        Parameter(
+            "rate", "integer", "samples per second that a network of sounds takes", None, minimum=1000, maximum=768_000
+        ),
+        Parameter(
+            "window",
+            "integer",
+            "samples that each column of a spectrogram looks at, or the network at each frame",
+            None,
+            minimum=64,
+            maximum=65_536,
+        ),
+        Parameter("hop", "integer", "samples of a frame of a sound", None, minimum=1, maximum=65_536),
     ),
     "show": (
         Parameter(

@@ -8,7 +8,7 @@ from bbilang.compiler.ir.types import FieldType
 
 ATOMS = {
     "neuron": "neurons", "spatial": "positions", "channel": "channels", "group": "groups", "pixel": "pixels",
-    "token": "tokens", "head": "heads", "direction": "directions", "example": "examples",
+    "token": "tokens", "frame": "frames", "head": "heads", "direction": "directions", "example": "examples",
 }  # fmt: skip
 
 

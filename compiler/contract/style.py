@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
     from bbilang.runtime.view.drawing import Drawing
-    from bbilang.runtime.view.model import Answer, Detail, Element, Frame, Panel, PointSet, Selection, Verdict
+    from bbilang.runtime.view.model import Answer, Detail, Element, Frame, OverTime, Panel, PointSet, Selection, Verdict
 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
@@ -146,6 +146,10 @@ class Style:
         """Return what a page says below the picture of the mark that is pointed at, for each of the element's atoms in
         their order; () for nothing. Asked after the panels, which number the atoms."""
         return ()
+
+    def over_time(self, drawing: Drawing) -> OverTime | None:
+        """Return what the columns of a map are, where they are parts of a sound."""
+        return None
 
     def verdicts(self, drawing: Drawing) -> tuple[Verdict, ...]:
         """Return the claims that a page lists in place of a picture; () for a picture."""

@@ -19,6 +19,7 @@ NOUNS = {  # axis -> (one, many)
     "class": ("class", "classes"),
     "y": ("row", "rows"),
     "x": ("column", "columns"),
+    "frame": ("frame", "frames"),
 }
 
 

@@ -17,7 +17,12 @@ PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that needs no quotes in a 
 _LAYER = " (layer)"
 HEADS = ".heads"  # ends the name of the layer that the heads of an attention make, before their projection
 HEADS_PART = "(heads)"  # ends its path: the part of the projection that a run mounts there (`passes.module.heads`)
-NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
+NOT_PICTURES = {
+    "signal": ("channel", "x"),
+    "sequence": ("x", "channel"),
+    "vector": ("channel",),
+    "audio": ("channel", "y", "frame"),
+}  # axes of an input
 SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = (
     "several",
     "idle",
@@ -103,7 +108,8 @@ class ModelDescription:
     """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels.
 
     A model that ``reads`` text has the input size (1, tokens); one that reads a signal (channel, x) or a sequence
-    (x, channel) has (1, x), and one that reads a vector (channel,) has (1, 1).
+    (x, channel) has (1, x), and one that reads a vector (channel,) has (1, 1). One that reads audio has (samples of a
+    frame, frames), and its input is (channel, y, frame): sample y of a frame.
     """
 
     name: str
@@ -115,10 +121,12 @@ class ModelDescription:
     output: str = ""  # module path that gives the scores; "" is the model's own result
     aliases: Mapping[str, str] = field(default_factory=dict)  # another name -> the short name above
     flops: int = 0  # of the whole forward of one input, counted as the layers' are
-    reads: str = "image"  # or "text", "signal", "sequence", "vector"
+    reads: str = "image"  # or "text", "audio", "signal", "sequence", "vector"
     bytes: int = 0  # of the whole forward
     channels: int = 3  # of its input; of a vector, how many numbers it has
     columns: tuple[str, ...] = ()  # names of the input's channels; empty where unknown
+    rate: int = 0  # of audio: samples per second
+    window: int = 0  # of audio: samples that the network looks at for a frame; 0 where it looks at the whole
     absent: Mapping[str, str] = field(default_factory=dict)  # a module that is no layer -> why
     scores: str = LOGITS  # what kind of numbers the scores are (`compiler.scores`)
     part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
@@ -142,10 +150,16 @@ class ModelDescription:
     def input(self) -> LayerDescription:
         """The input as a layer."""
         if self.reads in NOT_PICTURES:
-            sizes = {"channel": self.channels, "x": self.input_size[1]}
+            y, x = self.input_size
+            sizes = {"channel": self.channels, "y": y, "x": x, "frame": x}
             axes = NOT_PICTURES[self.reads]
             return LayerDescription(INPUT, "", axes, tuple(sizes[axis] for axis in axes))
         return LayerDescription(INPUT, "", ("channel", "y", "x"), (self.channels, *self.input_size))
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound is that the sizes hold for; 0 for a model that takes none."""
+        return self.input_size[0] * self.input_size[1] / self.rate if self.rate else 0.0
 
     def label(self, index: int) -> str:
         """Return the first synonym of a class, or `class 7` if the label is unknown or invisible."""
@@ -159,7 +173,9 @@ class ModelDescription:
         name = next((name for name in near if name in self.by_name), None)
         if name is None:
             with_positions = [
-                x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
+                x
+                for x in self.layers
+                if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or {"token", "frame"} & {*x.axes}
             ]
             layers = [x for x in with_positions if not x.is_heads] or self.layers
             name = layers[-1].name if layers else ""
@@ -229,6 +245,8 @@ class ModelDescription:
                     del layer[name]
         rare: tuple[tuple[str, Any], ...] = (
             ("columns", ()),
+            ("rate", 0),
+            ("window", 0),
             ("absent", {}),
             ("scores", LOGITS),
             ("part", ""),

@@ -6,7 +6,7 @@ import json
 import re
 
 PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
-ATOMS = {"neuron", "spatial", "channel", "token", "group", "whole", "pixel", "class", "example"}
+ATOMS = {"neuron", "spatial", "channel", "token", "frame", "group", "whole", "pixel", "class", "example"}
 WORDS = {"bbi", "model", "input", "dataset", "name", "claim", "output", "set", "use", "def", "interface", "layout"}
 
 

@@ -8,9 +8,12 @@ from bbilang.grammar.frozen import frozen
 
 LASSO = "lasso"  # the component of a state that is a part of the examples: the page itself computes with it
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
-ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "head", "example")
+ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "frame", "head", "example")
 APART = {"prediction": ("layer", "token", "y", "x")}  # content -> axes along each of which its classes are ranked anew
 MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
+
+LAYER_AXES = ("y", "x", "frame", "token", "head", "channel")  # of layers, in the order of a field's axes
+VECTORS = ("spatial", "token", "frame")  # atoms of a layer whose part is the vector, or the vectors, at a place
 
 # The axes that a full substrate of each atom has, before any operation.
 ATOM_AXES = {
@@ -21,6 +24,7 @@ ATOM_AXES = {
     "pixel": ("y", "x"),
     "class": ("class",),
     "token": ("token",),
+    "frame": ("frame",),
     "head": ("head",),
 }
 
@@ -91,6 +95,7 @@ class FieldType:
             "x",
             "channel",
             "token",
+            "frame",
             "head",
             "group",
             "example",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node, Program, Scan
-from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.ir.types import LAYER_AXES, Axis
 from bbilang.compiler.optimize.cost import layer_of
 
 # kinds of what a scan keeps
@@ -91,7 +91,7 @@ def of_neurons(content: Node, registry: Registry, description: ModelDescription)
     (name,) = content.type.layers
     layer = layer_of(description, name)
     kept = tuple(axis for axis in head.type.axes if axis.name == "input")
-    order = [axis for axis in ("y", "x", "token", "head", "channel") if axis in layer.axes]
+    order = [axis for axis in LAYER_AXES if axis in layer.axes]
     axes = (*kept, *(Axis(axis, layer.sizes[axis]) for axis in order))
     type = replace(head.type, atom="neuron", axes=axes)
     neurons = Node("substrate", (), (("atom", "neuron"), ("layers", (name,)), ("model", head.type.model)), type)

@@ -6,17 +6,18 @@ from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, DerivativeRequest, Node, walk
-from bbilang.compiler.ir.types import MADE, Axis
+from bbilang.compiler.ir.types import LAYER_AXES, MADE, Axis
 from bbilang.compiler.optimize.cost import layer_of
 
 CHAIN = "chain "  # begins the name of the target layer where a chain's score is
 Key: TypeAlias = tuple[Any, ...]  # a class, atom or combined score, as far as it is known
 ATOM_AXES = {
-    "neuron": ("y", "x", "token", "head", "channel"),
+    "neuron": LAYER_AXES,
     "spatial": ("y", "x"),
     "pixel": ("y", "x"),
     "channel": ("channel",),
     "token": ("token",),
+    "frame": ("frame",),
     "head": ("head",),
     "whole": (),
 }
@@ -95,7 +96,7 @@ def request_keys(request: DerivativeRequest, target_layer: str, description: Mod
 def _number(target: Node, target_layer: str, description: ModelDescription) -> int | None:
     """Return the number of a picked atom among those of a layer; None if the layer has none."""
     layer, number = layer_of(description, target_layer), 0
-    axes = [axis for axis in ("y", "x", "token", "head", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
+    axes = [axis for axis in LAYER_AXES if axis in ATOM_AXES.get(target.type.atom, ())]
     axes = [axis for axis in axes if axis in layer.axes]
     if len(axes) != len(target["index"]):
         return None
@@ -156,7 +157,7 @@ def atom_count(node: Node, layer: str, description: ModelDescription, likely: bo
 
 
 def _own_axes(node: Node) -> list[Axis]:
-    own = {"y", "x", "token", "head", "channel", "group", "concept"}
+    own = {*LAYER_AXES, "group", "concept"}
     return [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
 
 

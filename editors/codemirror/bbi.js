@@ -3,8 +3,8 @@ import {HighlightStyle, LanguageSupport, StreamLanguage, syntaxHighlighting} fro
 import {tags} from "@lezer/highlight"
 
 const STATEMENTS = /^(bbi|model|input|dataset|name|claim|output|set|use|def|interface|layout)\b(?=[ \t]+["\w]|[ \t]*\{)(?![ \t]+=)/
-const ATOM = /^\.(neuron|spatial|channel|group|whole|pixel|class|token|head|example)\b(?!\.)/
-const PATH = /^[\p{L}_][\p{L}\p{N}_]*(\.(?!(neuron|spatial|channel|group|whole|pixel|class|token|head|example)\b(?!\.))[\p{L}\p{N}_]+)*/u
+const ATOM = /^\.(neuron|spatial|channel|group|whole|pixel|class|token|frame|head|example)\b(?!\.)/
+const PATH = /^[\p{L}_][\p{L}\p{N}_]*(\.(?!(neuron|spatial|channel|group|whole|pixel|class|token|frame|head|example)\b(?!\.))[\p{L}\p{N}_]+)*/u
 
 export const mode = {
   name: "bbi",

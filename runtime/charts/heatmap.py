@@ -6,13 +6,26 @@ import altair as alt
 
 from bbilang.runtime.charts import words
 from bbilang.runtime.charts.fading import MOST_FADED, UNDER_TINT, faded, faint_input, spotlight
-from bbilang.runtime.charts.maps import FIRST_PICTURE, arranged, map_layer, matched, number_option, own_panels
+from bbilang.runtime.charts.maps import (
+    FIRST_PICTURE,
+    arranged,
+    arranged_along_sound,
+    map_layer,
+    matched,
+    number_option,
+    own_panels,
+)
 from bbilang.runtime.vega.element import identifier, is_signed
 from bbilang.runtime.vega.marks import panel_labels, stacked
 from bbilang.runtime.vega.targets import target_layers
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.repeated import UNSAID
+
+
+def _over_waveform(element: Element) -> bool:
+    """Return whether the map is drawn over a sound, in colours of its own that a dark page leaves as they are."""
+    return "along_sound" in element.options and all(panel.shape[0] == 1 for panel in element.panels)
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
@@ -22,8 +35,10 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     # page.css knows them by these names, and makes their colours those of a dark page
     host, name = theme.host, f"{'signs' if is_signed(element) else 'scale'}_{identifier(element.id)}"
     if host is None:
-        geometry = arranged(element, theme)
-        drawn = map_layer(element, geometry, own_panels(element), FIRST_PICTURE).properties(name=name)
+        along = "along_sound" in element.options
+        geometry = arranged_along_sound(element, theme) if along else arranged(element, theme)
+        drawn = map_layer(element, geometry, own_panels(element), FIRST_PICTURE)
+        drawn = drawn.properties(name=f"sound_{name}" if _over_waveform(element) else name)
         front = [*panel_labels(element, geometry), *target_layers(element, geometry, theme)]
         return stacked([*faint_input(element, geometry), drawn, *front])
     pairs = matched(element, host.element)

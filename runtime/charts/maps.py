@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 import altair as alt
 
 from bbilang.runtime.vega.element import Row, labelled
-from bbilang.runtime.vega.geometry import Geometry, balanced, floor, least
+from bbilang.runtime.vega.geometry import Geometry, balanced, floor, least, most
 from bbilang.runtime.vega.marks import Layer, MarkProperty, layer, panel_labels, picture, stacked
 from bbilang.runtime.vega.targets import target_layers
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element, Panel
 
 GUTTER = 20  # pixels between panels
+LOWEST_ALONG, RATIO_ALONG = 160, 0.24  # of a map along a sound: pixels high at least; height over width
 FIRST_PICTURE = "datum.frame.pictures[0]"
 Above: TypeAlias = "Callable[[Geometry, list[tuple[int, int]]], list[Layer]]"
 
@@ -64,6 +65,14 @@ def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 
     width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
     ratio = max((ratio_of(panel, theme) for panel in element.panels), default=1.0)
     return geometry.flow(len(element.panels), width, width * ratio, labelled(element), gutter=GUTTER)
+
+
+def arranged_along_sound(element: Element, theme: Theme) -> Geometry:
+    """Arrange panels below each other, as wide as there is room: time goes from left to right."""
+    geometry = theme.geometry(element)
+    width = least(number_option(element, "width", 1000.0), geometry.room)
+    height = most(LOWEST_ALONG, width * RATIO_ALONG)
+    return geometry.flow(len(element.panels), width, height, labelled(element), gutter=GUTTER)
 
 
 def own_panels(element: Element) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from bbilang.runtime.codes.mending import MENDING
 from bbilang.runtime.codes.models import MODELS
 from bbilang.runtime.codes.recording import RECORDING
 from bbilang.runtime.codes.running import RUNNING
+from bbilang.runtime.codes.sounds import SOUNDS
 from bbilang.runtime.codes.tokens import TOKENS
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "PICTURES",
     "RECORDING",
     "RUNNING",
+    "SOUNDS",
     "TOKENS",
 ]
 
+OF_MODELS: Final[dict[str, Code]] = MODELS | LOSSES | MENDING | INFLUENCE | RECORDING
 CODES: Final[dict[str, Code]] = dict(
-    sorted((MODELS | PICTURES | DATASETS | FILES | LOSSES | MENDING | INFLUENCE | RECORDING | RUNNING | TOKENS).items())
+    sorted((OF_MODELS | PICTURES | SOUNDS | DATASETS | FILES | RUNNING | TOKENS).items())
 )

@@ -175,7 +175,7 @@ def _require_plain(others: Mapping[str, bool]) -> None:
 
 def _components(field: Field) -> tuple[str, ...]:
     """Return the components that identify an atom of a field."""
-    for known in (("group",), ("channel",), ("concept",), ("y", "x"), ("token",), ("class",)):
+    for known in (("group",), ("channel",), ("concept",), ("y", "x"), ("token",), ("frame",), ("class",)):
         if set(known) <= field.coords.keys():
             return known
     text = "a sum or difference of scores has no picture of its own"

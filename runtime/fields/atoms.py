@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.types import LAYER_AXES
 from bbilang.runtime.fields.field import Field, Named
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MADE_AXES = {"group": ("group",), "direction": ("concept",)}  # of atoms that an operation makes
-ORDER = ("y", "x", "token", "head", "channel")
 
 
 def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
@@ -24,9 +24,8 @@ def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     layer = layer.as_map if atom == "spatial" else layer
     if atom in MADE_AXES:
         return MADE_AXES[atom]
-    own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",),
-           "head": ("head",)}  # fmt: skip
-    return tuple(axis for axis in ORDER if axis in layer.axes and axis in own.get(atom, ()))
+    own = {"neuron": LAYER_AXES, "spatial": ("y", "x"), "pixel": ("y", "x")}
+    return tuple(axis for axis in LAYER_AXES if axis in layer.axes and axis in own.get(atom, (atom,)))
 
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:

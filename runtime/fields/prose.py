@@ -12,6 +12,7 @@ PLURALS = {
     "pixel": "pixels",
     "class": "classes",
     "token": "tokens",
+    "frame": "frames",
     "head": "heads",
     "whole": "the layer",
     "group": "groups",

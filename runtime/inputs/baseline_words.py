@@ -14,7 +14,8 @@ PICTURES = {
 
 def zero_words(reads: str) -> str:
     """Describe the input at zero, which replaces a removed input."""
-    return "token 0 at every position" if reads == "text" else "zeros" if reads in NOT_PICTURES else PICTURES["zero"]
+    known = {"text": "token 0 at every position", "audio": "silence"}
+    return known.get(reads) or ("zeros" if reads in NOT_PICTURES else PICTURES["zero"])
 
 
 def activation_for(word: str, layer: str, reads: str) -> str:

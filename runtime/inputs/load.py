@@ -15,6 +15,8 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, kind_of
 from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE
 from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput, TextReader
+from bbilang.runtime.inputs.sounds import sound_of
+from bbilang.runtime.sound.clip import Clip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +39,8 @@ def is_values(value: object) -> bool:
 
 def rank_of(description: ModelDescription | None) -> int:
     """Return the number of axes of one input of a model."""
+    if description is not None and description.reads == "audio":
+        return 2  # (channel, time)
     return len(description.input.axes) if description is not None and description.reads != "text" else 3
 
 
@@ -70,7 +74,7 @@ def _unstacked(argument: Input, rank: int, depth: int = 0) -> Iterator[object]:
     elif is_values(argument):
         axes = argument.dim() if is_tensor(argument) else argument.ndim
         yield from argument if axes == rank + 1 else [argument]
-    elif hasattr(argument, "getbands"):
+    elif hasattr(argument, "getbands") or isinstance(argument, Clip):
         yield argument
     else:
         help = "give a file name, a picture, an array or a tensor"
@@ -90,9 +94,13 @@ def expanded(name: str) -> list[str]:
     """Expand a name to files; `picture 3` stands for itself."""
     from bbilang.runtime.inputs import images as pictures
     from bbilang.runtime.inputs import texts
+    from bbilang.runtime.sound import files as sounds
+    from bbilang.runtime.sound.names import is_sound
 
     if UNNAMED.fullmatch(name):
         return [name]
+    if is_sound(name):
+        return sounds.expand(name)
     return texts.expand(name) if texts.is_text(name) else pictures.expand(name)
 
 
@@ -113,9 +121,11 @@ def _name_of_file(file: str) -> str:
     return file if file.startswith(PREFIX) else Path(file).name
 
 
-def picture_of(source: object, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+def picture_of(
+    source: object, name: str, model: ImageReader, channels: tuple[int, ...] | None = None, window: int | None = None
+) -> NetworkInput:
     """Read one input: the values for the network, and the image to show. ``channels``: the channels of a tensor or an
-    array that are drawn as red, green and blue, or one as grey."""
+    array that are drawn as red, green and blue, or one as grey. ``window``: samples of a column of a spectrogram."""
     from PIL import Image
 
     from bbilang.runtime.inputs.images import read, to_rgb
@@ -124,6 +134,8 @@ def picture_of(source: object, name: str, model: ImageReader, channels: tuple[in
     reads = model.description.reads
     if reads == "text":
         return _text(source, model)
+    if reads == "audio":
+        return sound_of(source, name, model.description, window)
     if reads in NOT_PICTURES:
         return _values(source, name, model)
     if isinstance(source, str) and is_text(source):

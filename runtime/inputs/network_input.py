@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from bbilang.grammar.frozen import frozen
+from bbilang.runtime.sound.clip import Clip
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +23,8 @@ class NetworkInput:
     """``image``: (channel, y, x) in [0, 1], or (token,) numbers of tokens, or the values of a signal or a vector; None
     where only what is shown was needed. ``shown``: uint8 (y, x, rgb). ``words``: one for each token of a text, empty
     for padding. ``size``: (width, height) of the picture before it was resized and cropped; (0, 0) where it was not.
-    ``photo``: reads that picture again, uint8 (y, x, rgb)."""
+    ``photo``: reads that picture again, uint8 (y, x, rgb). ``sound``: what is heard, as the network takes it; ``shown``
+    is then its spectrogram."""
 
     name: str
     image: Tensor | None
@@ -30,6 +32,7 @@ class NetworkInput:
     words: tuple[str, ...] = ()
     size: tuple[int, int] = (0, 0)
     photo: Callable[[], np.ndarray] | None = field(default=None, compare=False, repr=False)
+    sound: Clip | None = field(default=None, compare=False, repr=False)
 
 
 class ImageReader(Protocol):

@@ -29,7 +29,7 @@ def read_inputs(program: Program, inputs: Sequence[tuple[object, str]], model: I
 
 def _read(program: Program, item: object, name: str, model: ImageReader) -> NetworkInput:
     try:
-        return picture_of(item, name, model, program.setting("show.channels"))
+        return picture_of(item, name, model, program.setting("show.channels"), program.setting("preprocess.window"))
     except BbiError as error:
         files = [file for statement in _input_statements(program) for file in statement.files]
         spans = [file.span for file in files if isinstance(item, str) and item.endswith(file.value)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Arguments, Fail, Operation, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import ATOM_AXES, FieldType
+from bbilang.compiler.ir.types import LAYER_AXES, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 
@@ -96,7 +96,7 @@ class Intervention(Operation):
 
 def _spent(type: FieldType, field: FieldType) -> FieldType:
     """Return the type without the axes of the field's atoms. Raises `Fail` E272."""
-    own = {*ATOM_AXES["neuron"], "token", "head", "group", "concept"}
+    own = {*LAYER_AXES, "group", "concept"}
     mixed = next((axis for axis in field.axes if "layer" in axis.components and own & set(axis.components)), None)
     if mixed is not None:
         help = "choose them in each layer: `top(..., per=layer)`"

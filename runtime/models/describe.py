@@ -37,7 +37,7 @@ from bbilang.runtime.passes.module.results import first_tensor, tensor_path, val
 
 log = logging.getLogger("bbilang.models")
 
-WORDS = {"image": "an image", "signal": "a signal", "sequence": "a sequence", "vector": "a vector"}
+WORDS = {"image": "an image", "audio": "a sound", "signal": "a signal", "sequence": "a sequence", "vector": "a vector"}
 
 
 def describe_module(

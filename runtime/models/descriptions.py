@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
 
     ``crop``: pixels of a square, or (y, x). Another crop than the JSON's is described from the definition, on the meta
     device, and cached on disk; so is a model of another library.
-    ``texts``: the inputs of a model that reads text, as `input` names them: the longest gives the number of tokens.
+    ``texts``: the inputs of a model that reads text or takes sounds, as `input` names them: the longest gives the
+    number of tokens, or of frames, of ``crop`` samples each.
     Raises E401, E409, E410, E419; E408 for a crop that the model does not take, E418 for an invalid text.
     """
     if (source := source_of(name)) is not None:
@@ -29,6 +31,8 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
 
         return describe_source_model(source, name, (crop, crop) if isinstance(crop, int) else crop, tuple(texts))
     entry = entry_of(name)
+    if entry.description.reads == "audio":
+        return _of_sounds(entry, crop, texts)
     size = entry.description.input_size if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
     return entry.description if size == entry.description.input_size else _at_size(entry, size)
 
@@ -60,7 +64,22 @@ def describe_definition(entry: ModelEntry, size: tuple[int, int], labels: tuple[
         module = definition.build()
     from bbilang.runtime.models.adapter import describe_module
 
-    return describe_module(
-        module, size, entry.name, title=entry.title, labels=labels,
-        names=definition.layer_names(), aliases=definition.aliases(), kinds=definition.kinds(),
+    rate = getattr(definition, "RATE", 0)  # of a model that takes sounds
+    description = describe_module(
+        module, size, entry.name, 1 if rate else 3, title=entry.title, labels=labels, names=definition.layer_names(),
+        aliases=definition.aliases(), kinds=definition.kinds(), reads="audio" if rate else "image",
     )  # fmt: skip
+    return replace(description, rate=rate, window=getattr(definition, "WINDOW", 0))
+
+
+def _of_sounds(entry: ModelEntry, crop: int | tuple[int, int] | None, sounds: Sequence[str]) -> ModelDescription:
+    """Describe a model for the longest of some sounds. ``crop``: samples of a frame, or with the number of frames."""
+    from bbilang.runtime.sound.clip import frames_of
+    from bbilang.runtime.sound.files import seconds_of
+    from bbilang.runtime.sound.names import is_sound
+
+    known = entry.description
+    hop = known.input_size[0] if crop is None else crop if isinstance(crop, int) else crop[0]
+    seconds = max((seconds_of(sound) for sound in sounds if is_sound(sound)), default=known.seconds)
+    frames = crop[1] if isinstance(crop, tuple) else frames_of(seconds, known.rate, hop)
+    return known if known.input_size == (hop, frames) else _at_size(entry, (hop, frames))

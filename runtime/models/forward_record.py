@@ -43,6 +43,9 @@ class Result:
         rank, channel = len(self.shape), self.facts.channel
         if self.shape[0] != 1 or rank not in (2, 3, 4):
             return ()
+        if reads == "audio" and rank > 2:  # time is last, as in torchaudio, unless channels are known to be
+            named = ("channel", "y", "frame") if rank == 4 else ("channel", "frame")
+            return named if rank == 4 or channel != 2 else ("frame", "channel")
         if rank < 4:
             along = "x" if reads in ("signal", "sequence") else "token"
             return ("channel",) if rank == 2 else ("channel", along) if channel == 1 else (along, "channel")

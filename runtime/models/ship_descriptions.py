@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from types import ModuleType
 
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.descriptions import describe_definition
@@ -15,7 +16,12 @@ from bbilang.runtime.models.registry import MODELS, SAMPLES, ModelEntry, entry_o
 def shipped_json(entry: ModelEntry) -> JsonObject:
     """Return the JSON of one model at its own input size; ``labels`` is the name of a file."""
     definition = importlib.import_module(entry.definition)
-    return describe_definition(entry, definition.PREPROCESS.crop).to_json() | {"labels": definition.LABELS}
+    return describe_definition(entry, shipped_size(definition)).to_json() | {"labels": definition.LABELS}
+
+
+def shipped_size(definition: ModuleType) -> tuple[int, int]:
+    """Return the input size that a model's description is shipped with."""
+    return (definition.HOP, definition.FRAMES) if hasattr(definition, "HOP") else definition.PREPROCESS.crop
 
 
 def text(entry: ModelEntry) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Activations, Arguments, Demand, Operation, Registry, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import VECTORS, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.directions import AXIS, directions, maps, norms, vectors_of_atoms
 from bbilang.runtime.fields.field import Field, Named
@@ -26,7 +26,7 @@ class SumOfDirections(Operation):
     factor = "of_direction"
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        own = any(term.type.atom in ("spatial", "token") for term in node["terms"])
+        own = any(term.type.atom in VECTORS for term in node["terms"])
         return (Activations(node.type.layers),) if own else ()
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

@@ -34,7 +34,7 @@ from bbilang.runtime.ops.attribute import atoms_of, derivative_type, of_atoms, o
 if TYPE_CHECKING:
     from torch import Tensor
 
-NORMED = ("spatial", "pixel", "token", "whole")
+NORMED = ("spatial", "pixel", "token", "frame", "whole")
 
 
 class Gradient(Operation):

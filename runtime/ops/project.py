@@ -26,7 +26,7 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import positions
 from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up
 
-VECTORS = ("spatial", "pixel", "token", "example")
+VECTORS = ("spatial", "pixel", "token", "frame", "example")
 PART = "part*"  # the axis of an atom's vector
 
 
@@ -99,7 +99,7 @@ class Project(Operation):
             if field.atom not in VECTORS or field.family:
                 message = f"`project` lowers vectors, and a {'group' if field.family else field.atom} is none"
                 raise Fail("E238", message, "use `.spatial` atoms, or say `along=`")
-            lost = next((c for c in ("y", "x", "token") if c in field.spent), None)
+            lost = next((c for c in ("y", "x", "token", "frame") if c in field.spent), None)
             if lost is not None:
                 raise Fail("E238", f"`project` needs to know the `{lost}`, which arithmetic spent", "put it before")
             axes, spent = (*field.axes, Axis("component", n)), field.spent

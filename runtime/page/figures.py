@@ -118,6 +118,7 @@ def _figure(
         "zooms": [atom.label for atom in zooms.atoms] if zooms is not None else [],
         "pointed": bool(pointed) or element.points is not None,
         "read": read,
+        "sounding": [part.id for part in parts if sounding(part, view)],
         "copied": any(has_pipe(part) and (drives(part) or not cells(part)) for part in parts),
         "readable": bool(hint) or any(part.legend for part in parts),
     }
@@ -192,6 +193,12 @@ def _order(layout: Layout) -> Iterator[str]:
     else:
         for part in layout[1]:
             yield from _order(part)
+
+
+def sounding(element: Element, view: View) -> bool:
+    """Return whether some picture of the element is of a sound, which a reader can play."""
+    shown = {number for panel in element.panels for frame in panel.frames for number in frame.pictures if number >= 0}
+    return any(view.pictures[number].sound for number in shown)
 
 
 def remarks(element: Element) -> bool:

@@ -19,7 +19,7 @@ from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.figures import ask, laid_out
-from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
+from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, sounds_of, unpacked
 from bbilang.runtime.page.point_header import following_header, point_header
 from bbilang.runtime.page.script import script
 from bbilang.runtime.page.size import check_size
@@ -44,14 +44,15 @@ def render(view: View, styles: Styles) -> str:
     sets = {identifier(e.id): b64encode(packed.payload).decode() for e in elements(view)
             if (packed := e.points or e.follows) is not None}  # fmt: skip
     detailed = any(e.details for e in elements(view))
-    text, states = script(vega, bool(sets), detailed), start_states(view)
+    sounding = any(picture.sound for picture in view.pictures)
+    text, states = script(vega, bool(sets), detailed, sounding), start_states(view)
     html = (
         _template()
         .render(
             view=view,
             thumbnails=picture_uris(view),
             interfaces=[laid_out(view, interface, styles, states) for interface in view.interfaces],
-            policy=_policy(*([bundle.announced()] if vega else []), text),
+            policy=_policy(*([bundle.announced()] if vega else []), text, sounding=sounding),
             style=Markup(_text("page.css")),
             libraries=Markup(bundle.packed() if vega else ""),
             script=Markup(text),
@@ -106,10 +107,12 @@ def data_of(html: str) -> JsonObject:
     return json.loads(unpacked(match[2]) if match[1] else match[2])
 
 
-def _policy(*scripts: str) -> str:
-    """Return the content security policy: these scripts, no others, no evaluation of text, no request."""
+def _policy(*scripts: str, sounding: bool = False) -> str:
+    """Return the content security policy: these scripts, no others, no evaluation of text, no request. ``sounding``:
+    the page carries sounds."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
-    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {hashes}; {NOTHING_ELSE}"
+    images = "img-src data: blob:" + ("; media-src data:" if sounding else "")
+    return f"default-src 'none'; {images}; style-src 'unsafe-inline'; script-src {hashes}; {NOTHING_ELSE}"
 
 
 def addresses(selections: Sequence[Selection]) -> dict[str, str]:
@@ -151,6 +154,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
         "lists": lists.values,
         "pictures": pictures,
         "sheets": sheets,
+        **sounds_of(view.pictures),
         **({"alts": [p.alt for p in view.pictures]} if any(e.details for e in elements(view)) else {}),
     }
 
@@ -184,6 +188,7 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         **({"points": point_header(e.points)} if e.points else {}),
         **({"follows": following_header(e.follows)} if e.follows else {}),
         **({"details": list(map(astuple, e.details))} if e.details else {}),
+        **({"time": astuple(e.over_time)} if e.over_time else {}),
         **{name: e.options[name] for name in ("sides", "bins") if name in e.options},
     }
 

@@ -88,6 +88,21 @@ def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[Js
     return addresses, sheets
 
 
+def sounds_of(pictures: Sequence[Picture]) -> JsonObject:
+    """Return the sounds of a page, each once as (address, seconds, words), and of each picture the number of its
+    sound; nothing for a page without any."""
+    numbers: dict[bytes, int] = {}
+    sounds: list[tuple[str, float, str]] = []
+    heard: dict[str, int] = {}
+    for number, picture in enumerate(pictures):
+        if (sound := picture.sound) is not None:
+            if sound.data not in numbers:
+                numbers[sound.data] = len(sounds)
+                sounds.append((_uri(sound.mime, sound.data), round(sound.seconds, 4), sound.words))
+            heard[str(number)] = numbers[sound.data]
+    return {"sounds": sounds, "heard": heard} if sounds else {}
+
+
 def _uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{b64encode(data).decode()}"
 

@@ -39,6 +39,7 @@ POINTS = (
 )
 # Of elements with zooms and details: only on pages that have some, after what they follow.
 DETAILS = ("zoom.js", "details.js")
+SOUNDS = ("sounds.js",)  # players: only on pages that have sounds
 POINT_NAMES = "PointChart, Follower, onPointKey, keepPoints, recallPoints, pointRows"
 VEGA = "charts/vega.js"
 # Constants at the top of a file are made in this order; functions may be called from anywhere.
@@ -71,16 +72,17 @@ FILES = (
 )
 
 
-@lru_cache(maxsize=4)
-def script(vega: bool, points: bool = False, details: bool = False) -> str:
+@lru_cache(maxsize=8)
+def script(vega: bool, points: bool = False, details: bool = False, sounds: bool = False) -> str:
     """Return the page's script. vega: Vega draws the charts, else the page's own renderer does; points: there are point
-    sets; details: there are elements that say more of the mark that is pointed at."""
+    sets; details: there are elements that say more of the mark that is pointed at; sounds: there are some to play."""
     scopes = [] if vega else [f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n"]
     if points:
         scopes.append(f"const {{ {POINT_NAMES} }} = (() => {{\n{joined(POINTS)}return {{ {POINT_NAMES} }};\n}})();\n")
     names = [VEGA if vega and name == "charts/drawn.js" else name for name in FILES]
     at = names.index("copying.js")
-    return "".join(scopes) + joined([*names[:at], *(DETAILS if details else ()), *names[at:]])
+    more = (*(DETAILS if details else ()), *(SOUNDS if sounds else ()))
+    return "".join(scopes) + joined([*names[:at], *more, *names[at:]])
 
 
 def joined(names: Iterable[str]) -> str:

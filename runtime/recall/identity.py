@@ -25,6 +25,8 @@ from bbilang.runtime.cache.versions import code_digest, version_of
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.samples.sounds import VERSION as SOUNDS_VERSION
+from bbilang.runtime.sound import names as sounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,13 +188,17 @@ def input_identity(item: Input) -> str | None:
     from bbilang.runtime.inputs.images import path_of as picture_path
 
     digest = hashlib.sha256()
+    if isinstance(item, str) and item.startswith(sounds.PREFIX) and sounds.is_sound(item):
+        return hashlib.sha256(f"sound {item} {SOUNDS_VERSION}".encode()).hexdigest()
     if isinstance(item, str | Path):
         try:
             with opened(picture_path(str(item)), MOST_BYTES) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
-    if hasattr(item, "tobytes") and hasattr(item, "dtype"):
+    if hasattr(item, "samples") and hasattr(item, "rate"):
+        head, data = f"clip {item.samples.shape} {item.rate}", item.samples.tobytes()
+    elif hasattr(item, "tobytes") and hasattr(item, "dtype"):
         head, data = f"array {item.shape} {item.dtype}", item.tobytes()
     elif hasattr(item, "getbands"):
         from bbilang.runtime.inputs.images import to_rgb

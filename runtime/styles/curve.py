@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
 
-ORDERED = ("layer", "step", "example", "component", "token")
+ORDERED = ("layer", "step", "example", "component", "token", "frame")
 
 
 class Curve(Style):

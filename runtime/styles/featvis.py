@@ -10,7 +10,7 @@ from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.check.settings import GUIDE, OBJECTIVE
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Redraw, Run, Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import VECTORS, FieldType
 from bbilang.compiler.optimize.cost import octaves_of
 from bbilang.runtime.featvis.dream_options import dream_notes, guide_name
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
@@ -74,7 +74,7 @@ class Featvis(Style):
                 f"`featvis` shows what excites channels, neurons, positions or scores, and these are `{field.atom}`",
                 "use `bars`, `heatmap` or `image`",
             )
-        needed = ("channel",) if field.atom in ("neuron", "channel") else ("y", "x", "token")
+        needed = ("channel",) if field.atom in ("neuron", "channel") else ("y", "x", "token", "frame")
         lost = next((c for c in needed if c in field.spent), None)
         if lost is not None:
             raise Fail("E304", f"`featvis` needs to know the `{lost}`, which arithmetic spent", "draw `bars`")
@@ -88,7 +88,7 @@ class Featvis(Style):
         return Drawn((slots.name, "class"), slots, series)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
-        if node.type.atom in ("spatial", "token"):
+        if node.type.atom in VECTORS:
             return (IconsOf(), Activations(node.type.layers))
         return (IconsOf(),)
 
@@ -181,7 +181,9 @@ class Featvis(Style):
         series = drawing.series_axis
         values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
         coords = {
-            c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token", "class")
+            c: drawing.grid(a)
+            for c, a in drawing.field.coords.items()
+            if c in ("y", "x", "channel", "token", "frame", "class")
         }
         layers = drawing.layer_grid()
 

@@ -9,15 +9,17 @@ import numpy as np
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.method_axis import METHOD
+from bbilang.runtime.styles import sound_maps
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, OverTime, Panel
 from bbilang.runtime.view.scales import CLIP, MAX_CELLS, clipped, coarse, numbers_fit, scale_ends, smoothing
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 WORDS = ("key", "query")  # axes of attention that are tokens, of which one is left
 
@@ -27,11 +29,12 @@ class Heatmap(Style):
     signed values. All facets and states of an element share one scale. Over a photo, a magnitude is a spotlight: the
     photo keeps its colours where the magnitude is largest, and is grey and faded where it is zero; signed values tint
     the photo. Colours of pixels are clipped at the 99th percentile. For texts, each token is shown on the colour of its
-    number."""
+    number. Along a sound, numbers of frames are drawn over its waveform and its spectrogram, which a reader can play;
+    those of channels by frames as a map, channel 0 at the bottom."""
 
     name = "heatmap"
     drawn_as = "a heat map"
-    spends = "`y` and `x`, or `token`"
+    spends = "`y` and `x`, `token`, or `frame`"
     overlays = True
     carries = True
     zero_centred = True
@@ -44,6 +47,8 @@ class Heatmap(Style):
         token = field.axis("token") or next((axis for name in WORDS if (axis := field.axis(name)) is not None), None)
         if token is not None and y is None and x is None and token.whole:
             return Drawn((token.name,), token)
+        if sound_maps.is_along_sound(field):
+            return sound_maps.spend(field, self.name)
         if y is None or x is None:
             raise Fail(
                 "E304",
@@ -62,15 +67,18 @@ class Heatmap(Style):
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if drawing.drawn.cells is None:
             return row_panels(drawing)
+        if sound_maps.is_along_sound(drawing.field.type) and drawing.node["over"] is None:
+            return sound_maps.panels(drawing)
         signed, over = drawing.field.type.signed, drawing.node["over"] is not None
         values = _values(drawing)
         ends = panel_ends(drawing, values)
         numbered, apart = drawing.whole or numbers_fit(values), len(set(ends)) > 1
         factor = smoothing(values) if over else 1
-        positions = drawing.axis("y").components == ("y",)
+        along = sound_maps.is_along_sound(drawing.field.type)
+        positions = not along and drawing.axis("y").components == ("y",)
 
         def frame(index: Index) -> tuple[Frame, Shape]:
-            cells = drawing.inside(values[index], index)
+            cells = values[index] if along else drawing.inside(values[index], index)
             y, x = cells.shape
             data = _encoded(cells, ends[index[-1] if drawing.facet else 0], signed, over, factor)
             words = f"{drawing.field.type.content} over positions of {drawing.layer_at(index)}"
@@ -98,6 +106,8 @@ class Heatmap(Style):
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is None:
             return ()
+        if sound_maps.is_along_sound(drawing.field.type):
+            return () if drawing.node["over"] is not None else sound_maps.notes(drawing)
         said = []
         values = _values(drawing)
         largest = float(np.nanmax(np.abs(values), initial=0.0))
@@ -115,6 +125,24 @@ class Heatmap(Style):
             return "full"
         return "spotlight" if over and element.legend is not None and not element.legend.signed else "map"
 
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        along = sound_maps.is_along_sound(drawing.field.type) and drawing.node["over"] is None
+        return {"width": 1000, "along_sound": True} if along else {}
+
+    def over_time(self, drawing: Drawing) -> OverTime | None:
+        return sound_maps.over_time(drawing) if sound_maps.is_along_sound(drawing.field.type) else None
+
+    def answer(self, shown: Shown) -> Answer | None:
+        time = self.over_time(shown.drawing)
+        if time is None:
+            return None
+        from bbilang.runtime.view.answers.sounds import when
+
+        return when(shown, _values(shown.drawing), time)
+
+    def preferred_width(self, element: Element) -> int | None:
+        return 1000 if "along_sound" in element.options else None
+
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.heatmap import chart
 
@@ -122,6 +150,8 @@ class Heatmap(Style):
 
 
 def _values(drawing: Drawing) -> np.ndarray:
+    if sound_maps.is_along_sound(drawing.field.type):
+        return sound_maps.values_of(drawing)
     return drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
 
 

@@ -9,7 +9,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles import example_rows as examples
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Answer, Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, OverTime, Panel
 from bbilang.runtime.view.points.following import MOST_IN_ROW
 
 if TYPE_CHECKING:
@@ -80,17 +80,25 @@ class ImageStyle(Style):
     def alternative(self, drawing: Drawing) -> str:
         if drawing.drawn.slots is not None:
             return ""
-        return f"The input {', '.join(picture.name for picture in drawing.results.pictures)}."
+        names = ", ".join(picture.name for picture in drawing.results.pictures)
+        return f"The spectrogram of the input {names}." if _heard(drawing) else f"The input {names}."
 
     def options(self, drawing: Drawing) -> dict[str, object]:
-        return {} if drawing.drawn.slots is None else {"examples": True, "icon": examples.SIDE}
+        if drawing.drawn.slots is not None:
+            return {"examples": True, "icon": examples.SIDE}
+        return {"width": 720} if _heard(drawing) else {}
+
+    def over_time(self, drawing: Drawing) -> OverTime | None:
+        sounds = [picture.sound for picture in drawing.results.pictures if picture.sound is not None]
+        return OverTime(sounds[0].seconds) if sounds and drawing.drawn.slots is None else None
 
     def preferred_width(self, element: Element) -> int | None:
         if "examples" in element.options:
             return None
+        from bbilang.runtime.charts.maps import number_option
         from bbilang.runtime.vega.element import map_width
 
-        return map_width(element)
+        return int(number_option(element, "width", map_width(element)))
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         if "examples" in element.options:
@@ -100,6 +108,10 @@ class ImageStyle(Style):
         from bbilang.runtime.charts.pictures import photographs
 
         return photographs(element, theme)
+
+
+def _heard(drawing: Drawing) -> bool:
+    return any(picture.sound is not None for picture in drawing.results.pictures)
 
 
 STYLES = (ImageStyle(),)

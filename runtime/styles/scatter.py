@@ -10,7 +10,7 @@ import numpy as np
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Run, Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import VECTORS, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_picture
@@ -73,7 +73,7 @@ class Scatter(Style):
     def demands(self, node: Node) -> tuple[Demand, ...]:
         if not node["icons"]:
             return ()
-        vectors = node.type.atom in ("spatial", "token")
+        vectors = node.type.atom in VECTORS
         return (IconsOf(), *((Activations(node.type.layers),) if vectors else ()))
 
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:

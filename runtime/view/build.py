@@ -33,6 +33,7 @@ from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.media.pictures import Pictures
 from bbilang.runtime.view.pipes.objection import Objector
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded, models_words
@@ -65,8 +66,7 @@ class _Builder:
 
     def __init__(self, results: Results, registry: Registry, whole: bool):
         self.results, self.registry, self.program, self.whole = results, registry, results.program, whole
-        self.pictures: list[vm.Picture] = []
-        self._known: dict[bytes, int] = {}
+        self.pictures = Pictures()
         nodes = walk(*(element.node for element in self.program.elements))
         chosen = (n for n in nodes if n.type.content == "selection" and not n.type.axes[0].components == (LASSO,))
         self.selections = {n["id"]: n for n in chosen}
@@ -82,20 +82,13 @@ class _Builder:
     def _part(self, results: Results) -> _Builder:
         """Return the builder of one model's elements, which shares with this one all that the page has once."""
         part = _Builder(results, self.registry, self.whole)
-        part.pictures, part._known, part.ids, part.built = self.pictures, self._known, self.ids, self.built
+        part.pictures, part.ids, part.built = self.pictures, self.ids, self.built
         part.own, part.importances, part.model = self.own, self.importances, results.program.models[0].alias
         part.alike = len({one.program.models[0].lineage[-1] for one in self.results.parts}) == 1
         return part
 
     def _builder_of(self, identity: str) -> _Builder:
         return next((part for part in self.parts if identity in part.results.fields), self)
-
-    def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
-        """Return the index of an image on the page; equal images share one."""
-        if data not in self._known:
-            self._known[data] = len(self.pictures)
-            self.pictures.append(vm.Picture(data, mime, width, height, alt))
-        return self._known[data]
 
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
@@ -155,10 +148,10 @@ class _Builder:
         field = style.drawn(self.results.fields[element.id])
         inner = field.type.panel(node["facet"])
         field = without(field, set(field.type.names) - {*inner.names, node["facet"]})
-        shown = titles(node, self.registry)
         drawing = Drawing(
-            element, field, style.spend(inner), self.results, self.picture, whole=self.whole, titles=shown
-        )
+            element, field, style.spend(inner), self.results, self.pictures.put, whole=self.whole,
+            titles=titles(node, self.registry), heard=self.pictures.heard,
+        )  # fmt: skip
         if self.whole and field.values.data.size > MOST_ROWS:
             message = f"the numbers of `{element.id}` are {field.values.data.size:,}, too many for a table"
             help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
@@ -171,8 +164,7 @@ class _Builder:
         panels, missed = with_budgets(drawing, remarked(drawing, laid_out), lines, self.registry)
         self.own |= {selection.id: selection for selection in style.selections(drawing)}
         legend = self._legend(drawing, style, missed) if style.has_legend(drawing) else None
-        drawn = drawing.drawn
-        options = _options(drawing) | style.options(drawing)
+        drawn, options = drawing.drawn, _options(drawing) | style.options(drawing)
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
         result = vm.Element(
@@ -205,6 +197,7 @@ class _Builder:
             follows=follows,
             details=() if self.whole else style.details(drawing),
             verdicts=style.verdicts(drawing),
+            over_time=style.over_time(drawing),
             alt=style.alternative(drawing) or _alternative(result),
         )
         return self.pipes.asking(made, node)
@@ -351,7 +344,7 @@ class _Builder:
     def thumbnail(self, picture: NetworkInput) -> int:
         """Return a thumbnail of the input for the prediction, if the page shows the input nowhere else."""
         y, x = picture.shown.shape[:2]
-        return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
+        return self.pictures.put(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
 
     def predictions(self) -> tuple[vm.Prediction, ...]:
         """Return the three most probable classes of each input; the first outputs in order if they are values."""

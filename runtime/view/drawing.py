@@ -28,7 +28,7 @@ from bbilang.runtime.view.atom_words import (
     token_word,
 )
 from bbilang.runtime.view.condition_names import with_named_conditions
-from bbilang.runtime.view.model import Atom, Frame, Panel
+from bbilang.runtime.view.model import Atom, Frame, Panel, Sound
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
@@ -53,6 +53,7 @@ class Drawing:
     prefix: str = ""  # of the model, where there are several
     whole: bool = False  # every number of a map, however fine: for a table
     titles: Mapping[str, str] | None = None  # label of a method -> its name for readers
+    heard: Callable[[int, Sound], int] = lambda number, sound: number  # lets a reader play the sound of a picture
 
     def __post_init__(self) -> None:
         self.node = self.element.node
@@ -84,11 +85,14 @@ class Drawing:
     def input_picture(self, number: int) -> int:
         """Return the page's picture of an input, as the network sees it."""
         from bbilang.runtime.view.image_bytes import jpeg
+        from bbilang.runtime.view.media.sounds import playable
 
         if number not in self._inputs:
             it = self.results.pictures[number]
             y, x = it.shown.shape[:2]
             self._inputs[number] = self.picture(jpeg(it.shown), "image/jpeg", x, y, f"the input {it.name}")
+            if it.sound is not None:
+                self.heard(self._inputs[number], playable(it.sound.samples, it.sound.rate))
         return self._inputs[number]
 
     def axis(self, name: str) -> Axis:
@@ -335,6 +339,14 @@ class Drawing:
 
     def layer_at(self, index: Index) -> str:
         return self.field.type.layers[int(self._layers[index])]
+
+    def frame_cells(self, index: Index, count: int) -> tuple[int, ...]:
+        """Return the atom numbers of the frames of a sound."""
+        layer = self.layer_at(index)
+        key = (layer, (1, count))
+        if key not in self._cells:
+            self._cells[key] = tuple(self.atom({"frame": j}, layer) for j in range(count))
+        return self._cells[key]
 
     def inside(self, cells: np.ndarray, index: Index) -> np.ndarray:
         """Crop a map (y, x, ...) to its layer, without the padding of a smaller one."""

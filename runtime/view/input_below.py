@@ -12,11 +12,12 @@ def input_below(drawing: Drawing, index: Index) -> list[int]:
     description = drawing.results.program.description
     if description is None or description.reads in (*NOT_PICTURES, "text"):
         return []
-    number = _input_of(drawing, index)
+    number = input_of(drawing, index)
     return [] if number is None or drawing.results.pictures[number].words else [drawing.input_picture(number)]
 
 
-def _input_of(drawing: Drawing, index: Index) -> int | None:
+def input_of(drawing: Drawing, index: Index) -> int | None:
+    """Return the number of the input that a state and facet is of; None where that is several."""
     names = [axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))]
     if "input" in names:
         return index[names.index("input")]

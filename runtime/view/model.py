@@ -48,14 +48,25 @@ class Selection:
 
 
 @frozen
+class Sound:
+    """An encoded sound, which a reader may play. ``words`` describe it to one who does not hear it."""
+
+    data: bytes
+    mime: str  # "audio/flac", "audio/wav"
+    seconds: float
+    words: str
+
+
+@frozen
 class Picture:
-    """An encoded image. Equal bytes are one picture on the page."""
+    """An encoded image. Equal bytes are one picture on the page. ``sound``: what it is a picture of."""
 
     data: bytes
     mime: str  # "image/png", "image/jpeg", "image/webp"
     width: int
     height: int
     alt: str
+    sound: Sound | None = None
 
 
 @frozen
@@ -241,6 +252,15 @@ class Detail:
 
 
 @frozen
+class OverTime:
+    """What the columns of a map are: equal parts of ``seconds`` of a sound. ``rows``: what its rows are, from the
+    bottom ("channel"); empty for a single one."""
+
+    seconds: float
+    rows: str = ""
+
+
+@frozen
 class Verdict:
     """A claim of the page. ``word``: "holds", "fails" ...; ``kind``: holds, fails or open, for its mark. ``tests``: of
     each condition, (as the text has it, its number in words)."""
@@ -283,6 +303,7 @@ class Element:
     follows: Following | None = None  # the lasso of a map
     points: PointSet | None = None  # drawn by the page's points layer, in place of marks
     details: tuple[Detail, ...] = ()  # of each atom, shown below the picture; () for none
+    over_time: OverTime | None = None  # of a map along a sound
     verdicts: tuple[Verdict, ...] = ()  # a page shows these in place of the picture, which other formats have
 
 

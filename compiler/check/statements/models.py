@@ -44,6 +44,10 @@ class ModelStatements(Reporter):
         """Return the inputs that are texts."""
         raise NotImplementedError
 
+    def _sounds(self) -> tuple[str, ...]:
+        """Return the inputs that are sounds."""
+        raise NotImplementedError
+
     def _models(self, statements: Iterable[ast.Model]) -> dict[str, ModelContext]:
         items = [item for statement in statements for item in statement.items]
         models: dict[str, ModelContext] = {}
@@ -142,6 +146,7 @@ class ModelStatements(Reporter):
         Raises CheckError E407 for a preprocessing that gives no picture, E213 and E214 for numbers of channels.
         """
         known, channels = self.settings.get, description.channels
+        self._check_kind(description.reads == "audio")
         for key in ("preprocess.mean", "preprocess.std"):
             if (values := known(key)) is not None and len(values) not in (1, channels):
                 each = "three for red, green and blue" if channels == 3 else f"{channels}, one a channel"
@@ -163,6 +168,31 @@ class ModelStatements(Reporter):
             message = f"channel {max(shown)} is outside of the channels of {description.name}'s input, {has}"
             raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
 
+    def _check_kind(self, sound: bool) -> None:
+        """Raise CheckError E407 for a setting about pictures of a model that takes sounds, and the other way round."""
+        for name in ("size", "crop", "mean", "std") if sound else ("rate", "window", "hop"):
+            if self.settings.get(f"preprocess.{name}") is not None:
+                of, takes = ("pictures", "sounds") if sound else ("sounds", "none")
+                message = f"`{name}` is of {of}, and the model takes {takes}"
+                help = (
+                    "`set preprocess(rate=, window=, hop=)` is of sounds, and `size=, crop=, mean=, std=` of pictures"
+                )
+                raise at(self._set_at(f"preprocess.{name}"), "E407", message, help)
+
+    def _check_hearing(self, known: ModelDescription) -> None:
+        """Raise CheckError E370 for a rate or a window that a trained network of sounds does not take."""
+        rate, window, hop = (self.settings.get(f"preprocess.{name}") for name in ("rate", "window", "hop"))
+        looks = f"{known.name} looks at windows of {known.window:,} samples"
+        if rate not in (None, known.rate):
+            message = f"{known.name} was trained at {known.rate:,} samples per second, and `rate` is {rate:,}"
+            raise at(self._set_at("preprocess.rate"), "E370", message, "leave it out: sounds are resampled")
+        if known.window and window not in (None, known.window):
+            help = "leave it out: `hop=` says how far one window is from the next"
+            raise at(self._set_at("preprocess.window"), "E370", f"{looks}, and `window` is {window:,}", help)
+        if known.window and hop is not None and hop > known.window:
+            message = f"{looks}, and `hop` is {hop:,}: samples between two windows would not be heard"
+            raise at(self._set_at("preprocess.hop"), "E370", message, "set a smaller hop")
+
     def _set_at(self, key: str) -> Span:
         """Return the span of a setting's value; NOWHERE if set on the command line."""
         return self.set_at.get(key, NOWHERE)
@@ -172,6 +202,8 @@ class ModelStatements(Reporter):
         self._reads_alike(alias, description, NOWHERE)
         self._check_settings(description)
         slot = ModelSlot(alias, description.name, given.weights)
+        if description.reads == "audio":
+            return self._in_context(slot, self._listening(given, description))
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if (describe := given.described) is not None and (size is not None or crop is not None):
             span = self._set_at("preprocess.crop" if crop else "preprocess.size")
@@ -179,6 +211,16 @@ class ModelStatements(Reporter):
         elif describe is not None and description.reads == "text" and (texts := self._texts()):
             description = describe(texts=texts)
         return self._in_context(slot, description)
+
+    def _listening(self, given: GivenModel, description: ModelDescription) -> ModelDescription:
+        """Return the description of a caller's model for the sounds and the settings of the text."""
+        names = ("rate", "window", "hop")
+        changes = {name: value for name in names if (value := self.settings.get(f"preprocess.{name}")) is not None}
+        sounds, describe = self._sounds(), given.described
+        if describe is None or not (changes or sounds):
+            return description
+        span = next((self._set_at(f"preprocess.{name}") for name in changes), NOWHERE)
+        return self._with_span(span, lambda: describe(texts=sounds, **changes))
 
     def _in_context(self, slot: ModelSlot, description: ModelDescription) -> ModelContext:
         return ModelContext(slot, self._labelled(self._scored(description)))
@@ -190,6 +232,9 @@ class ModelStatements(Reporter):
 
         def described() -> ModelDescription:
             description = describe(name)
+            if description.reads == "audio":
+                self._check_hearing(description)
+                return describe(name, self.settings.get("preprocess.hop"), texts=self._sounds())
             texts = self._texts() if description.reads == "text" else ()
             return describe(name, texts=texts) if texts else description
 
@@ -197,7 +242,7 @@ class ModelStatements(Reporter):
         self._reads_alike(alias, description, span)
         self._check_settings(description)
         slot = ModelSlot(alias, description.name, weights)
-        if description.reads == "text":
+        if description.reads in ("text", "audio"):
             return self._in_context(slot, description)
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if size and not crop:  # a size below the crop takes the crop along

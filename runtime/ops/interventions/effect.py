@@ -22,7 +22,7 @@ from bbilang.compiler.contract import (
 from bbilang.compiler.contract.written import target_text, target_words
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import ATOM_AXES, FieldType
+from bbilang.compiler.ir.types import ATOM_AXES, LAYER_AXES, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named, coalesce, combine
@@ -33,7 +33,7 @@ from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
 AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
 LEADING = ("slot", "input", AMOUNT, SET)
 BEFORE, CONTROLS, CONTROL = "before", "controls", "control"  # what stands beside the numbers; the axis of controls
-ATOMS = {"y", "x", "channel", "token", "head", "group", "concept"}
+ATOMS = {*LAYER_AXES, "group", "concept"}
 
 
 class Effect(Operation):

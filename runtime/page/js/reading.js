@@ -31,6 +31,7 @@ function wordsAt(host, panel, u, v, now) {
   const span = (at, count, size, name) => `${name}s ${Math.floor(at * size / count)} to ${Math.ceil((at + 1) * size / count) - 1}`;
   const place = ({ whole, ...found }) => {
     const [row, column] = cell(found);
+    if (host.time) return inTime(host.time, row, column, found, whole);
     return whole ? `${span(row, found.deep, whole[0], "row")}, ${span(column, found.wide, whole[1], "column")}, mean` : `row ${row}, column ${column}`;
   };
   const all = readable(host, panel, now), finest = readGrid(host, panel, now);
@@ -42,6 +43,14 @@ function wordsAt(host, panel, u, v, now) {
   }).filter(Boolean);
   const label = host.frames.length > 1 ? host.frames[panel][0].label.trim() : "";
   return parts.length ? `${label ? `${label}, ` : ""}${place(finest)}: ${parts.join("; ")}` : "";
+}
+
+// A part of a sound, and the row, which counts from the bottom.
+function inTime([seconds, rows], row, column, { deep, wide }, whole) {
+  const at = (part) => `${Number(((seconds * part) / wide).toFixed(3))}`, time = `${at(column)} to ${at(column + 1)} s`;
+  if (!rows) return time;
+  const scale = (whole?.[0] ?? deep) / deep, low = Math.floor((deep - 1 - row) * scale), high = Math.ceil((deep - row) * scale) - 1;
+  return `${time}, ${rows === "y" ? "row" : rows} ${low === high ? low : `${low} to ${high}, mean`}`;
 }
 
 const shortNumber = (value) => String(Number(value.toPrecision(2))).replace("-", "\u2212");

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from bbilang.compiler.ir.program import Node, PerExample
+from bbilang.compiler.ir.types import LAYER_AXES
 from bbilang.runtime.view.drawing import Drawing
 
-ATOMS = ("y", "x", "channel", "token", "head", "group")
+ATOMS = (*LAYER_AXES, "group")
 
 
 def explained(node: Node | None) -> Node | None:

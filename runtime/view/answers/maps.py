@@ -22,17 +22,17 @@ def where(shown: Shown) -> Answer:
         return _regions(shown, maps) if len(maps) > 1 else _region(shown, maps[0])
     peaks = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
     if not peaks:
-        return sentence(f"{_subject(shown)} nowhere above zero")
+        return sentence(f"{subject(shown)} nowhere above zero")
     described = peaks if len(peaks) <= MOST else peaks[:3]
     items: list[list[Part]] = []
     for panel, at in described:
         label = f" in {shown.labels[panel]}" if len(maps) > 1 and shown.labels[panel] else ""
         items.append([*_position(shown, panel, at, maps[panel].shape), label])
     more = f", and elsewhere in {counted(len(peaks) - len(described))} more" if len(described) < len(peaks) else ""
-    return sentence(f"{_subject(shown)} {_adjective(shown)} at ", *listed(items), more)
+    return sentence(f"{subject(shown)} {adjective(shown)} at ", *listed(items), more)
 
 
-def _adjective(shown: Shown) -> str:
+def adjective(shown: Shown) -> str:
     return "largest" if "norm" in shown.type.unit else "strongest"
 
 
@@ -40,9 +40,9 @@ def _region(shown: Shown, cells: np.ndarray) -> Answer:
     """Name which of 3 x 3 regions has most of a fine map."""
     fullest = fullest_region(cells)
     if fullest is None:
-        return sentence(f"{_subject(shown)} nowhere above zero")
+        return sentence(f"{subject(shown)} nowhere above zero")
     name, share = fullest
-    what = _subject(shown).removesuffix(" is")
+    what = subject(shown).removesuffix(" is")
     return sentence(f"the largest part ({percent(share)}) of {what} lies at the {name} (of 3 × 3 regions)")
 
 
@@ -54,7 +54,7 @@ def _cells(shown: Shown, panel: int) -> np.ndarray:
     return np.abs(cells) if shown.type.content == "effect" else cells  # either way it is an effect
 
 
-def _subject(shown: Shown) -> str:
+def subject(shown: Shown) -> str:
     """Return the subject of the sentence with its verb: "channel 504 is", "the evidence for tiger cat (39 %) is"."""
     content = shown.type.content
     if content == "activation":
@@ -94,7 +94,7 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
         if fullest is not None:
             by_region[fullest[0]].append(shown.labels[panel] or f"panel {panel + 1}")
     if not by_region:
-        return sentence(f"{_subject(shown)} nowhere above zero")
+        return sentence(f"{subject(shown)} nowhere above zero")
     facet = shown.drawing.facet
     word = facet.name if facet is not None else "panel"
     total = f"{counted(len(maps))} {word}{'s' if len(maps) > 1 else ''}"
@@ -108,7 +108,7 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
         [[f"elsewhere in the other {counted(rest)}" if rest > 1 else f"at the {ordered[-1][0]} in one"]] if rest else []
     )
     start = f"the {word}s differ: " if apart else ""
-    return sentence(start, f"{_subject(shown)} strongest ", *listed(items), " (of 3 × 3 regions)")
+    return sentence(start, f"{subject(shown)} strongest ", *listed(items), " (of 3 × 3 regions)")
 
 
 def shares_of_groups(shown: Shown) -> Answer:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.ir.types import LAYER_AXES, Axis
 from bbilang.runtime.fields.field import Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.view.drawing import Drawing, Index
@@ -38,7 +38,7 @@ class Controls:
     @property
     def together(self) -> bool:
         """Whether each is a set of several atoms: those that changed together have no axis."""
-        own = {"y", "x", "channel", "token", "head", "group"}
+        own = {*LAYER_AXES, "group"}
         type = self.drawing.field.type
         return not any(own & set(axis.components) for axis in (*type.axes, *type.states))
 

@@ -25,6 +25,9 @@ KINDS = {
     ("y", "x", "channel"): "neuron",
     ("token",): "token",
     ("token", "channel"): "neuron",
+    ("frame",): "frame",
+    ("frame", "channel"): "neuron",
+    ("y", "frame", "channel"): "neuron",
     ("head",): "head",
     ("token", "head", "channel"): "neuron",
 }  # components -> atom's kind
