@@ -64,7 +64,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
         picture = _plain(drawing, cells, ends) if sound is None or not alone else None
         if picture is None:
             picture = _over_sound(drawing, cells[0], ends, number or 0, wide)
-        atoms = drawing.frame_cells(index, cells.shape[1]) if numbered else ()
+        atoms = drawing.cells(index, (1, cells.shape[1]), frames=True) if numbered else ()
         numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered else ()
         return Frame(atoms, (picture,), numbers, coarse=() if numbered else coarse(cells)), cells.shape
 

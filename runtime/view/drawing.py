@@ -324,14 +324,13 @@ class Drawing:
         known = number if isinstance(number, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
         return self.grid(Named((), np.array(known)))
 
-    def cells(self, index: Index, shape: tuple[int, int]) -> tuple[int, ...]:
-        """Return the atom numbers of a map's positions, row by row."""
-        layer = self.layer_at(index)
-        key = (layer, shape)
-        if key not in self._cells:
-            y, x = shape
-            self._cells[key] = tuple(self.atom({"y": i, "x": j}, layer) for i in range(y) for j in range(x))
-        return self._cells[key]
+    def cells(self, index: Index, shape: tuple[int, int], frames: bool = False) -> tuple[int, ...]:
+        """Return the atom numbers of a map's positions, row by row; or of the ``frames`` of a sound."""
+        layer, (y, x) = self.layer_at(index), shape
+        if (layer, shape) not in self._cells:
+            places = ({"frame": j} if frames else {"y": i, "x": j} for i in range(y) for j in range(x))
+            self._cells[layer, shape] = tuple(self.atom(place, layer) for place in places)
+        return self._cells[layer, shape]
 
     @cached_property
     def _layers(self) -> np.ndarray:
@@ -339,14 +338,6 @@ class Drawing:
 
     def layer_at(self, index: Index) -> str:
         return self.field.type.layers[int(self._layers[index])]
-
-    def frame_cells(self, index: Index, count: int) -> tuple[int, ...]:
-        """Return the atom numbers of the frames of a sound."""
-        layer = self.layer_at(index)
-        key = (layer, (1, count))
-        if key not in self._cells:
-            self._cells[key] = tuple(self.atom({"frame": j}, layer) for j in range(count))
-        return self._cells[key]
 
     def inside(self, cells: np.ndarray, index: Index) -> np.ndarray:
         """Crop a map (y, x, ...) to its layer, without the padding of a smaller one."""
