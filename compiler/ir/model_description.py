@@ -15,6 +15,7 @@ from bbilang.grammar.frozen import frozen
 INPUT, OUTPUT = "input", "output"
 PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that needs no quotes in a text
 _LAYER = " (layer)"
+WHITE = {"\n": "⏎", "\r": "⏎", "\t": "⇥"}  # how white space is shown where it is all that there is
 HEADS = ".heads"  # ends the name of the layer that the heads of an attention make, before their projection
 HEADS_PART = "(heads)"  # ends its path: the part of the projection that a run mounts there (`passes.module.heads`)
 NOT_PICTURES = {
@@ -163,7 +164,10 @@ class ModelDescription:
 
     def label(self, index: int) -> str:
         """Return the first synonym of a class, or `class 7` if the label is unknown or invisible."""
-        name = self.labels[index].split(", ")[0].strip() if self.labels else ""
+        label = self.labels[index] if self.labels else ""
+        name = label.split(", ")[0].strip()
+        if not name and self.reads == "text":  # a token of white space, or the comma with a space
+            name = label.strip() or "".join(WHITE.get(letter, "␣") for letter in label)
         if not name and self.scores == VALUE:
             return "the output" if self.classes == 1 else f"output {index}"
         return name or f"class {index}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from unicodedata import bidirectional
+from unicodedata import bidirectional, combining, east_asian_width
 
 import altair as alt
 
@@ -16,7 +16,8 @@ from bbilang.runtime.vega.marks import Layer, MarkProperty, box, colour_of, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
-LETTER, PAD, LINE, GAP = 7.6, 8, 30, 3  # pixels: a letter, at most; around a word; from line to line; between words
+LETTER, PAD, LINE = 7.6, 8, 30  # pixels: a letter, at most; around a word; from line to line
+GAP, SPACE, JOINED = 3, 8, 1  # pixels between words; between words and pieces where pieces of a word are joined
 WIDTHS = tuple(range(240, 745, 24))  # of a panel, in pixels, for which lines are broken ahead
 
 
@@ -27,7 +28,8 @@ class WordChart(SlotChart):
 
     def arrange(self, geometry: Geometry) -> Geometry:
         self.lengths = word_lengths(self.element)
-        self.breaks = [break_lines(self.lengths, width) for width in WIDTHS]
+        gaps = word_gaps(self.element, len(self.lengths))
+        self.breaks = [break_lines(self.lengths, width, gaps) for width in WIDTHS]
         width = most(WIDTHS[0], least(WIDTHS[-1], geometry.room))
         self.step = geometry.named("step", floor((width - WIDTHS[0]) / (WIDTHS[1] - WIDTHS[0])))
         heights = [(broken[-1][0] + 1) * self.line if broken else self.line for broken in self.breaks]
@@ -201,17 +203,33 @@ def word_lengths(element: Element) -> list[float]:
     for panel in element.panels:
         for frame in panel.frames:
             for slot, atom in enumerate(frame.atoms):
-                letters = len(element.atoms[atom].label) if atom >= 0 else 0
+                letters = width_in_letters(element.atoms[atom].label) if atom >= 0 else 0
                 lengths[slot] = max(lengths[slot], letters * LETTER + PAD)
     return [round(length, 1) for length in lengths]
 
 
-def break_lines(lengths: list[float], width: int) -> list[tuple[int, float]]:
-    """Return (line, x) of each word, as text breaks into lines of this width."""
+def width_in_letters(label: str) -> float:
+    """Return how many letters a word is as wide as: characters of East Asia and emoji are two, accents none."""
+    wide = {"W": 1.9, "F": 1.9}
+    return sum(0 if combining(letter) else wide.get(east_asian_width(letter), 1.0) for letter in label.strip())
+
+
+def word_gaps(element: Element, count: int) -> list[float]:
+    """Return the pixels before each word: where it is known which pieces follow a space, the others go on with the word
+    before."""
+    starts = element.options.get("spaced")
+    if not isinstance(starts, list):
+        return [GAP] * count
+    return [SPACE if slot < len(starts) and starts[slot] else JOINED for slot in range(count)]
+
+
+def break_lines(lengths: list[float], width: int, gaps: list[float]) -> list[tuple[int, float]]:
+    """Return (line, x) of each word, as text breaks into lines of this width. gaps: before each word."""
     line, x, broken = 0, 0.0, []
-    for length in lengths:
-        if x and x + length > width:
-            line, x = line + 1, 0.0
-        broken.append((line, round(x, 1)))
-        x += length + GAP
+    for length, gap in zip(lengths, gaps, strict=True):
+        start = x + gap if x else 0.0
+        if x and start + length > width:
+            line, start = line + 1, 0.0
+        broken.append((line, round(start, 1)))
+        x = start + length
     return broken

@@ -10,6 +10,7 @@ from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence
+from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel, Piece
 
@@ -55,6 +56,9 @@ class Arcs(Style):
             return Frame(tuple(int(atom) for atom in atoms[index]), (), shares, drawing.series(index))
 
         return drawing.panels(frame)
+
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        return spaced(drawing.results)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return ("an arc leads from the word that looks to the word that it looks at; less than 1 % is left out",

@@ -11,6 +11,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.method_axis import METHOD
 from bbilang.runtime.styles import sound_maps
 from bbilang.runtime.styles.bars import row_panels
+from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
 from bbilang.runtime.view.model import Answer, Element, Frame, OverTime, Panel
@@ -93,6 +94,9 @@ class Heatmap(Style):
             return Frame(atoms, tuple(pictures), numbers, coarse=means), (y, x)
 
         return drawing.map_panels(frame)
+
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        return spaced(drawing.results) if drawing.drawn.cells is None else {}
 
     def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
         if drawing.drawn.cells is None:

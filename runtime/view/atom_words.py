@@ -33,7 +33,7 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
     """Return a token's word in the text, empty for padding; or the name of its patch of the picture. Learned tokens
     before the patches may have a name."""
     if row < len(results.pictures) and results.pictures[row].words:
-        return results.pictures[row].words[token]
+        return results.pictures[row].words[token].strip()
     known = results.layers.get(layer)
     if known is None or not known.grid:
         return f"token {token}"
@@ -42,6 +42,15 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
         return words + names_in(results, {"token": token}, layer).get("token", "")
     y, x = divmod(token - known.prefix, known.grid[1])
     return atom_words({"y": y, "x": x})
+
+
+def spaced(results: Results) -> dict[str, object]:
+    """Return, as an option of what draws words, before which tokens of the inputs there is a space; {} where the
+    tokenizer does not say."""
+    words = [picture.words for picture in results.pictures if picture.words]
+    longest = max(map(len, words), default=0)
+    starts = [any(own[token : token + 1] and own[token][:1] == " " for own in words) for token in range(longest)]
+    return {"spaced": starts} if any(starts) else {}
 
 
 def columns_of(results: Results) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.models.sources.libraries import OFFLINE, downloading, imported, reachable, version_of
 from bbilang.runtime.models.sources.model_spec import ModelSpec
+from bbilang.runtime.models.sources.pieces import shown, text_of_bytes, words_of_spans
 
 if TYPE_CHECKING:
     from torch import nn
@@ -212,8 +213,8 @@ def _longest(config: PretrainedConfig) -> int:
 
 @dataclass(frozen=True)
 class HubTokenizer:
-    """A tokenizer of transformers. The word of a token is the part of the text that it covers, or, for special tokens
-    such as `[CLS]`, its name."""
+    """A tokenizer of transformers. The word of a token is the part of the text that it covers, with a space in front
+    where the text has one, or, for special tokens such as `[CLS]`, its name."""
 
     tokenizer: PreTrainedTokenizerBase
     longest: int
@@ -225,24 +226,28 @@ class HubTokenizer:
             return numbers, [_plain(piece) for piece in self.tokenizer.convert_ids_to_tokens(numbers)]
         encoding = self.tokenizer(text, return_offsets_mapping=True)
         names = self.tokenizer.convert_ids_to_tokens(encoding["input_ids"])
-        pieces = [text[a:b].strip() or _plain(n) for (a, b), n in zip(encoding["offset_mapping"], names, strict=True)]
-        return encoding["input_ids"], pieces
+        return encoding["input_ids"], words_of_spans(text, encoding["offset_mapping"], names)
 
     def labels(self, count: int) -> tuple[str, ...]:
         """Return a class name for every token of the vocabulary; a token that continues a word begins with an
         ellipsis."""
         names = self.tokenizer.convert_ids_to_tokens(list(range(min(count, len(self.tokenizer)))))
-        starts = any(name.startswith(("Ġ", "▁")) for name in names)
+        if any(name.startswith("Ġ") for name in names):  # letters that stand for bytes
+            names = [text_of_bytes(name) for name in names]
+            starts = True
+        else:
+            starts = any(name.startswith("▁") for name in names)
+            names = [name.replace("▁", " ") if starts else name for name in names]
         labels = [_class_name(name, starts) for name in names]
         return (*labels, *(f"token {number}" for number in range(len(labels), count)))
 
 
 def _plain(piece: str) -> str:
-    return piece.removeprefix("##").lstrip("Ġ▁").replace("Ċ", "\\n") or " "
+    return shown(text_of_bytes(piece) if piece[:1] in "ĠĊ" else piece.removeprefix("##").replace("▁", " "))
 
 
 def _class_name(piece: str, starts: bool) -> str:
     if piece.startswith("##"):
         return f"…{piece[2:]}"
-    continues = starts and piece[:1].isalpha() and not piece.startswith(("Ġ", "▁"))
-    return f"…{piece}" if continues else _plain(piece)
+    continues = starts and piece[:1].isalpha()
+    return f"…{piece}" if continues else shown(piece).strip()

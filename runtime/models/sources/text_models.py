@@ -14,6 +14,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.texts import is_text, read
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.score_output import text_scores
+from bbilang.runtime.models.sources.pieces import words_of_decoded
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import ModelDescription
@@ -41,7 +42,7 @@ class PlainTokenizer:
 
     def read(self, text: str) -> tuple[list[int], list[str]]:
         numbers = list(self.tokenizer.encode(text))
-        return numbers, [self.tokenizer.decode([number]) or f"<{number}>" for number in numbers]
+        return numbers, words_of_decoded(numbers, self.tokenizer.decode)
 
 
 class TextModel(nn.Module):
