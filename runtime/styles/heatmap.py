@@ -95,9 +95,6 @@ class Heatmap(Style):
 
         return drawing.map_panels(frame)
 
-    def options(self, drawing: Drawing) -> dict[str, object]:
-        return spaced(drawing.results) if drawing.drawn.cells is None else {}
-
     def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
         if drawing.drawn.cells is None:
             return None
@@ -130,6 +127,8 @@ class Heatmap(Style):
         return "spotlight" if over and element.legend is not None and not element.legend.signed else "map"
 
     def options(self, drawing: Drawing) -> dict[str, object]:
+        if drawing.drawn.cells is None:
+            return spaced(drawing.results)
         along = sound_maps.is_along_sound(drawing.field.type) and drawing.node["over"] is None
         return {"width": 1000, "along_sound": True} if along else {}
 
