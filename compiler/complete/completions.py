@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import field
+from functools import cached_property
 
 from bbilang.compiler.check.options import Options
-from bbilang.compiler.complete.fill import Filled, fill
-from bbilang.compiler.complete.goals import Goals, goals_of
+from bbilang.compiler.complete.fill import Filled, fill, verify
+from bbilang.compiler.complete.goals import Goals, Measure
 from bbilang.compiler.complete.ranking import front, order, why
 from bbilang.compiler.complete.sentences import sentence
+from bbilang.compiler.complete.spending import Planner, Spending
 from bbilang.compiler.contract import Registry
-from bbilang.compiler.ir.program import Node, walk
-from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.plan.plan import Plan, plan
+from bbilang.compiler.ir.program import Element, Node, walk
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
 
@@ -20,14 +23,27 @@ from bbilang.grammar.frozen import frozen
 @frozen
 class Completion:
     """One way to fill the holes of a text. ``number``: its place in the order, from 1. ``front``: whether it is on the
-    Pareto front of the five goals. ``why``: why it is above the next; empty for the last."""
+    Pareto front of the five goals. ``said_once``: what all completions show. ``following``: the goals of the next."""
 
     number: int
     filled: Filled
-    sentence: str
     goals: Goals
     front: bool
-    why: str
+    registry: Registry = field(compare=False, repr=False)
+    by: tuple[str, ...] = ()
+    said_once: frozenset[Node] = field(default=frozenset(), compare=False, repr=False)
+    following: Goals | None = None
+
+    @cached_property
+    def sentence(self) -> str:
+        """What it shows, in words."""
+        nodes = [element.node for element in self.filled.elements if element.node not in self.said_once]
+        return " ".join(dict.fromkeys(sentence(node, self.registry) for node in nodes))
+
+    @cached_property
+    def why(self) -> str:
+        """Why it is above the next; empty for the last."""
+        return "" if self.following is None else why(self.goals, self.following, self.by)
 
 
 @frozen
@@ -46,32 +62,54 @@ def complete(
     file: ast.File, registry: Registry, options: Options, by: Sequence[str] = (), limits: Limits = NO_LIMITS
 ) -> tuple[Completion, ...]:
     """Return all completions of a text, the best first. Raises BbiError of a text with errors."""
-    every = [(filled, plan(optimize(filled.program), registry)) for filled in fill(file, registry, options)]
-    common = set[Node]()
+    with _no_collection():
+        return _completed(file, registry, options, tuple(by), limits)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile: thousands of programs are kept, and looking through them takes as long as making
+    them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _completed(
+    file: ast.File, registry: Registry, options: Options, by: tuple[str, ...], limits: Limits
+) -> tuple[Completion, ...]:
+    every = tuple(fill(file, registry, options))
+    verify(every, registry, options)
+    planner, measure = Planner(registry), Measure(registry)
+    said_once = frozenset[Node]()
     if len(every) > 1:
-        common = set.intersection(*({element.node for element in filled.program.elements} for filled, _ in every))
-    kept = [(filled, made, goals_of(made, registry)) for filled, made in every]
-    kept = [each for each in kept if _within(each[1], each[2], registry, limits)]
-    goals = [each for _, _, each in kept]
+        said_once = frozenset.intersection(*(frozenset(e.node for e in each.elements) for each in every))
+    kept, goals = [], []
+    for filled in every:
+        spending = planner.spending(filled)
+        own = measure.goals(filled, spending)
+        if _within(filled.elements, spending, registry, limits):
+            kept.append(filled)
+            goals.append(own)
     on_front, numbers = front(goals), order(goals, by)
-    result = []
-    for place, number in enumerate(numbers):
-        filled, _, own = kept[number]
-        nodes = [element.node for element in filled.program.elements if element.node not in common]
-        words = " ".join(dict.fromkeys(sentence(node, registry) for node in nodes))
-        following = numbers[place + 1] if place + 1 < len(numbers) else None
-        reason = "" if following is None else why(own, goals[following], by)
-        result.append(Completion(place + 1, filled, words, own, on_front[number], reason))
-    return tuple(result)
+    following = [*(goals[number] for number in numbers[1:]), None]
+    return tuple(
+        Completion(place, kept[number], goals[number], on_front[number], registry, by, said_once, following[place - 1])
+        for place, number in enumerate(numbers, 1)
+    )
 
 
-def _within(made: Plan, goals: Goals, registry: Registry, limits: Limits) -> bool:
-    if limits.max_passes is not None and goals.passes > limits.max_passes:
+def _within(elements: Sequence[Element], spending: Spending, registry: Registry, limits: Limits) -> bool:
+    if limits.max_passes is not None and spending.passes > limits.max_passes:
         return False
     if not limits.without:
         return True
-    words: set[str] = {step.kind for step in made.steps if step.passes}
-    for node in walk(*made.program.roots):
+    words = set(spending.kinds)
+    for node in walk(*(element.node for element in elements)):
         words |= {node.op, str(node.get("style", ""))}
         method = registry.method_argument(node)
         words |= {str(method if isinstance(method, str) else method[0])} if method is not None else set()

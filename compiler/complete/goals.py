@@ -4,12 +4,13 @@ checks, and what it costs. From the typed program and its plan alone; nothing ru
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from typing import NamedTuple
 
+from bbilang.compiler.complete.fill import Filled
+from bbilang.compiler.complete.spending import Spending
 from bbilang.compiler.contract import IconsOf, Registry, bound
-from bbilang.compiler.ir.program import Element, Node, Program, walk
+from bbilang.compiler.ir.program import Element, Node, walk
 from bbilang.compiler.ir.types import FieldType
-from bbilang.compiler.plan.plan import COUNTED, Plan
 from bbilang.grammar.frozen import frozen
 
 WORDS = {
@@ -69,51 +70,83 @@ class Goals:
         return f"{self.passes:,} pass{'' if self.passes == 1 else 'es'}{icons}"
 
 
-def goals_of(plan: Plan, registry: Registry) -> Goals:
-    """Measure the goals of the page of a plan."""
-    program = plan.program
-    totals = [plan.total(kind) for kind in COUNTED]
-    icons, icon_flops = plan.total("icons")
-    flops = sum(count for _, count in totals) + icon_flops
-    elements = program.elements
-    inside = [element for element in elements if element.node.type.content != "picture"]  # of the network
-    shares = [_share_shown(element.node, registry) for element in inside]
-    pictured = [share * _has_pictures(e.node, registry) for share, e in zip(shares, inside, strict=True)]
-    return Goals(
-        math.fsum(shares) / max(len(inside), 1),
-        sum(_count(element.node.type) for element in inside),
-        math.fsum(pictured) / max(len(inside), 1),
-        len(_layers(program)),
-        sum(_items(element, registry) for element in elements),
-        math.prod(axis.size for axis in {axis.name: axis for e in elements for axis in e.node.type.states}.values()),
-        sum(len(_legend(element.node.type).split()) for element in elements),
-        sum(_checks(node, registry) for node in walk(*program.roots)),
-        sum(passes for passes, _ in totals),
-        flops,
-        sum(step.bytes for step in plan.steps),
-        icons,
-        flops / program.choices.speeds.forward.flops,
-    )
+class _Part(NamedTuple):
+    """The numbers of one element. ``inside``: whether it shows something of the network."""
+
+    inside: bool
+    share: float
+    shown: int
+    pictured: float
+    items: int
+    words: int
 
 
-def _chain(node: Node) -> Iterator[Node]:
-    """Iterate over a pipe from its end to its start."""
-    while True:
-        yield node
-        if not node.inputs:
-            return
-        node = node.inputs[0]
+class Measure:
+    """Measures the goals of the completions of one text; what depends on a pipe's beginning alone, once."""
 
+    def __init__(self, registry: Registry):
+        self.registry = registry
+        self._parts: dict[Node, _Part] = {}
+        self._shares: dict[Node, float] = {}
+        self._nodes: dict[Node, tuple[int, frozenset[tuple[str, str]]]] = {}
 
-def _share_shown(node: Node, registry: Registry) -> float:
-    """Return the share of a pipe's atoms that is left by what keeps some of them. What the reader reaches by a choice
-    is shown, and so is what a sum adds up."""
-    share = 1.0
-    for each in _chain(node):
-        operation = registry.operations.get(each.op)
-        if operation is not None and operation.selects and each.inputs:
-            share *= min(_count(each.type) / _count(each.inputs[0].type), 1.0)
-    return share
+    def goals(self, filled: Filled, spending: Spending) -> Goals:
+        """Measure the goals of a page."""
+        elements = filled.elements
+        nodes = dict.fromkeys(walk(*filled.checked.kept, *[element.node for element in elements]))
+        own = [self._of_node(node) for node in nodes]
+        parts = [self._of_element(element) for element in elements]
+        inside = [part for part in parts if part.inside]
+        states = {axis.name: axis.size for e in elements for axis in e.node.type.states}
+        return Goals(
+            math.fsum([part.share for part in inside]) / max(len(inside), 1),
+            sum([part.shown for part in inside]),
+            math.fsum([part.pictured for part in inside]) / max(len(inside), 1),
+            len(frozenset[tuple[str, str]]().union(*[layers for _, layers in own])),
+            sum([part.items for part in parts]),
+            math.prod(states.values()),
+            sum([part.words for part in parts]),
+            sum([checks for checks, _ in own]),
+            spending.passes,
+            spending.flops,
+            spending.bytes,
+            spending.icons,
+            spending.flops / filled.checked.choices.speeds.forward.flops,
+        )
+
+    def _of_element(self, element: Element) -> _Part:
+        node = element.node
+        known = self._parts.get(node)
+        if known is None:
+            share, words = self._share(node), len(_legend(node.type).split())
+            pictured = share * _has_pictures(node, self.registry)
+            inside = node.type.content != "picture"
+            items = _items(element, self.registry)
+            known = self._parts[node] = _Part(inside, share, _count(node.type), pictured, items, words)
+        return known
+
+    def _share(self, node: Node) -> float:
+        """Return the share of a pipe's atoms that is left by what keeps some of them. What the reader reaches by a
+        choice is shown, and so is what a sum adds up."""
+        known = self._shares.get(node)
+        if known is None:
+            known = self._share(node.inputs[0]) if node.inputs else 1.0
+            operation = self.registry.operations.get(node.op)
+            if operation is not None and operation.selects and node.inputs:
+                known *= min(_count(node.type) / _count(node.inputs[0].type), 1.0)
+            self._shares[node] = known
+        return known
+
+    def _of_node(self, node: Node) -> tuple[int, frozenset[tuple[str, str]]]:
+        """Return (checks of its numbers, layers of which numbers are shown or explained)."""
+        known = self._nodes.get(node)
+        if known is None:
+            type = node.type
+            layers = () if type.content in ("picture", "selection") else (*type.layers, *type.linked)
+            known = self._nodes[node] = (
+                _checks(node, self.registry), frozenset((type.model, name) for name in layers)
+            )  # fmt: skip
+        return known
 
 
 def _has_pictures(node: Node, registry: Registry) -> bool:
@@ -125,12 +158,6 @@ def _has_pictures(node: Node, registry: Registry) -> bool:
 
 def _count(type: FieldType) -> int:
     return math.prod(axis.size for axis in type.atom_axes)
-
-
-def _layers(program: Program) -> set[tuple[str, str]]:
-    """Return the layers of which numbers are shown or explained."""
-    nodes = [node for node in walk(*program.roots) if node.type.content not in ("picture", "selection")]
-    return {(node.type.model, name) for node in nodes for name in (*node.type.layers, *node.type.linked)}
 
 
 def _items(element: Element, registry: Registry) -> int:

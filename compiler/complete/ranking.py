@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import le
 from typing import TypeAlias
 
 from bbilang.compiler.complete.goals import WORDS, Goals
@@ -13,13 +14,27 @@ Keys: TypeAlias = tuple[tuple[float, ...], ...]
 def front(goals: Sequence[Goals], by: Sequence[str] = tuple(WORDS)) -> list[bool]:
     """Return for each whether it is on the Pareto front: nothing else is at least as good in every goal and better in
     one."""
-    keys = [_keys(each, by) for each in goals]
-    distinct = sorted(set(keys))
-    best: set[Keys] = set()
-    for key in distinct:  # what comes later in this order cannot be better in the first goal
-        if not any(_at_least(other, key) for other in best):
-            best.add(key)
-    return [key in best for key in keys]
+    keys = _ranks(goals, by)
+    best: list[tuple[int, ...]] = []
+    for key in sorted(set(keys)):  # what comes later in this order cannot be better in the first goal
+        for number, other in enumerate(best):
+            if all(map(le, other, key)):
+                best.insert(0, best.pop(number))  # what beats one, beats many
+                break
+        else:
+            best.append(key)
+    kept = set(best)
+    return [key in kept for key in keys]
+
+
+def _ranks(goals: Sequence[Goals], by: Iterable[str]) -> list[tuple[int, ...]]:
+    """Return the place of each in every goal, among the different numbers that there are; smaller is better."""
+    columns = []
+    for goal in by:
+        keys = [each.key(goal) for each in goals]
+        places = {key: place for place, key in enumerate(sorted(set(keys)))}
+        columns.append([places[key] for key in keys])
+    return list(zip(*columns, strict=True))
 
 
 def order(goals: Sequence[Goals], by: Sequence[str] = ()) -> list[int]:
@@ -30,13 +45,11 @@ def order(goals: Sequence[Goals], by: Sequence[str] = ()) -> list[int]:
     """
     if by:
         return sorted(range(len(goals)), key=lambda number: (_keys(goals[number], by), number))
-    ranks = [0.0] * len(goals)
-    for goal in WORDS:
-        places = {key: place for place, key in enumerate(sorted({each.key(goal) for each in goals}))}
-        for number, each in enumerate(goals):
-            ranks[number] += places[each.key(goal)] / max(len(places) - 1, 1)
+    ranks = _ranks(goals, WORDS)
+    most = [max(max(column), 1) for column in zip(*ranks, strict=True)]
+    means = [sum(rank / last for rank, last in zip(own, most, strict=True)) for own in ranks]
     on_front = front(goals)
-    return sorted(range(len(goals)), key=lambda number: (not on_front[number], ranks[number], number))
+    return sorted(range(len(goals)), key=lambda number: (not on_front[number], means[number], number))
 
 
 def why(above: Goals, below: Goals, by: Sequence[str] = ()) -> str:
@@ -62,7 +75,3 @@ def _name(goal: str) -> str:
 
 def _keys(goals: Goals, by: Iterable[str]) -> Keys:
     return tuple(goals.key(goal) for goal in by)
-
-
-def _at_least(one: Keys, other: Keys) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True))

@@ -29,6 +29,19 @@ ATOM_AXES = {
 }
 
 
+PRINTED = "_printed"  # in the dictionary of an axis or a type
+
+
+def _printed_once(value: Axis | FieldType) -> str:
+    """Print every field. A node's digest is of that: nodes share axes and types, which print it once."""
+    text: str | None = value.__dict__.get(PRINTED)
+    if text is None:
+        kind = type(value)
+        shown = ", ".join([f"{name}={value.__dict__[name]!r}" for name in kind.__dataclass_fields__])
+        text = value.__dict__[PRINTED] = f"{kind.__name__}({shown})"
+    return text
+
+
 @frozen
 class Axis:
     """One named axis. ``size`` is an upper bound where ``exact`` is False: what `filter` or a union of states leaves.
@@ -53,6 +66,9 @@ class Axis:
             raise ValueError(f"axis {self.name} has size {self.size}")
         if not self.components:
             object.__setattr__(self, "components", (self.name,))
+
+    def __repr__(self) -> str:
+        return _printed_once(self)
 
     def __str__(self) -> str:
         return f"{self.name}: {'' if self.exact else 'up to '}{self.size}"
@@ -82,6 +98,16 @@ class FieldType:
     linked_family: str = ""  # and, where those are groups, their factorization
     curves: tuple[str, ...] = ()  # measures of `trust` that `present(curve)` can draw instead
     columns: tuple[tuple[str, int], ...] = ()  # of examples: each column, with how many values it has; 0 for unknown
+
+    def __repr__(self) -> str:
+        return _printed_once(self)
+
+    def _with(self, **changed: object) -> FieldType:
+        """Return a copy with other values, as `replace` does; many are made while a text is checked."""
+        made = FieldType.__new__(FieldType)
+        made.__dict__.update(self.__dict__, **changed)
+        made.__dict__.pop(PRINTED, None)
+        return made
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)
@@ -124,7 +150,7 @@ class FieldType:
 
     def without(self, *names: str) -> FieldType:
         """Return the type without some axes."""
-        return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
+        return self._with(axes=tuple([axis for axis in self.axes if axis.name not in names]))
 
     def panel(self, facet: str | None) -> FieldType:
         """Return the type of one panel: without the axis that is laid out; and of the examples of a single atom without
@@ -143,6 +169,10 @@ class FieldType:
     def swap(self, new: Axis) -> FieldType:
         """Return the type with the axis of the same name replaced."""
         return replace(self, axes=tuple(new if axis.name == new.name else axis for axis in self.axes))
+
+    def with_steps(self, steps: tuple[str, ...]) -> FieldType:
+        """Return the type with other steps."""
+        return self._with(steps=steps)
 
     def with_states(self, *more: Axis) -> FieldType:
         """Return the type with more states, joined by name: a selection used twice is one axis."""

@@ -78,12 +78,21 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     for element in program.elements:
         for demand in registry.styles[element.node["style"]].demands(element.node):
             match demand:
-                case IconsOf():
-                    lowering.icons.append(Icons((element.id,), icon_bound(element, program, registry)))
                 case Activations(layers):
                     lowering.forwards.append(Forward(layers, False, False, (element.node,)))
         lowering.add_removals(element)
+    lowering.icons += icons_of(program, registry)
     return lowering.result()
+
+
+def icons_of(program: Program, registry: Registry) -> list[Icons]:
+    """Return what each element demands of the visualization engine."""
+    return [
+        Icons((element.id,), icon_bound(element, program, registry))
+        for element in program.elements
+        for demand in registry.styles[element.node["style"]].demands(element.node)
+        if isinstance(demand, IconsOf)
+    ]
 
 
 @dataclass

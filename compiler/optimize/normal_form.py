@@ -26,6 +26,12 @@ class NormalForms:
 
     def of(self, root: Node) -> Form:
         """Return the normal form of a node."""
+        known = self._known.get(root.digest)
+        if known is not None:
+            return known
+        if all(child.digest in self._known for child in root.inputs):
+            known = self._known[root.digest] = self._form(root)
+            return known
         for node in walk(root):
             if node.digest not in self._known:
                 self._known[node.digest] = self._form(node)

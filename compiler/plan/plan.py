@@ -151,7 +151,7 @@ def plan(program: Program, registry: Registry | None = None) -> Plan:
                 steps.append(_tangents(program, n, tangents, description, alternatives))
     for number, rerun in enumerate(program.reruns):
         steps.append(_rerun(program, number, rerun, description))
-    steps += [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
+    steps += icon_steps(program)
     known: set[Node | str] = set()
     steps += [_draw(program, number, element, registry, known) for number, element in enumerate(program.elements)]
     result = Plan(program, _with_frees(program, steps))
@@ -293,6 +293,13 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
     bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
     flops = inputs * (rows * times + extra) * row
     return Step("reruns", number, words, rows + extra, flops, 0, bound, requested_by=_spans(program, rerun.serves))
+
+
+def icon_steps(program: Program) -> list[Step]:
+    """Plan the icons of a program alone, which depend on its elements and on no pass."""
+    description = program.description
+    assert description is not None, "a plan has a description"
+    return [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
 
 
 def _icons(program: Program, number: int, icons: Icons, description: ModelDescription) -> Step:

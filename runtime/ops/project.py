@@ -103,6 +103,8 @@ class Project(Operation):
             if lost is not None:
                 raise Fail("E238", f"`project` needs to know the `{lost}`, which arithmetic spent", "put it before")
             axes, spent = (*field.axes, Axis("component", n)), field.spent
+        if [axis.name for axis in axes].count("component") > 1:
+            raise Fail("E231", "these are components already, and a field has one axis of them", "project once")
         several = along == "class" and field.content in ("attribution", "gradient")
         words = f"{field.content} to each class" if several else field.content if along else "activation vectors"
         steps = (words, *field.steps, f"{method}, {n} component{'s' if n > 1 else ''}")

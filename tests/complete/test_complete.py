@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from itertools import combinations
@@ -11,16 +12,21 @@ from pathlib import Path
 import pytest
 
 from bbilang.cli.app import main
+from bbilang.compiler.check.check import Checker
+from bbilang.compiler.check.holes.search import Search
 from bbilang.compiler.complete.completions import Limits
-from bbilang.compiler.complete.goals import WORDS
+from bbilang.compiler.complete.fill import Filled
+from bbilang.compiler.complete.goals import WORDS, Measure
 from bbilang.compiler.complete.ranking import front, why
 from bbilang.compiler.complete.sentences import ATOMS as ATOM_WORDS
+from bbilang.compiler.complete.spending import Planner
 from bbilang.compiler.ir.types import ATOMS
 from bbilang.completions import Completions
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
+from bbilang.registry import registry
 
 ROOT = Path(__file__).parents[2]
 HEAD = 'input "sample:chelsea"\n'
@@ -205,3 +211,51 @@ def test_two_holes_take_under_two_seconds_and_load_no_numerical_library():
     seconds, loaded = done.stderr.split(maxsplit=1)
     assert len(json.loads(done.stdout)) == 260 and loaded.strip() == "[]"
     assert float(seconds) < 2
+
+
+def test_what_was_typed_once_is_not_typed_again():
+    """Counts of what the checker types, in place of seconds: far fewer stages than there are pipes."""
+    statement = parse("block5c.expand.channel | ?*").statements[0]
+    request = Request(Source(HEAD + "input | present(image)"))
+    checker = Checker(parse(request.text), registry(), Pipeline(request).options)
+    checker.read()
+    search = Search(checker.resolver)
+    with_verification_off = os.environ.pop("BBI_VERIFY", None)
+    try:
+        found = list(search.filled(statement))
+    finally:
+        if with_verification_off is not None:
+            os.environ["BBI_VERIFY"] = with_verification_off
+    assert len(found) > 800
+    assert search.tries < 3 * len(found), "11,318 without what is known of kinds of prefixes"
+
+
+def test_goals_that_are_planned_once_are_those_of_each_plan():
+    """The slow twin: every text is checked, planned and measured by itself."""
+    for text in (
+        "block5c.expand.? | attribute(output) | ? | present(?)",
+        f"photo = input | present(image)\n{TWO_HOLES}",
+        "x = block5c.expand.channel | attribute(output) | ?\nx | present(?)",
+        "v = head.channel | attribute(output) | trust(?)\nv | present(bars)",
+        "cell = hover(block5c.expand.spatial)\nphoto = input | present(image)\n"
+        "block5c.expand.neuron | attribute(output) | at(cell) | ? | present(bars)",
+    ):  # fmt: skip
+        every = completed(text)
+        assert len(every) > 1
+        for each in every:
+            program, _ = Pipeline(Request(each.filled.file)).checked
+            assert program.interfaces == each.filled.program.interfaces
+            alone = Filled(program, program.elements, each.filled.file, ())
+            spending = Planner(registry())._planned(program)
+            assert Measure(registry()).goals(alone, spending) == each.goals, each.filled.pipes
+
+
+def test_a_name_and_the_line_that_uses_it_are_filled_as_one_pipe():
+    """It finds what filling one after the other does."""
+    several = completed("x = head.whole | ?\nx | present(?)")
+    one = completed("head.whole | ? | present(?)")
+    assert [each.filled.fillings for each in several] == [each.filled.fillings for each in one] and len(one) > 10
+    for each in several[:5]:
+        named, user = each.filled.pipes
+        assert named.startswith("x = head.whole") and user.startswith("x | present(")
+        assert Pipeline(Request(Source(f"{HEAD}{named}\n{user}"))).program.interfaces == each.filled.program.interfaces

@@ -172,6 +172,7 @@ def test_tsne_draws_positions():
     "text, code, words",
     [
         ("b.channel | project(pca, 2) | present(scatter)", "E238", "lowers vectors"),
+        ("b.spatial | project(pca, 2) | project(pca, 2) | present(scatter)", "E231", "components already"),
         ("b.spatial | project(tsne, 2, fit=b) | present(scatter)", "E231", "cannot be fitted"),
         ("b.spatial | project(pca, 2, fit=a) | present(scatter)", "E235", "not one of this field's layers"),
         ("b.spatial | attribute(output.class) | project(nmf, 2, along=class) | present(rgb)", "E239", "both signs"),

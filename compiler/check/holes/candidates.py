@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, product
+from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.arguments.binding import at
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import INPUT_LAYER
-from bbilang.compiler.contract import Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter
 from bbilang.compiler.contract.parameters import ANY
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.spelling import layer_text
@@ -23,6 +24,7 @@ from bbilang.grammar.source import Span
 
 OF_ATOMS = ("atoms", "linked")
 OF_DATASETS = ("dataset", "datasets")
+Ends: TypeAlias = Literal["never", "may", "must"]  # whether what stands for a hole draws
 MODEL_ENDS = (INPUT_LAYER, OUTPUT)  # besides the layers between
 
 
@@ -69,9 +71,11 @@ class Candidates:
 
     # --- stages ---
 
-    def stages(self, field: Node, span: Span) -> Iterator[ast.Call]:
-        """Iterate over the calls of every operation that could follow a field."""
+    def stages(self, field: Node, span: Span, ends: Ends = "may") -> Iterator[ast.Call]:
+        """Iterate over the calls of every operation that could follow a field. ``ends``: whether they draw."""
         for operation in tuple(self.registry.operations.values()):
+            if ends == ("never" if operation.draws else "must"):
+                continue
             if not operation.head and operation.available:
                 yield from self._calls(operation, field, span)
 
@@ -90,6 +94,25 @@ class Candidates:
         values = self.values(parameter, field, span)
         for value in islice(values, 1) if _of_numbers(parameter) else values:
             yield ast.Argument(value, None if parameter.required else parameter.name, span=span)
+
+    def drawable(self, field: Node, call: ast.Call) -> bool:
+        """Return False where a call draws in a style that cannot spend the axes of the field: most of them, found
+        before the call is typed."""
+        if field.type.content == "substrate" or not call.arguments:
+            return True
+        operation = self.registry.find("operations", call.name)
+        first = call.arguments[0].value
+        style = self.registry.styles.get(first.name) if isinstance(first, ast.Path) else None
+        if operation is None or not operation.draws or style is None or call.arguments[0].name is not None:
+            return True
+        facet = next((a.value for a in call.arguments if a.name == "facet"), None)
+        if facet is not None and not isinstance(facet, ast.Path):
+            return True
+        try:
+            style.spend(field.type.panel(facet.name if facet is not None else None))
+        except Fail:
+            return False
+        return True
 
     def filled(self, stage: ast.Call, field: Node) -> Iterator[ast.Call]:
         """Iterate over a stage with each of its arguments that is a hole filled. Raises CheckError E338 where nothing

@@ -1,25 +1,26 @@
 """Fills the holes of one statement: every way that type-checks, by walking along the pipe.
 
 The typed prefix of a pipe is kept, and each candidate of the next stage is tried on it by the checker's own rule
-(`Resolver.stage`): a prefix that fails is dropped with everything that could follow it. Prefixes that are equal by the
-optimizer's normal form, and of one type, are followed once.
+(`Resolver.stage`): a prefix that fails is dropped with everything that could follow it. What was tried on one prefix is
+known for all of its kind (`moulds`), and only what draws is tried where a line that shows something must end. Prefixes
+that are equal by the optimizer's normal form, and of one kind, are followed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 from bbilang.compiler.check.arguments.binding import CheckError, Poisoned, at
-from bbilang.compiler.check.holes.candidates import Candidates
+from bbilang.compiler.check.holes.candidates import Candidates, Ends
+from bbilang.compiler.check.holes.moulds import Kind, Mould, kind_of, layers_of
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.contract import Fail
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.optimize.normal_form import Form, NormalForms
-from bbilang.grammar import ast, holes
+from bbilang.grammar import ast, holes, verification
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import NOWHERE, Span
@@ -39,23 +40,35 @@ class Filled:
     result: Any
 
 
-@frozen
+@dataclass(slots=True)
 class _Prefix:
-    """The beginning of a pipe, typed."""
+    """The beginning of a pipe, typed. ``kind``: a number for that of its field."""
 
     head: ast.Expression
     stages: tuple[ast.Call, ...]
     field: Node
+    kind: int
     filled: bool  # whether a hole stood in it
 
-    @cached_property
-    def kind(self) -> tuple[object, ...]:
-        """What decides which stages can follow: the operation, and the type without what it says of earlier stages."""
-        type = self.field.type
-        return (
-            self.field.op, type.content, type.atom, type.layers, type.axes, type.states, type.model, type.signed,
-            type.unit, type.scope, type.spent, type.family, type.linked, type.linked_family, type.curves, type.columns,
-        )  # fmt: skip
+
+class _Following:
+    """The stages that fit a kind of prefix, found once, as far as they were asked for. Without a mould: those that must
+    be typed for each prefix."""
+
+    def __init__(self, found: Iterator[ast.Call | Mould]):
+        self._known: list[ast.Call | Mould] = []
+        self._rest = found
+
+    def __iter__(self) -> Iterator[ast.Call | Mould]:
+        number = 0
+        while True:
+            if number == len(self._known):
+                following = next(self._rest, None)
+                if following is None:
+                    return
+                self._known.append(following)
+            yield self._known[number]
+            number += 1
 
 
 class Search:
@@ -66,27 +79,33 @@ class Search:
         self.candidates = Candidates(resolver)
         self.forms = NormalForms(resolver.registry)
         self.failure: tuple[int, CheckError | None] = (-1, None)  # the one that came furthest along the pipe
-        self.refused: set[tuple[tuple[object, ...], ast.Call]] = set()  # what a kind of prefix cannot have
         self.tries = 0
+        self._kinds: dict[Kind, int] = {}
+        self._following: dict[tuple[int, int, Ends], _Following] = {}
 
     def statement(self, statement: ast.Bind | ast.Show) -> Iterator[ast.Bind | ast.Show]:
         """Iterate over a statement with its holes filled, equal ones once. Raises CheckError of what stands before the
         first hole, E338, E339."""
+        for filled in self.filled(statement):
+            yield replace(statement, value=filled.value)
+
+    def filled(self, statement: ast.Bind | ast.Show) -> Iterator[Filled]:
+        """Iterate over the values of `statement`, with what they are."""
         seen: set[Form] = set()
-        for filled in self.value(statement.value):
+        shows = isinstance(statement, ast.Show)
+        for filled in self.value(statement.value, "must" if shows else "may"):
             node = filled.result
-            drawn = isinstance(node, Node) and self.resolver.registry.operations[node.op].draws
-            if isinstance(statement, ast.Show) and not drawn:
+            if shows and not (isinstance(node, Node) and self._draws(node)):
                 continue
             if isinstance(node, Node):
                 form = self.forms.of(node)
                 if form in seen:
                     continue
                 seen.add(form)
-            yield replace(statement, value=filled.value)
+            yield filled
 
-    def value(self, value: ast.Expression) -> Iterator[Filled]:
-        """Iterate over an expression with its holes filled."""
+    def value(self, value: ast.Expression, ends: Ends = "may") -> Iterator[Filled]:
+        """Iterate over an expression with its holes filled. ``ends``: whether it draws."""
         if not isinstance(value, ast.Pipe):
             filled = holes.has_hole(value)
             for start in self.candidates.starts(value):
@@ -94,61 +113,102 @@ class Search:
                 if isinstance(result, Node | Layers):
                     yield Filled(start, result)
             return
-        prefixes: Iterable[_Prefix] = self._heads(value.head)
-        for number, stage in enumerate(value.stages, 1):
-            prefixes = self._once_each(self._after(prefixes, stage, number))
-        for prefix in prefixes:
-            yield Filled(ast.Pipe(prefix.head, prefix.stages, span=value.span), prefix.field)
+        followed = any(stage.name != holes.REST for stage in value.stages)
+        for head in self._heads(value.head, "never" if followed else "may"):
+            prefixes: Iterable[_Prefix] = (head,)
+            for number, stage in enumerate(value.stages, 1):
+                rest = value.stages[number:]
+                own = ends if not rest else "may" if all(each.name == holes.REST for each in rest) else "never"
+                prefixes = self._once_each(self._after(prefixes, stage, number, own))
+            for prefix in prefixes:
+                yield Filled(ast.Pipe(prefix.head, prefix.stages, span=value.span), prefix.field)
 
     # --- along a pipe ---
 
-    def _heads(self, head: ast.Expression) -> Iterator[_Prefix]:
+    def _heads(self, head: ast.Expression, ends: Ends) -> Iterator[_Prefix]:
         filled = holes.has_hole(head)
         if isinstance(head, ast.Pipe):
-            starts: Iterable[ast.Expression] = (inner.value for inner in self.value(head))
-        else:
-            starts = self.candidates.starts(head)
-        for start in starts:
+            for inner in self.value(head, ends):
+                if isinstance(inner.result, Node):
+                    yield _Prefix(inner.value, (), inner.result, self._kind(inner.result), filled)
+            return
+        for start in self.candidates.starts(head):
             field = self._tried(0, filled, self.resolver.fields.field, start)
             if field is not None:
-                yield _Prefix(start, (), field, filled)
+                yield _Prefix(start, (), field, self._kind(field), filled)
 
-    def _after(self, prefixes: Iterable[_Prefix], stage: ast.Call, number: int) -> Iterator[_Prefix]:
+    def _after(self, prefixes: Iterable[_Prefix], stage: ast.Call, number: int, ends: Ends) -> Iterator[_Prefix]:
         if stage.name != holes.REST:
             for prefix in prefixes:
-                yield from self._next(prefix, stage, number)
+                yield from self._next(prefix, stage, number, ends)
             return
         longest = [replace(prefix, filled=True) for prefix in prefixes]
         yield from longest
         hole = replace(stage, name=holes.HOLE)
-        for _ in range(holes.MOST_STAGES):
-            longest = list(self._once_each(p for prefix in longest for p in self._next(prefix, hole, number)))
-            yield from longest
+        for left in reversed(range(holes.MOST_STAGES)):
+            own: Ends = "may" if left and ends == "must" else ends
+            shorter, longest = longest, []
+            for found in self._once_each(p for prefix in shorter for p in self._next(prefix, hole, number, own)):
+                longest.append(found)
+                yield found
 
-    def _next(self, prefix: _Prefix, stage: ast.Call, number: int) -> Iterator[_Prefix]:
+    def _next(self, prefix: _Prefix, stage: ast.Call, number: int, ends: Ends) -> Iterator[_Prefix]:
         """Iterate over the prefix with one more stage, the hole or holes of which are filled."""
-        field, operations = prefix.field, self.resolver.registry.operations
+        is_hole = stage.name == holes.HOLE
+        if not is_hole and not any(holes.has_hole(argument) for argument in stage.arguments) and not prefix.filled:
+            after = self._tried(number, False, self.resolver.stage, prefix.field, stage, stage.span)
+            if after is not None:
+                yield _Prefix(prefix.head, (*prefix.stages, stage), after, self._kind(after), False)
+            return
+        key = prefix.kind, 0 if is_hole else id(stage), ends
+        if key not in self._following:
+            self._following[key] = _Following(self._fitting(prefix, stage, number, ends))
+        for each in self._following[key]:
+            if isinstance(each, Mould):
+                cast = each.cast(prefix.field)
+                if cast is None:
+                    continue
+                if verification.enabled():
+                    self._verify(prefix, each, cast)
+                yield _Prefix(prefix.head, (*prefix.stages, each.call), cast, each.kind, True)
+                continue
+            after = self._tried(number, True, self.resolver.stage, prefix.field, each, stage.span)
+            if after is not None:
+                yield _Prefix(prefix.head, (*prefix.stages, each), after, self._kind(after), True)
+
+    def _fitting(self, prefix: _Prefix, stage: ast.Call, number: int, ends: Ends) -> Iterator[ast.Call | Mould]:
+        """Iterate over what fits after a prefix, and so after all of its kind."""
+        field = prefix.field
         if stage.name == holes.HOLE:
-            calls = iter(()) if operations[field.op].draws else self.candidates.stages(field, stage.span)
+            calls = iter(()) if self._draws(field) else self.candidates.stages(field, stage.span, ends)
         elif any(holes.has_hole(argument) for argument in stage.arguments):
             calls = self.candidates.filled(stage, field)
         else:
             calls = iter((stage,))
         for call in calls:
-            filled = prefix.filled or call is not stage
-            if filled and (prefix.kind, call) in self.refused:
-                continue
-            after = self._tried(number, filled, self.resolver.stage, field, call, stage.span)
-            if after is None:
-                self.refused.add((prefix.kind, call))
-            else:
-                yield _Prefix(prefix.head, (*prefix.stages, call), after, filled)
+            if number <= self.failure[0] and not self.candidates.drawable(field, call):
+                continue  # the reason that came furthest is known: no other needs its words
+            after = self._tried(number, True, self.resolver.stage, field, call, stage.span)
+            if after is not None:
+                layers = layers_of(field, after)
+                yield call if layers is None else Mould(call, layers, self._kind(after))
+
+    def _verify(self, prefix: _Prefix, mould: Mould, cast: Node) -> None:
+        span = mould.call.span
+        typed = self.resolver.stage(prefix.field, mould.call, span)
+        verification.require(typed == cast and self._kind(typed) == mould.kind, f"{typed} is not what {cast} is")
+
+    def _draws(self, field: Node) -> bool:
+        return self.resolver.registry.operations[field.op].draws
+
+    def _kind(self, field: Node) -> int:
+        return self._kinds.setdefault(kind_of(field), len(self._kinds))
 
     def _once_each(self, prefixes: Iterable[_Prefix]) -> Iterator[_Prefix]:
         """Iterate over the prefixes, the first of those that are equal."""
-        seen: set[tuple[Form, tuple[object, ...]]] = set()
+        seen: set[tuple[Form, int]] = set()
         for prefix in prefixes:
-            key = self.forms.of(prefix.field), prefix.kind[1:]
+            key = self.forms.of(prefix.field), prefix.kind
             if key not in seen:
                 seen.add(key)
                 yield prefix
