@@ -70,6 +70,7 @@ class Filled:
 
     @cached_property
     def file(self) -> ast.File:
+        """The text with its holes filled."""
         file = self.open
         for way in self.ways:
             file = _with(file, way.statement, way.filled)

@@ -43,6 +43,7 @@ from bbilang.compiler.optimize.scans import batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.compiler.plan.again import run_again
+from bbilang.compiler.plan.icon_count import sure_icons
 from bbilang.compiler.plan.verify import verify_plan
 from bbilang.grammar import verification
 from bbilang.grammar.frozen import frozen
@@ -305,7 +306,7 @@ def icon_steps(program: Program) -> list[Step]:
 def _icons(program: Program, number: int, icons: Icons, description: ModelDescription) -> Step:
     size, steps = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
     elements = [e for e in program.elements if e.id in icons.elements]
-    least = max((_sure_icons(e.node) for e in elements), default=0)
+    least = max((sure_icons(e.node) for e in elements), default=0)
     flops, dreams = 0, 0
     for element in elements:
         layers, octaves = element.node.type.layers, octaves_of(element.node, program)
@@ -383,21 +384,6 @@ def _units(tangents: Iterable[Tangents]) -> set[tuple[str, str]]:
 
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _sure_icons(node: Node) -> int:
-    """Count the icons that an element certainly needs in every state: neurons of one channel share theirs."""
-    type, count = node.type, 1
-    if type.axis("example") is not None:  # of what is found among examples
-        return 0
-    for axis in type.axes:
-        if not axis.exact:
-            return 0
-        if type.atom == "neuron" and {"y", "x"} & set(axis.components):
-            continue
-        if axis.name not in ("class", "input") or type.atom == "class":
-            count *= min(axis.sizes) if axis.sizes else axis.size
-    return count
 
 
 def _spans(program: Program, nodes: tuple[Node, ...]) -> tuple[Span, ...]:
