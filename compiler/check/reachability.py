@@ -45,7 +45,7 @@ def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
     """Yield the components that identify the marks or cells of an element, without `layer`, and the layers of their
     atoms."""
     style = registry.styles[element["style"]]
-    if style.shows_input:
+    if style.shows_input and element.type.axis("example") is None:
         yield PHOTO, (element.op,)
         return
     type = element.type.panel(element["facet"])
@@ -62,7 +62,7 @@ def _shows(shown: Mapping[tuple[str, ...], set[str]], selection: Node) -> bool:
     components, layers = selection.type.axes[0].components, selection.type.layers
     if components == ("y", "x") and len(layers) == 1 and PHOTO in shown:  # a photo shows the positions of every layer
         return True
-    if components == ("class",):
+    if components in (("class",), ("example",)):  # whatever else is computed of them
         return components in shown
     return not shown.get(_without_layer(components), set()).isdisjoint(layers)
 

@@ -167,7 +167,12 @@ class SelectionReader:
         """Return the axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError
         E306."""
         type = over.type
-        if over.op == "present" and self.scope.registry.styles[over["style"]].shows_input:
+        style = self.scope.registry.styles[over["style"]] if over.op == "present" else None
+        if style is not None and style.gathers:
+            message = f"{describe(expression)} shows bins, each of which stands for several positions"
+            help = "draw its map as points too, `... | present(scatter)`: `hover` and `lasso` choose among those"
+            raise at(expression.span, "E306", message, help)
+        if style is not None and style.shows_input and type.axis("example") is None:
             message = f"{describe(expression)} shows every layer's positions"
             raise at(expression.span, "E306", message, f"name the layer: `hover({SOME_LAYER}.spatial)`")
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
@@ -183,7 +188,7 @@ class SelectionReader:
             help = "select each class by itself, as in `output[a] - output[b]`"
             raise at(expression.span, "E306", message, help)
         size, exact = math.prod(axis.size for axis in axes), all(axis.exact for axis in axes)
-        total = size if "group" in components else self._atom_count(type, components)
+        total = size if {"group", "example"} & set(components) else self._atom_count(type, components)
         if size > total:  # layers of different sizes
             size, exact = total, over.op == "substrate"
         inputs = next((a.size for a in type.axes if a.name == "input"), 1)

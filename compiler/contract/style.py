@@ -63,6 +63,7 @@ class Style:
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     shows_examples: ClassVar[bool] = False  # draws examples of a dataset as small pictures
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer
+    gathers: ClassVar[bool] = False  # its marks are bins, each of which stands for several atoms of the field
     zero_centred: ClassVar[bool] = False  # zero stays in the middle of a signed scale though all values have one sign
     selects_marks: ClassVar[bool] = False  # every mark can be pointed at without a selection in the text
     selects_positions: ClassVar[bool] = False  # so can every position of its maps

@@ -19,7 +19,8 @@ class At(Operation):
     """Turns the axes that a selection ranges over into states: later operations work within each state, and the page
     shows one of them.
 
-    An atom that the reader can choose but that is not in the field gives an empty state. The examples that a `lasso`
+    An atom that the reader can choose but that is not in the field gives an empty state. Where positions of examples
+    are chosen and the field has none, it is the example that counts. The examples that a `lasso`
     encloses are no states: the axis `example` stays, and the page itself computes again what follows.
     """
 
@@ -41,7 +42,7 @@ class At(Operation):
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         selection: Node = arguments["selection"]
-        if EXAMPLE in field.type.names and selection.type.atom == EXAMPLE:
+        if EXAMPLE in field.type.names and EXAMPLE in (selection.type.atom, *selection.type.axes[0].components):
             theirs, own = source_of(selection["over"]), source_of(field)
             if theirs is not None and own is not None and _files(theirs) != _files(own):
                 help = "select among examples of the same `dataset`"
@@ -59,12 +60,13 @@ class At(Operation):
         touched = _touched(field, selection.type)
         other = any(c.startswith("to.") for axis in touched for c in axis.components)
         layers, family = (field.linked, field.linked_family) if other else (field.layers, field.family)
-        if state.components == ("example",):
+        if EXAMPLE in state.components:
             theirs_are = selection["over"].type.columns
             if theirs_are != field.columns:
                 help = "select among examples of the same `dataset`"
                 raise Fail("E309", "the selection ranges over examples of another dataset", help, argument="selection")
-        elif "class" not in state.components and selection.type.layers != layers:
+        alone = all(axis.components == (EXAMPLE,) for axis in touched)  # of a position, the example that it is in
+        if not alone and "class" not in state.components and selection.type.layers != layers:
             theirs, own = ", ".join(selection.type.layers), ", ".join(layers)
             raise Fail(
                 "E309",
@@ -128,6 +130,8 @@ def _touched(field: FieldType, selection: FieldType) -> list[Axis]:
         theirs = (selection.layers, selection.family) == (field.linked, field.linked_family)
         axis = next((axis for axis in field.axes if theirs and f"to.{component}" in axis.components), None)
         axis = axis or next((axis for axis in field.axes if component in axis.components), None)
+        if axis is None and component != EXAMPLE and EXAMPLE in state.components and field.axis(EXAMPLE) is not None:
+            continue  # a position of an example, and a field that has the example as a whole
         if axis is None and component == "class" and field.axis("class") is not None:
             raise Fail(
                 "E309",

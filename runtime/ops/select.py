@@ -47,7 +47,7 @@ class Select(Operation):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
             raise error("E507", message, help="loosen the `filter` before it")
         coords = {c: Named((axis.name,), atoms[:, i]) for i, c in enumerate(axis.components)}
-        known = _named_examples(over, atoms[:, 0], axis.name) if axis.components == (EXAMPLE,) else {}
+        known = _named_examples(over, atoms[:, 0], axis.name) if axis.components[0] == EXAMPLE else {}
         return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords, columns=known)
 
 

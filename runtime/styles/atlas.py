@@ -43,6 +43,7 @@ class Atlas(Style):
     drawn_as = "an atlas of icons"
     spends = "the points and the two components of a map of positions"
     selects_marks = True
+    gathers = True
     parameters = (
         Parameter("bins", "integer", "bins along each side of the finest zoom, a multiple of 4", 12, minimum=4,
                   maximum=400),

@@ -63,7 +63,7 @@ class Scatter(Style):
         if node["icons"] or node["facet"] is not None or node.type.states:
             return False
         slots = self.spend(node.type).slots
-        return slots is not None and slots.components == ("example",)
+        return slots is not None and slots.components[0] == "example"
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         points = drawn.slots.size if drawn.slots is not None else math.prod(drawn.cells or ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.captions import COORDINATES
@@ -22,9 +23,12 @@ def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
     return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
 
 
-def example_named(node: Node, example: int, name: str, file: str) -> Atom:
-    """Return an example of the dataset of a pipe as an atom, called by its label or, without one, by its file."""
+def example_named(node: Node, example: int, name: str, file: str, whole: bool = False) -> Atom:
+    """Return an example of the dataset of a pipe as an atom, called by its label or, without one, by its file.
+    ``whole``: by both, for a menu, in which many may have the same label."""
     source, label = source_of(node), name or file or f"example {example}"
+    if whole and name and file:
+        return replace(example_named(node, example, name, file), label=f"{name}, {file.rpartition('/')[2]}", more="")
     key = atom_key("", f"dataset {source['path'] if source is not None else ''}", {"example": example})
     return Atom(key, label, more=f"file {file}" if file and file != label else "")
 

@@ -267,8 +267,10 @@ class _Builder:
                 atoms.append(vm.Atom("output", "the output", "output"))
                 continue
             if axis.components == ("example",):
-                said = (str(field.columns[c].data[number]) if c in field.columns else "" for c in ("label", "file"))
-                atoms.append(example_named(node["over"], here["example"], *said))
+                name, file = (
+                    str(field.columns[c].data[number]) if c in field.columns else "" for c in ("label", "file")
+                )
+                atoms.append(example_named(node["over"], here["example"], name, file, node.op == "pick"))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
             named = names_in(self.results, here, layer)

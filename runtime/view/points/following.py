@@ -38,13 +38,17 @@ def map_of(node: Node) -> Node:
 def following_of(
     drawing: Drawing, redraw: Redraw, whole: Frame, around: Element, drawn: Field, edges: Sequence[float]
 ) -> Following:
-    """Pack what an element needs to follow a lasso. ``whole``: the frame among whose slots the page chooses;
+    """Pack what an element needs to follow a lasso: the numbers of each example, and of which example a point is where
+    points are positions. ``whole``: the frame among whose slots the page chooses;
     ``around``: the map, whose field is ``drawn``; ``edges``: of the bins of a histogram."""
     followed = drawing.results.followed[drawing.element.id]
     points = around.points
     assert points is not None, "a lasso is drawn around points"
-    examples = drawn.coords[EXAMPLE].data
-    examples = examples[list(points.rows)] if points.rows else examples
+    of_points = drawn.coords[EXAMPLE].data
+    of_points = of_points[list(points.rows)] if points.rows else of_points
+    examples, of = np.unique(of_points, return_inverse=True)
+    apart = len(examples) == len(of_points)  # each point is an example of its own, and not a position of one
+    examples = of_points if apart else examples
     rows = followed["rows"]
     place = np.minimum(np.searchsorted(rows, examples), max(len(rows) - 1, 0))
     there = rows[place] == examples if len(rows) else np.zeros(len(examples), bool)
@@ -59,6 +63,8 @@ def following_of(
     block.numbers("vectors", "f4", table.ravel())
     block.numbers("groups", "u2", groups)
     block.numbers("there", "u1", there)
+    if not apart:
+        block.numbers("of", "u4", of)
     slots: tuple[int, ...] = ()
     if redraw == "rows":
         own = drawing.grid(drawing.field.coords[EXAMPLE], drawing.slots).reshape(-1)

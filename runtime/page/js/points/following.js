@@ -22,24 +22,36 @@ class Follower {
   }
 
   constructor(element, chart, sections) {
-    Object.assign(this, { element, chart, whole: element.frames, table: sections.get("vectors"), groups: sections.get("groups"), there: sections.get("there") });
-    this.points = this.groups.length;
-    this.room = new Float64Array(this.points); // for the numbers of one cell
+    Object.assign(this, { element, chart, whole: element.frames, table: sections.get("vectors"), groups: sections.get("groups"), there: sections.get("there"), of: sections.get("of") });
+    this.examples = this.groups.length;
+    this.room = new Float64Array(this.examples); // for the numbers of one cell
     chart.on("choose", (mask) => this.update(mask));
   }
 
   update(mask) {
     const { element, whole } = this;
-    this.chosen = mask && [...mask.keys()].filter((i) => mask[i] && this.there[i]);
+    this.chosen = mask && this.enclosed(mask);
     element.frames = mask ? whole.map((frames, panel) => frames.map((frame, state) => (state < frames.length - 1 ? this.frame(frame, panel, state) : frame))) : whole;
     element.said = mask ? this.sentence() : null;
     const view = views.get(element.host);
     if (view) view.signal(`frames_${element.name}`, element.frames).run();
   }
 
+  // The numbers of the examples that are points in the lasso, or have a position there.
+  enclosed(mask) {
+    const { of, there } = this, inside = of ? new Uint8Array(this.examples) : mask;
+    if (of) mask.forEach((it, i) => { if (it) inside[of[i]] = 1; });
+    return [...inside.keys()].filter((i) => inside[i] && there[i]);
+  }
+
+  // "24 of 90 examples in the lasso"
+  words(count) {
+    const all = exampleWords(this.element.follows.count);
+    return this.of ? `${countWords(count)} of ${all} ${count === 1 ? "has" : "have"} a position in the lasso` : `${countWords(count)} of ${all} in the lasso`;
+  }
+
   frame(frame, panel, state) {
-    const { redraw, count, cells } = this.element.follows, { chosen } = this;
-    const { order } = this.element.follows, remark = `${countWords(chosen.length)} of ${exampleWords(count)} in the lasso`;
+    const { redraw, cells, order } = this.element.follows, { chosen } = this, remark = this.words(chosen.length);
     if (redraw === "rows") return this.row(frame, remark);
     if (redraw === "nearest") return this.nearest(frame, remark);
     if (redraw === "counts") return { ...frame, ...this.counts(this.values(cells[panel][state][0]).sort()) };
@@ -59,7 +71,7 @@ class Follower {
 
   // The finite numbers of the chosen points in a cell.
   values(cell) {
-    const { vectors } = this.element.follows, group = Math.floor(cell / vectors), from = (cell % vectors) * this.points, { chosen, table, groups, room } = this;
+    const { vectors } = this.element.follows, group = Math.floor(cell / vectors), from = (cell % vectors) * this.examples, { chosen, table, groups, room } = this;
     let count = 0;
     for (let n = 0; n < chosen.length; n++) {
       const i = chosen[n], value = table[from + i];
@@ -91,7 +103,7 @@ class Follower {
       while (high - low > 1) { const middle = (low + high) >> 1; edges[middle] <= value ? (low = middle) : (high = middle); }
       bins[low]++;
     }
-    const { count } = this.element.follows, parts = [`${countWords(values.length)} of ${exampleWords(count)} in the lasso`];
+    const parts = [this.words(values.length)];
     if (zeros) parts.push(`zero on ${countWords(zeros)}`);
     if (full) parts.push(`at the ceiling of ${shortWords(top)} on ${countWords(full)}`);
     if (rest.length) parts.push(`median of the ${zeros || full ? "others" : "values"} ${shortWords(REDUCTIONS.quantile(rest, 0.5))}`);
@@ -112,16 +124,16 @@ class Follower {
 
   // The bin along whose mean the mean of the chosen points is longest: the one at the smallest angle.
   nearest(frame, remark) {
-    const { whole, vectors } = this.element.follows, { chosen, table, groups, points } = this;
+    const { whole, vectors } = this.element.follows, { chosen, table, groups, examples } = this;
     if (!chosen.length) return { ...frame, atoms: [-1], pictures: [-1], notes: [""], remark };
     let best = 0, most = -Infinity;
     for (let cell = 0; cell < vectors; cell++) {
       let sum = 0;
-      for (const i of chosen) sum += table[cell * points + i];
+      for (const i of chosen) sum += table[cell * examples + i];
       if (sum > most) [best, most] = [cell, sum];
     }
-    const inside = chosen.filter((i) => groups[i] === best).length, of = chosen.length;
-    const words = of === 1 ? `icon of the nearest bin: your point lies ${inside ? "" : "not "}in it` : `icon of the nearest bin; ${countWords(inside)} of your ${countWords(of)} points ${inside === 1 ? "lies" : "lie"} in it`;
+    const inside = chosen.filter((i) => groups[i] === best).length, of = chosen.length, noun = this.of ? "example" : "point";
+    const words = of === 1 ? `icon of the nearest bin: your ${noun} lies ${inside ? "" : "not "}in it` : `icon of the nearest bin; ${countWords(inside)} of your ${countWords(of)} ${noun}s ${inside === 1 ? "lies" : "lie"} in it`;
     return { ...frame, atoms: [whole.atoms[best]], pictures: [whole.pictures[best]], notes: [whole.notes[best] ?? ""], remark: words };
   }
 
