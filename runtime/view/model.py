@@ -212,10 +212,9 @@ class Following:
     redraw: "values" are ``reduction`` of vectors, "counts" those of a vector in bins between ``edges``, "rows" the
     examples themselves, "nearest" the slot of ``whole`` along whose vector the mean of the points is longest, a group
     being the slot to which a point belongs. payload: gzip of ``sections``: the vectors (vector, example), the group
-    of each example, whether the element has it at all, and of which a point is, where points are positions; else each
-    point is the example of its number. cells: panel -> state -> number of vector + vectors
-    x group, for each slot and series; -1 for what does not follow. slots: the example of each slot of ``whole``, the
-    row of all examples; () of "nearest".
+    of each example, whether the element has it, and of which one a point is, where points are positions. cells: panel
+    -> state -> number of vector + vectors x group, for each slot and series; -1 for what does not follow. slots: the
+    example of each slot of ``whole``, the row of all examples; () of "nearest".
     """
 
     map: str  # id of the element around whose points the reader draws
