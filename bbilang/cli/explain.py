@@ -50,6 +50,10 @@ def _analyzed(line: CommandLine, pipeline: Pipeline, bar: ProgressBar) -> Explan
             results = pipeline.measured()
     except KeyboardInterrupt as interrupt:
         raise line.interrupted from interrupt
+    parts = {part.program.models[0].alias: part for part in results.parts}
+    if parts:
+        probes = sum(part.passes.probes for part in parts.values() if part.passes)
+        return replace(explanation, timings_of={name: it.timings for name, it in parts.items()}, probes=probes)
     timings = list(results.timings)
     icons = [number for number, (step, _) in enumerate(timings) if step.kind == "icons"]
     if len(icons) == 1:

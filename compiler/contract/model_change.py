@@ -68,6 +68,11 @@ class ModelChange(Operation):
         `run.value` of atoms, `run.scanned` and `run.dataset`. The module itself stays as it is."""
         raise NotImplementedError
 
+    def changed_layers(self, node: Node, model: ModelDescription) -> tuple[str, ...]:
+        """Return the layers that the change is at: those whose result it changes, or, with ``only_weights``, those
+        whose modules may hold another weight. All others change only where they depend on these."""
+        return node.type.layers
+
     def rows(self, node: Node) -> int:
         """Return how many rows the table of `reported_by` has."""
         return 0

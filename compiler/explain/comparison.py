@@ -10,6 +10,7 @@ from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.plan.plan import COUNTED, Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
+RESUMED = "forward passes above a change"
 PASS_NAMES = {
     "scan": "passes over examples",
     "forward": "forward passes",
@@ -22,7 +23,8 @@ PASS_NAMES = {
 
 @frozen
 class Saving:
-    """One thing that the optimizer reduces: passes of a kind, or FLOPs without those of icons."""
+    """One thing that the optimizer reduces: passes of a kind, or FLOPs without those of icons. Forwards that take a
+    part from one of another model are a kind of their own."""
 
     name: str
     before: int
@@ -41,7 +43,8 @@ class PlanComparison:
     """Two plans of one program: ``before`` as written, with one pass for every node that needs one, and ``after`` as
     the optimizer leaves it. They are the same object where nothing was optimized.
 
-    ``timings``: a measurement for each step of ``after`` that ran. ``probes``: the number of small extra runs that
+    ``timings``: a measurement for each step of ``after`` that ran; ``timings_of``: of a program of several models, by
+    their names. ``probes``: the number of small extra runs that
     learn once how the network behaves. ``defaults``: default values of the operations' parameters, which are omitted.
     """
 
@@ -50,13 +53,18 @@ class PlanComparison:
     timings: Sequence[tuple[Step, Measured]] = ()
     defaults: Defaults = field(default_factory=dict, repr=False)
     probes: int = 0
+    timings_of: Mapping[str, Sequence[tuple[Step, Measured]]] = field(default_factory=dict)
 
     @property
     def of_models(self) -> Mapping[str, PlanComparison]:
         """Of a program of several models, the comparison of each by its name, in the order in which they run."""
         after = self.after.parts if self.optimized else self.before.parts
         pairs = zip(self.before.parts, after, strict=True)
-        return {one.program.models[0].alias: replace(self, before=one, after=other) for one, other in pairs}
+        names = {one.program.models[0].alias: (one, other) for one, other in pairs}
+        return {
+            name: replace(self, before=one, after=other, timings=self.timings_of.get(name, ()), probes=0)
+            for name, (one, other) in names.items()
+        }
 
     @property
     def optimized(self) -> bool:
@@ -79,5 +87,12 @@ class PlanComparison:
     def savings(self) -> list[Saving]:
         """Return the passes of each kind in either plan, then the FLOPs of all of them."""
         totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in COUNTED]
-        savings = [Saving(PASS_NAMES[kind], a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
+        above = [sum(step.passes for step in plan.every_step if step.resumes) for plan in (self.before, self.after)]
+        savings = []
+        for kind, a, b in totals:
+            less = above if kind == "forward" else [0, 0]
+            if a[0] or b[0]:
+                savings.append(Saving(PASS_NAMES[kind], a[0] - less[0], b[0] - less[1]))
+            if any(less):
+                savings.append(Saving(RESUMED, *less))
         return [*savings, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]

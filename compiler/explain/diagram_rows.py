@@ -64,7 +64,8 @@ def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
         case "forward":
             keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
             baseline = " of the baseline" if program.forwards[step.index].picture else ""
-            return f"{times}forward", f"{baseline} to {target}{keeps}"
+            above = f" above {reach.start}, the rest is of {step.resumes}" if step.resumes else ""
+            return f"{times}forward", f"{baseline}{above} to {target}{keeps}"
         case "backward":
             start = "" if reach.start == OUTPUT else f" from {reach.start}"
             further = reach.end == INPUT and INPUT not in reach.layers

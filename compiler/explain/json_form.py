@@ -23,7 +23,10 @@ def to_json(comparison: PlanComparison) -> dict[str, Any]:
     """Return the comparison as dictionaries, lists, numbers, strings and None."""
     if comparison.before.parts:
         models = {name: to_json(own) for name, own in comparison.of_models.items()}
-        return {"format": FORMAT, "version": VERSION, "title": comparison.title, "models": models}
+        return {
+            "format": FORMAT, "version": VERSION, "title": comparison.title, "models": models,
+            "saved": _saved(comparison),
+        }  # fmt: skip
     program = comparison.before.program
     description = program.description
     plans = {"before": comparison.before, "after": comparison.after}
@@ -45,8 +48,12 @@ def to_json(comparison: PlanComparison) -> dict[str, Any]:
         ],
         "logical": {name: _nodes(plan.program, comparison.defaults) for name, plan in plans.items()},
         **{name: _steps(plan, comparison if name == "after" else None) for name, plan in plans.items()},
-        "saved": [{"name": s.name, "before": s.before, "after": s.after} for s in comparison.savings()],
+        "saved": _saved(comparison),
     }  # fmt: skip
+
+
+def _saved(comparison: PlanComparison) -> list[dict[str, str | int]]:
+    return [{"name": s.name, "before": s.before, "after": s.after} for s in comparison.savings()]
 
 
 def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
@@ -112,6 +119,7 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
                 for way in step.alternatives
             ],
         }  # fmt: skip
+        entry |= {"resumes": step.resumes} if step.resumes else {}
         steps.append(entry | (_measured(measured[step.key]) if step.key in measured else {}))
     return steps
 

@@ -27,7 +27,13 @@ TimedStep = tuple[Step, Measured | None]
 def text(comparison: PlanComparison, width: int) -> str:
     """Write blocks with a blank line between them."""
     if comparison.before.parts:
-        return "\n\n\n".join(f"MODEL {name}\n\n{text(own, width)}" for name, own in comparison.of_models.items())
+        each = [f"MODEL {name}\n\n{text(own, width)}" for name, own in comparison.of_models.items()]
+        together = [_saved(comparison, width)] if comparison.optimized else []
+        if comparison.probes:
+            together.append(_probes(comparison, width))
+        if together:
+            each.append("\n\n".join(["ALL MODELS", *("\n".join(block) for block in together)]))
+        return "\n\n\n".join(each)
     program = comparison.before.program
     blocks = [_head(program, width), _logical(comparison, width)]
     if comparison.optimized:
@@ -37,10 +43,7 @@ def text(comparison: PlanComparison, width: int) -> str:
     else:
         blocks.append(_physical("as written", "not optimized, will run so", comparison, True, width))
     if comparison.probes:
-        words = (
-            f"Besides, {_plural(comparison.probes, 'probe')} of one to four rows: what is learned of a network once."
-        )
-        blocks.append(paragraph(words, width))
+        blocks.append(_probes(comparison, width))
     blocks.append(paragraph(READING, width))
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -190,6 +193,11 @@ def _saved(comparison: PlanComparison, width: int) -> list[str]:
     words.append(f"{si(flops.before, 'FLOP')} -> {si(flops.after, 'FLOP')}")
     times = f", {flops.times:.1f} times less" if flops.before > flops.after > 0 else ""
     return ["SAVED", *paragraph(f"{'; '.join(words)}{times} (without icons)", width, 2)]
+
+
+def _probes(comparison: PlanComparison, width: int) -> list[str]:
+    words = f"Besides, {_plural(comparison.probes, 'probe')} of one to four rows: what is learned of a network once."
+    return paragraph(words, width)
 
 
 def _plural(number: int, one: str, many: str = "") -> str:

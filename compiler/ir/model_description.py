@@ -66,6 +66,7 @@ class LayerDescription:
     prefix: int = 0
     bytes: int = 0  # that such a forward reads and writes: inputs, weights and results of every operation
     scores: str = ""  # of a vector: what kind of scores it would be (`compiler.scores`)
+    own_flops: int = 0  # of its module alone, without what runs between modules; 0 where unknown
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -244,7 +245,7 @@ class ModelDescription:
         """Return plain data. Rare fields are left out if they have their default."""
         data = asdict(self)
         for layer in data["layers"]:
-            for name in ("inputs", "grid", "prefix", "scores"):
+            for name in ("inputs", "grid", "prefix", "scores", "own_flops"):
                 if not layer[name]:
                     del layer[name]
         rare: tuple[tuple[str, Any], ...] = (

@@ -15,6 +15,7 @@ from bbilang.compiler.ir.node import Node as Node
 from bbilang.compiler.ir.node import PerExample as PerExample
 from bbilang.compiler.ir.node import source_dataset as source_dataset
 from bbilang.compiler.ir.node import walk as walk
+from bbilang.compiler.ir.relatives import Lent, Relative, Resumed
 from bbilang.compiler.ir.speeds import Choices
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -69,7 +70,8 @@ class Forward:
     """One forward pass that captures ``layers``, and ``stops`` at the deepest of them unless ``scores`` are needed.
 
     ``picture``: the baseline that replaces the page's inputs (see runtime/inputs); empty for the inputs themselves.
-    ``rule``: the method, with its parameters, that changes the derivatives of the operations that run.
+    ``rule``: the method, with its parameters, that changes the derivatives of the operations that run. ``resumes``: the
+    forward of another model that it takes everything from that is equal in both.
     """
 
     layers: tuple[str, ...]
@@ -78,6 +80,7 @@ class Forward:
     serves: tuple[Node, ...]
     picture: str = ""
     rule: tuple[Any, ...] = ()
+    resumes: Resumed | None = None
 
 
 OUTPUT = "output"
@@ -284,6 +287,8 @@ class Program:
     kept_as: tuple[str, ...] = ()  # the digests of those nodes, whatever rules made of them since
     others: tuple[Node, ...] = ()  # nodes of other models whose values it is given
     parts: tuple[Program, ...] = ()  # of several models: a program for each that is used, see `compiler.optimize.parts`
+    relatives: tuple[Relative, ...] = ()  # of a part: those before it whose network is the same but for some layers
+    lent: Lent | None = None  # of a part: what its forwards leave for those of later ones
 
     def owns(self, node: Node) -> bool:
         """Return whether a node of a program of one model is of that model, or of none: a program that is a part holds

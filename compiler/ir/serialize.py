@@ -7,7 +7,7 @@ equal one, which runs the same. A caller's own module is a named slot: it must b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,8 @@ from bbilang.compiler.ir.program import (
     Tangents,
     walk,
 )
-from bbilang.compiler.ir.serialized_types import ScanEntry, SlotEntry, description_from, type_from
+from bbilang.compiler.ir.relatives import Lent, Relative, Resumed
+from bbilang.compiler.ir.serialized_types import ScanEntry, SlotEntry, description_from, related_from, type_from
 from bbilang.compiler.ir.wellformed import check_levels
 from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -100,6 +101,10 @@ class _Writer:
             entry |= {"kept_as": list(program.kept_as), "others": others}
         if program.parts:
             entry["parts"] = [to_json(part) for part in program.parts]
+        if program.relatives:
+            entry["relatives"] = [_listed(asdict(relative)) for relative in program.relatives]
+        if program.lent is not None:
+            entry["lent"] = _listed(asdict(program.lent))
         return entry
 
     def slot(self, slot: ModelSlot) -> dict[str, object]:
@@ -140,6 +145,7 @@ class _Writer:
             "serves": [self.numbers[id(node)] for node in forward.serves],
             "picture": forward.picture,
             "rule": _listed(forward.rule),
+            **({} if forward.resumes is None else {"resumes": _listed(asdict(forward.resumes))}),
         }
 
     def derivatives(self, step: Backward | Tangents | Rerun) -> dict[str, Any]:
@@ -265,12 +271,15 @@ class _Reader:
         self.data = data
         self.nodes: list[Node] = []
         self.origins: dict[Node, tuple[Span, ...]] = {}
+        self.layers: Collection[str] = ()  # of the description
 
     def program(self) -> Program:
         data = self.data
         for entry in data["nodes"]:
             self.read_node(entry)
-        source, description = data["source"], data["description"]
+        source, entry = data["source"], data["description"]
+        description = description_from(entry) if entry else None
+        self.layers = () if description is None else description.by_name
         return Program(
             tuple(map(self.slot, data["models"])),
             tuple(data["inputs"]),
@@ -289,7 +298,7 @@ class _Reader:
             data["output"],
             self.origins,
             Source(source["text"], source["name"]) if source else None,
-            description_from(description) if description else None,
+            description,
             names=tuple(
                 AtomName(**{**entry, "components": _tupled(entry["components"])}) for entry in data.get("names", ())
             ),
@@ -298,6 +307,8 @@ class _Reader:
             kept_as=tuple(data.get("kept_as", ())),
             others=tuple(map(self.node, data.get("others", ()))),
             parts=tuple(map(_program, data.get("parts", ()))),
+            relatives=tuple(related_from(entry, Relative, self.layers) for entry in data.get("relatives", ())),
+            lent=related_from(data["lent"], Lent, self.layers) if "lent" in data else None,
         )
 
     def slot(self, entry: SlotEntry) -> ModelSlot:
@@ -340,6 +351,7 @@ class _Reader:
             tuple(map(self.node, entry["serves"])),
             entry["picture"],
             _tupled(entry["rule"]),
+            related_from(entry["resumes"], Resumed, self.layers) if "resumes" in entry else None,
         )
 
     def requests(self, entry: dict[str, Any]) -> tuple[DerivativeRequest, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Collection
+from typing import Any, NotRequired, TypedDict, TypeVar
 
-from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.model_description import INPUT, ModelDescription
+from bbilang.compiler.ir.relatives import Lent, Reach, Relative, Resumed
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.ir.wellformed import check_form
+
+Related = TypeVar("Related", Relative, Resumed, Lent)
 
 
 class SlotEntry(TypedDict):
@@ -46,6 +50,20 @@ def description_from(data: dict[str, Any]) -> ModelDescription:
     if description.classes < 0 or labels not in (0, description.classes) or min(description.input_size) < 1:
         raise ValueError("the classes or the sizes of the description do not fit together")
     return description
+
+
+def related_from(data: dict[str, object], kind: type[Related], known: Collection[str]) -> Related:
+    """Read what is said of related models. known: the layers of the network. Raises ValueError, TypeError."""
+    check_form(data, kind, "$")
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    reaches = data.get("forwards", ())
+    if kind is Relative and isinstance(reaches, list):
+        own["forwards"] = tuple(Reach(**entry) for entry in reaches)
+    listed = [value for key, value in own.items() if key not in ("models", "forwards") and isinstance(value, tuple)]
+    names = {str(name) for value in listed for name in value}
+    if not names <= {INPUT, *known}:
+        raise ValueError(f"the network has no layer {min(names - {INPUT, *known})!r}")
+    return kind(**own)  # type: ignore[arg-type]  # `check_form` has seen their types
 
 
 def type_from(data: dict[str, Any]) -> FieldType:

@@ -10,6 +10,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.models import others_below
 from bbilang.compiler.ir.program import Interface, ModelSlot, Node, Program
 from bbilang.compiler.optimize.lower import with_passes
+from bbilang.compiler.optimize.related import with_relatives
 
 
 class NoOrder(Fail):
@@ -33,7 +34,7 @@ def with_parts(program: Program, descriptions: Mapping[str, ModelDescription], r
     lowered = tuple(_lowered(parts[alias], registry) for alias in _ordered(parts))
     if len(lowered) == 1:
         return lowered[0]
-    return replace(program, parts=lowered)
+    return replace(program, parts=with_relatives(lowered, registry))
 
 
 def _lowered(program: Program, registry: Registry) -> Program:

@@ -16,6 +16,6 @@ def restricted(program: Program, element: str, registry: Registry) -> Program | 
         return None
     shown = (Interface("", (own,), ("column", ())),)
     alone = replace(program, interfaces=shown, bindings=(), forwards=(), backwards=(), tangents=(), reruns=(), icons=(),
-                    scans=(), kept=())  # fmt: skip
+                    scans=(), kept=(), relatives=(), lent=None)  # fmt: skip
     description = program.description
     return with_passes(alone, registry, description is not None and description.classes > 0 and bool(program.inputs))

@@ -85,13 +85,13 @@ def _identical(a: object, b: object) -> bool:
 
 
 def unify_equal_nodes(program: Program) -> Program:
-    """Merge equal nodes (1)."""
+    """Merge equal nodes."""
     return rebuilt(program, lambda old, new: new)[0]
 
 
 def select_first(program: Program) -> Program:
     """Differentiate only the atoms that the reader can choose, if these are few: `layer | attribute(t) | at(s)` becomes
-    `layer | at(s) | attribute(t)`, since each atom's number is its own (7)."""
+    `layer | at(s) | attribute(t)`, since each atom's number is its own."""
     requests: Requests = {}
     for number, derivatives in enumerate(program.derivatives):
         for request in derivatives.requests:

@@ -1,6 +1,6 @@
 """The optimizer: pure functions from program to program, in one visible order. Same outputs, same types, fewer passes.
 
-Numbers in brackets are those of the rules in docs/architecture.md. Cached results are left out while running (9).
+docs/architecture.md lists them. Cached results are left out while running.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, Scan, Tangents, walk
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
+from bbilang.compiler.optimize.related import resume, share_below_changes
 from bbilang.compiler.optimize.rewrite import Derivative, select_first, unify_equal_nodes, with_derivatives
 from bbilang.compiler.optimize.scans import wholes
 from bbilang.compiler.optimize.verify import verify_optimized
@@ -26,7 +27,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
     """
     if program.parts:
         parts = tuple(optimize(part, speeds=speeds, force=force) for part in program.parts)
-        return replace(program, parts=parts, optimized=True)
+        return replace(program, parts=share_below_changes(parts), optimized=True)
     before = program
     program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))
     for rule in RULES:
@@ -38,7 +39,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 
 def drop_unshown(program: Program) -> Program:
-    """Remove everything that no element shows (9)."""
+    """Remove everything that no element shows."""
     shown = {id(node) for node in walk(*program.roots)}  # equal nodes are not one yet
     forwards = [replace(f, serves=tuple(node for node in f.serves if id(node) in shown)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
@@ -65,7 +66,7 @@ def _after_forwards(derivatives: Derivative, new_index: Mapping[int, int]) -> De
 
 def share_forward(program: Program) -> Program:
     """Capture every demanded layer in one forward for the inputs, one for each baseline and one for each rule of
-    derivatives (2)."""
+    derivatives."""
     kinds = list(dict.fromkeys((f.picture, f.rule) for f in program.forwards))
     if len(kinds) == len(program.forwards):
         return program
@@ -80,12 +81,12 @@ def share_forward(program: Program) -> Program:
 
 
 def stop_at_deepest(program: Program) -> Program:
-    """Stop a forward at the deepest layer if its scores are not needed (2)."""
+    """Stop a forward at the deepest layer if its scores are not needed."""
     return replace(program, forwards=tuple(replace(f, stops=not f.scores) for f in program.forwards))
 
 
 def share_backward(program: Program) -> Program:
-    """Serve every layer by one backward per target (3): equal targets are one, and so are equal classes of different
+    """Serve every layer by one backward per target: equal targets are one, and so are equal classes of different
     targets.
 
     Targets that depend on the results of other derivatives stay in a later group.
@@ -119,17 +120,17 @@ def level(target: Node, program: Program) -> int:
 
 
 def stop_at_earliest(program: Program) -> Program:
-    """Stop a backward at the earliest layer that requests its target (3)."""
+    """Stop a backward at the earliest layer that requests its target."""
     return replace(program, backwards=tuple(replace(b, stops=True) for b in program.backwards))
 
 
 def batch_targets(program: Program) -> Program:
-    """Batch cotangents into one pass through the network above the layer (4)."""
+    """Batch cotangents into one pass through the network above the layer."""
     return replace(program, backwards=tuple(replace(b, batched=True) for b in program.backwards))
 
 
 def choose_mode(program: Program) -> Program:
-    """Choose reverse mode, or forward mode for the earliest layers of a group, whichever costs less (5)."""
+    """Choose reverse mode, or forward mode for the earliest layers of a group, whichever costs less."""
     backwards: list[Backward] = []
     tangents = list(program.tangents)
     for backward in (part for group in program.backwards for part in divided(program, group)):
@@ -140,7 +141,7 @@ def choose_mode(program: Program) -> Program:
 
 
 def run_above(program: Program) -> Program:
-    """Run only the network above the layer for path and perturbation methods, for all targets at once (6), and run each
+    """Run only the network above the layer for path and perturbation methods, for all targets at once, and run each
     layer at zero once for all elements."""
     groups: dict[tuple[Any, ...], list[Rerun]] = {}
     for rerun in (each for each in program.reruns if not each.is_removal):
@@ -174,7 +175,7 @@ def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
 
 def share_scan(program: Program) -> Program:
     """Read each example once for everything that is kept of it: scans of one dataset are one, and that of a part joins
-    that of the whole (2)."""
+    that of the whole."""
     merged: list[Scan] = []
     for scan in sorted(program.scans, key=lambda scan: len(wholes(scan.dataset))):
         around = wholes(scan.dataset)
@@ -197,7 +198,7 @@ def share_scan(program: Program) -> Program:
 
 
 def choose_before_visualizing(program: Program) -> Program:
-    """Make icons after the numbers, only for atoms that some state shows, and once for all elements (7)."""
+    """Make icons after the numbers, only for atoms that some state shows, and once for all elements."""
     if len(program.icons) <= 1:
         return program
     elements = tuple(e for icons in program.icons for e in icons.elements)
@@ -217,4 +218,5 @@ RULES: tuple[Callable[[Program], Program], ...] = (
     run_above,
     share_scan,
     choose_before_visualizing,
+    resume,
 )

@@ -60,7 +60,7 @@ def batch_program(program: Program, parts: Iterable[tuple[str, Node | None]], si
         nodes.append(of_neurons(content, registry, description) if kind in OF_NEURONS else content)
     bare = replace(
         program, inputs=("",) * size, interfaces=(), bindings=(), kept=tuple(nodes), forwards=(), backwards=(),
-        tangents=(), reruns=(), icons=(), scans=(), optimized=False,
+        tangents=(), reruns=(), icons=(), scans=(), optimized=False, relatives=(), lent=None,
     )  # fmt: skip
     return with_passes(bare, registry, scored)
 

@@ -28,11 +28,9 @@ from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_cou
 from bbilang.compiler.optimize.cost import (
     DREAM_MOST,
     DREAM_STEPS,
-    captured_bytes,
     dream_flops,
     extra_rows,
     flops_between,
-    forward_flops,
     icon_flops,
     octaves_of,
     rerun_rows,
@@ -43,6 +41,7 @@ from bbilang.compiler.optimize.scans import batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.compiler.plan.again import run_again
+from bbilang.compiler.plan.forwards import forward_cost, forward_words
 from bbilang.compiler.plan.icon_count import sure_icons
 from bbilang.compiler.plan.verify import verify_plan
 from bbilang.grammar import verification
@@ -99,6 +98,7 @@ class Step:
     requested_by: tuple[Span, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     frees: tuple[Free, ...] = ()
+    resumes: str = ""  # forward: the model from whose forward it takes what is alike
 
     @property
     def key(self) -> StepKey:
@@ -223,17 +223,10 @@ def _scan_name(dataset: Node) -> str:
 
 
 def _forward(program: Program, number: int, forward: Forward, description: ModelDescription) -> Step:
-    inputs = _inputs(program)
-    what = [", ".join(forward.layers)] if forward.layers else []
-    what += ["scores"] if forward.scores else []
-    stop = forward.stops and forward.layers
-    words = f"{' and '.join(what) or 'the network'}{', stops there' if stop else ''}"
-    words += f", of the baseline `{forward.picture}`" if forward.picture else ""
-    words += f", with the derivatives of {forward.rule[0]}" if forward.rule else ""
-    flops = inputs * forward_flops(description, forward.layers, bool(stop))
-    captured = inputs * captured_bytes(description, forward.layers)
-    runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
-    return Step("forward", number, words, int(runs), flops, captured, requested_by=_spans(program, forward.serves))
+    inputs, (passes, flops, kept) = _inputs(program), forward_cost(program, forward, description)
+    resumes = "" if forward.resumes is None else forward.resumes.model
+    return Step("forward", number, forward_words(program, forward), passes, inputs * flops, inputs * kept,
+                requested_by=_spans(program, forward.serves), resumes=resumes)  # fmt: skip
 
 
 def _backward(

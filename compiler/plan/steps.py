@@ -38,7 +38,8 @@ def stretch(program: Program, step: Step) -> Stretch | None:
     match _pass_of(program, step):
         case Forward() as work:
             stop = deepest(description, work.layers) if work.stops and work.layers else OUTPUT
-            return Stretch(INPUT, stop, work.layers)
+            above = work.resumes.above if work.resumes else ()
+            return Stretch(earliest(description, above) if above else INPUT, stop, work.layers)
         case Backward() as work:
             stop = earliest(description, work.layers) if work.stops else INPUT
             return Stretch(work.target_layer, stop, work.layers)

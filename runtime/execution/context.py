@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.target_slots import TargetKeys
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.execution.examining import Examined
+    from bbilang.runtime.execution.related import KeptForwards
     from bbilang.runtime.execution.scanned_dataset import ScannedDataset
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
@@ -65,6 +66,9 @@ class Run:
         self.photos: tuple[Callable[[], np.ndarray] | None, ...] = ()  # each reads its file again
         self.shared, self.registry, self._passes = shared, shared.registry, passes
         self.has_network = True
+        self.related: KeptForwards | None = (
+            None  # what forwards of other models of the page left; of the page's own run
+        )
         self.whole = whole
         self.rows = np.arange(len(images)) if rows is None else rows
         self.parts: tuple[Run, ...] = ()  # one for each length of texts, where they differ

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.following import Followed
+    from bbilang.runtime.execution.related import KeptForwards
     from bbilang.runtime.execution.results import Model
     from bbilang.runtime.execution.thumbnails import Thumbnails
     from bbilang.runtime.featvis.icon import Icon, Objective
@@ -58,14 +59,16 @@ def execute(
     workers: Workers | None = None,
     files: Files | None = None,
     given: Mapping[str, Field] | None = None,
+    related: KeptForwards | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
     stored. scans: where scans of datasets are kept. workers: processes that scan. files: which files it may read, and
-    the datasets that the caller gives. given: values of other models' nodes, by their digests. The model is always
-    restored to its state before the run. Raises `BbiError`.
+    the datasets that the caller gives. given: values of other models' nodes, by their digests. related: what
+    forwards of the page's models leave for each other. The model is always restored to its state before the run. Raises
+    `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
@@ -73,6 +76,8 @@ def execute(
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener, scans, files, given)
     run.shared.workers = workers
+    for own in (run, *run.parts):
+        own.related = related
     with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
@@ -161,6 +166,7 @@ class _Execution:
     timings: list[tuple[Step, Measured]] = field(default_factory=list)
     model_passes: tuple[int, int] = (0, 0)
     tangents: int = 0
+    resumed: int = 0
     rerun_rows: int = 0
 
     def steps(self, measure: bool) -> None:
@@ -180,7 +186,7 @@ class _Execution:
             )
             if step.kind != "icons":  # the footer counts what numbers took
                 self.model_passes = (passes.forwards, passes.backwards)
-                self.tangents, self.rerun_rows = passes.tangents, passes.rerun_rows
+                self.tangents, self.rerun_rows, self.resumed = passes.tangents, passes.rerun_rows, passes.resumed
 
     def kept_steps(self) -> None:
         """Execute the steps of a plan without a network."""
@@ -270,7 +276,7 @@ class _Execution:
         count, (scanned, recalled) = max(len(inputs), 1), run.shared.examples
         return Results.of(
             program, numbers, run.adapter, inputs, icons=self.icons, passes=run.passes, model_passes=self.model_passes,
-            tangents=self.tangents, reruns=self.rerun_rows // count, removals=run.passes.removals // count,
-            trusted=run.shared.trust_passes.rows // count, timings=self.timings, noticed=warnings,
-            scanned=scanned, recalled=recalled,
+            tangents=self.tangents, reruns=self.rerun_rows // count, resumed=self.resumed,
+            removals=run.passes.removals // count, trusted=run.shared.trust_passes.rows // count, timings=self.timings,
+            noticed=warnings, scanned=scanned, recalled=recalled,
         )  # fmt: skip

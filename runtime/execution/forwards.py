@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.ir.program import Rerun, Tangents
+from bbilang.compiler.optimize.related import cut_layers
+from bbilang.runtime.execution.related import sharing_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.context import Run
@@ -24,11 +25,11 @@ def run_forward(run: Run, number: int) -> Captured:
         layers.append("input")
     served = [*forward.serves, *program.roots]
     scored = run.adapter.description.classes > 0
-    steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *program.reruns)
-    derived = [step for step in steps if step.forward == number]
     images = run.images
     if forward.picture:
         images = baselines.picture(forward.picture, images, run.adapter, program.setting("seed", 0))
+    related = run.related
+    sharing = sharing_of(run, number, related) if related else passes.ALONE
     work = partial(
         passes.forward,
         run.adapter,
@@ -37,7 +38,12 @@ def run_forward(run: Run, number: int) -> Captured:
         want_output=forward.scores or (scored and not forward.stops),
         grad=bool(backwards),
         counter=run.passes,
-        cuts=tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above)),
+        cuts=cut_layers(program, number),
         around=partial(run.around, forward.rule) if forward.rule else None,
+        sharing=sharing,
     )
-    return run.located(served[0], work) if served else work()  # scores alone serve no node
+    captured = run.located(served[0], work) if served else work()  # scores alone serve no node
+    if related and captured.kept is not None:
+        related.put(run, forward.picture, captured.kept)
+        captured.kept = None
+    return captured

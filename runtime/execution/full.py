@@ -29,7 +29,7 @@ def execute_fully(job: Job, measure: bool = False) -> Results:
     inputs = job.inputs(adapter)
     results = execute(
         job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure, cache=job.cache,
-        workers=job.workers, files=job.files, given=job.given,
+        workers=job.workers, files=job.files, given=job.given, related=job.related,
     )  # fmt: skip
     reused = Reused(icons=results.passes.cached_icons if results.passes is not None else 0)
     return replace(results, recipe=job.recipe, draft=job.draft, reused=reused)

@@ -17,6 +17,7 @@ from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
 
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.related import KeptForwards
     from bbilang.runtime.execution.results import Model, Results
     from bbilang.runtime.execution.shared import Workers
     from bbilang.runtime.featvis.dissociation.photographs import Photographs
@@ -62,6 +63,8 @@ class Job:
     files: Files = field(default_factory=Files)
     networks: dict[str, Adapter] = field(default_factory=dict)  # of a page of several models: those that are loaded
     given: Mapping[str, Field] = field(default_factory=dict)  # values of other models, by the digests of their nodes
+    related: KeptForwards | None = None  # of a page of several models: what their forwards leave for each other
+    prepared: dict[str, tuple[NetworkInput, ...]] = field(default_factory=dict)  # inputs, by what they depend on
 
     def part(self, plan: Plan, networks: dict[str, Adapter], given: Mapping[str, Field]) -> Job:
         """Return the job of one of several models. ``networks``: those that are loaded; it adds its own."""
@@ -105,5 +108,10 @@ class Job:
         return nullcontext() if self.workers is None else self.workers.pool.kept()
 
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
-        """Read every input for a model, or for the cache's description of one."""
-        return read_inputs(self.program, self.named_inputs, model)
+        """Read every input for a model, or for the cache's description of one. Models of a page that prepare inputs
+        alike read them once."""
+        root, it = self.program.models[0].lineage[-1].alias, model.description
+        key = repr((type(model).__name__, model.preprocess, it.reads, it.input, root if it.reads == "text" else ""))
+        if key not in self.prepared:
+            self.prepared[key] = read_inputs(self.program, self.named_inputs, model)
+        return self.prepared[key]

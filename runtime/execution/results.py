@@ -87,6 +87,7 @@ class Counts(TypedDict, total=False):
     model_passes: tuple[int, int]
     tangents: int
     reruns: int
+    resumed: int
     removals: int
     trusted: int
     scanned: int
@@ -127,6 +128,7 @@ class Results:
     model_passes: tuple[int, int] = (0, 0)  # (forward, backward) of this run for the numbers, without icons
     tangents: int = 0  # forward-mode passes, likewise
     reruns: int = 0  # activations at which the network above a layer ran again, likewise
+    resumed: int = 0  # forwards of several models that ran only what depends on a change, likewise
     removals: int = 0  # runs of each input with a layer at zero, for the budget line
     trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
     scanned: int = 0  # examples of datasets that the network ran on

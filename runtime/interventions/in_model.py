@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -21,19 +22,30 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.context import Run
 
 
+_numbers = count()
+
+
+class _Held:
+    """A change and its run, as an attribute of a module: as state of the network they are one number
+    (`passes.module.digest`)."""
+
+    def __init__(self, run: Run, change: Node):
+        self.run, self.change, self.live_number = run, change, next(_numbers)
+
+
 class ChangedAtoms(nn.Module):
     """Changes atoms of a layer, all together: (row, *layer axes) -> the same. ``atoms``: their numbers in the layer."""
 
     def __init__(self, run: Run, change: Node, layer: str, atoms: np.ndarray, amount: float):
         super().__init__()
-        self.run, self.change, self.layer, self.atoms, self.amount = run, change, layer, atoms, amount
+        self.held, self.layer, self.atoms, self.amount = _Held(run, change), layer, atoms, amount
 
     def __deepcopy__(self, memo: dict[int, object]) -> ChangedAtoms:
         return self  # it has no tensors, and a run cannot be copied
 
     def forward(self, activation: Tensor) -> Tensor:
         """Raises BbiError E547 where positions change and the layer has others, as for an icon of another size."""
-        layer = ChangedLayer(self.run, self.change, self.layer, activation)
+        layer = ChangedLayer(self.held.run, self.held.change, self.layer, activation)
         rows = len(activation)
         self._check_positions(layer, activation.shape[1:])
         device = activation.device

@@ -16,11 +16,15 @@ from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.models.score_output import own, scored
 from bbilang.runtime.passes.hooks import tensor_of, with_tensor
+from bbilang.runtime.passes.module.behaviour import copy_behaviour
 from bbilang.runtime.passes.module.precision import input_type, remember_input_type
+from bbilang.runtime.passes.trace import copy_trace
 
 
 class Changed(nn.Module):
     """A layer whose result another module changes. Model code may read the layer's own attributes through it."""
+
+    holds_change = True  # `passes.resume` asks for it, and for `is_change`: inside is the layer as it was
 
     def __init__(self, inner: nn.Module, change: nn.Module, layer: str):
         super().__init__()
@@ -46,6 +50,7 @@ def derive(base: Adapter, change: NetworkChange, words: str) -> Adapter:
     network = copy_module(own(base.module), shared=True)
     if isinstance(change, LayerChange):
         change.module.requires_grad_(False)  # the parameters of the base are as its owner left them
+        change.module.is_change = True  # type: ignore[assignment]
         _change_layer(network, base, change)
         state = _digest(change.module.state_dict())
     else:
@@ -54,7 +59,10 @@ def derive(base: Adapter, change: NetworkChange, words: str) -> Adapter:
     network.eval()
     remember_input_type(network, input_type(own(base.module)))
     identity = hashlib.sha256(f"{base.fingerprint} {words} {state}".encode()).hexdigest()[:16]
-    return replace(base, module=scored(network, base.description), derived=identity, _hashed=None)
+    made = replace(base, module=scored(network, base.description), derived=identity, _hashed=None)
+    copy_behaviour(made, base)  # a change is the same for every row, and nothing runs more often
+    copy_trace(made, base)
+    return made
 
 
 def _change_layer(network: nn.Module, base: Adapter, change: LayerChange) -> None:

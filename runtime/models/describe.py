@@ -110,7 +110,7 @@ def _layers(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops,
             kinds.get(short, KIND if path in heads else ""),
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
-            scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
+            scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "", result.own_flops,
         ))  # fmt: skip
     return layers
 
@@ -207,7 +207,7 @@ def _run_once(
     paths = {child: path for path, child in module.named_modules() if path}
     record, counter, flow = Record(), FlopCounterMode(display=False), Dataflow(module)
     traffic = MemoryTraffic()
-    runs = record.runs
+    runs, begun = record.runs, _Begun(paths, counter)
 
     def hook(child: nn.Module, arguments: tuple[object, ...], value: object) -> object:
         path, tensor = paths[child], first_tensor(value)
@@ -222,7 +222,8 @@ def _run_once(
         mark = f"{path}#{runs[path]}" if repeated else path
         record.sources[mark] = facts.origins
         record.results[path] = None if repeated else Result(
-            tuple(tensor.shape), facts, facts.origins, *_costs(counter, traffic)
+            tuple(tensor.shape), facts, facts.origins, *_costs(counter, traffic),
+            own_flops=begun.since(path),
         )  # fmt: skip
         handle = flow.handle(tensor)
         flow.put(handle, origins=frozenset({mark}))
@@ -238,6 +239,7 @@ def _run_once(
     with frozen_module(module) as handles:  # frozen: FlopCounterMode adds hooks to results that require a gradient
         live = [child for child in paths if not isinstance(child, torch.jit.ScriptModule)]
         handles += attention_hooks([module, *live], paths, flow, record, partial(_costs, counter, traffic))
+        handles += [child.register_forward_pre_hook(begun) for child in live]
         handles += [child.register_forward_hook(hook) for child in live]
         with torch.no_grad(), counter, traffic, flow.watch, flow:
             whole = module(example)
@@ -251,14 +253,26 @@ def _run_once(
     first = tensor_path(whole)
     if part is not None and first is not None and scored.path_named(part.name) == first:
         record.plain = value_at(whole, first).ndim == 2
+    origins = frozenset[str]() if first is None else flow.of(value_at(whole, first)).origins
+    record.ends = frozenset(part.layers) if part is not None else origins
     if output and record.results.get(output) is not None:
         record.ends = frozenset({output})
-    elif part is not None:
-        record.ends = frozenset(part.layers)
-    elif first is not None:
-        record.ends = flow.of(value_at(whole, first)).origins
     record.total, record.bytes = counter.get_total_flops(), traffic.bytes
     return record
+
+
+class _Begun:
+    """The FLOPs that were spent before each module began: a hook."""
+
+    def __init__(self, paths: Mapping[nn.Module, str], counter: FlopCounterMode):
+        self.paths, self.counter, self.flops = paths, counter, dict[str, int]()
+
+    def __call__(self, child: nn.Module, arguments: tuple[object, ...]) -> None:
+        self.flops[self.paths[child]] = self.counter.get_total_flops()
+
+    def since(self, path: str) -> int:
+        """Return the FLOPs that were spent since a module began."""
+        return self.counter.get_total_flops() - self.flops[path]
 
 
 def _costs(counter: FlopCounterMode, traffic: MemoryTraffic) -> tuple[int, int]:

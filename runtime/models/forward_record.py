@@ -35,6 +35,7 @@ class Result:
     flops: int = 0
     bytes: int = 0
     heads: bool = False  # it is that of the heads of an attention
+    own_flops: int = 0  # FLOPs from its module's beginning to its end
 
     def axes(self, input_size: tuple[int, int], reads: str = "image") -> tuple[str, ...]:
         """Name the axes after the first; () for results that are no layer, such as attention weights."""

@@ -12,6 +12,7 @@ used; where the check fails the plain one runs, and the logger ``bbilang.passes`
     vjp.py              gradients of targets at the layers of a forward
     explicit/           derivatives as explicit linear networks: reverse mode (vjp.py), at the values that a
                         forward saved (saved_values.py), and forward mode (jvp.py), on one graph (graph.py)
+    resume.py           what a forward leaves for those of related networks, and takes from them
     boundary.py         what a forward records below a layer, so that the rest can run alone
     above.py            the network above a layer, by one of two backends:
     fx_graph.py           its traced graph, cut at the layer
@@ -46,11 +47,13 @@ from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.jvp import tangent_chunks, tangents
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, copy_behaviour, probe
 from bbilang.runtime.passes.module.memo import module_unchanged
+from bbilang.runtime.passes.resume import ALONE
 from bbilang.runtime.passes.run_to_layer import Runner, run_to
 from bbilang.runtime.passes.trace import Trace, trace
 from bbilang.runtime.passes.vjp import gradients, scores_of, vjp, vjp_chunks
 
 __all__ = [
+    "ALONE",
     "INPUT",
     "Behaviour",
     "Captured",

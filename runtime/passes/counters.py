@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 class Passes:
     """Counters of the passes that ran.
 
-    ``forwards``: whole or stopped; ``backwards``: one per cotangent; ``tangents``: one per tangent; ``reruns``:
+    ``forwards``: whole or stopped; ``resumed``: forwards that take what is alike from another network's;
+    ``backwards``: one per cotangent; ``tangents``: one per tangent; ``reruns``:
     forwards of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in
     reruns. ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: runs, once per model, that
     detect modules that run twice, and, once per layer, that check that the network above it reproduces the forward.
@@ -18,6 +19,7 @@ class Passes:
     """
 
     forwards: int = 0
+    resumed: int = 0
     backwards: int = 0
     tangents: int = 0
     reruns: int = 0
@@ -33,7 +35,7 @@ class Passes:
     @property
     def total(self) -> int:
         """The number of passes of all kinds."""
-        return self.forwards + self.backwards + self.tangents + self.reruns
+        return self.forwards + self.resumed + self.backwards + self.tangents + self.reruns
 
     @property
     def rows(self) -> int:
@@ -45,8 +47,9 @@ class Passes:
         for each in fields(Passes):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
-    def forward(self, rows: int) -> None:
-        self.forwards += 1
+    def forward(self, rows: int, resumed: bool = False) -> None:
+        self.forwards += not resumed
+        self.resumed += resumed
         self.forward_rows += rows
 
     def backward(self, rows: int, cotangents: int = 1) -> None:

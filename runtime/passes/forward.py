@@ -29,6 +29,7 @@ from bbilang.runtime.passes.hooks import (
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, deterministic
 from bbilang.runtime.passes.module.memo import checked_memo
 from bbilang.runtime.passes.module.precision import promoted
+from bbilang.runtime.passes.resume import ALONE, Borrower, Kept, Lender, Sharing
 from bbilang.runtime.passes.trace import check_runs_once, runs_twice
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Captured:
     explicit_vjps: dict[tuple[str, ...], ExplicitVjp | None] = field(default_factory=dict)  # (target, *layers) -> it
     relevance: Seeding | None = None  # the rule that the forward ran in, where backward passes give relevance
     parts: tuple[Captured, ...] = ()  # where rows run one by one, that of each row, whose graphs these are made of
+    kept: Kept | None = None  # what it leaves for related networks
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
@@ -110,6 +112,7 @@ def forward(
     replace: Mapping[str, Tensor] | None = None,
     cuts: Sequence[str] = (),
     around: Around = None,
+    sharing: Sharing = ALONE,
 ) -> Captured:
     """Run one forward that captures every layer; it stops at the deepest unless the scores are requested.
 
@@ -120,7 +123,8 @@ def forward(
     layers above which the network will run again by `above`; they are captured too, and so are the results below them
     that the network above reads. ``around``: the context that the model runs in, or a function that returns it; inside
     a `BackwardRule` its ``seed`` says what a backward starts with. Where rows depend on each other (`Behaviour`), each
-    input runs alone, and the results are joined.
+    input runs alone, and the results are joined. ``sharing``: what it leaves for forwards of related networks, and
+    takes from them; nothing where rows run alone or the network is random.
 
     Raises BbiError E501 to E504 (see the package).
     """
@@ -132,12 +136,16 @@ def forward(
         return _row_by_row(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
     context = around() if callable(around) else around
     layers = list(dict.fromkeys([*layers, *cuts]))
-    capture = _Capture(adapter, layers, want_output, grad, replace, cuts)
+    if behaviour.row_by_row or behaviour.random:
+        sharing = ALONE
+    there = sharing.there(cuts)
+    own = [layer for layer in layers if layer not in there]
+    capture = _Capture(adapter, own, want_output, grad, replace, cuts, sharing)
     if capture.layers_of and not capture.whole:
         check_runs_once(adapter, {m: names[0] for m, names in capture.layers_of.items()}, images, counter)
     with torch.inference_mode(False), torch.set_grad_enabled(grad), guard_memory("a forward pass"):
         pixels = replace.get(INPUT, images).detach().to(adapter.device).clone()
-        if grad and INPUT in layers:
+        if grad and INPUT in capture.leaves:
             pixels.requires_grad_()
         if capture.required or capture.whole:
             capture.run(pixels, context, behaviour, counter)
@@ -145,8 +153,10 @@ def forward(
     recorded = capture.cuts(pixels)
     intact = capture.is_intact()
     if recorded is None or not intact:  # a result that was not copied was changed in place; the next run copies it
-        return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
-    return capture.collect(pixels, recorded, rule_of(context))
+        return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around, sharing)
+    captured = capture.collect(pixels, recorded, rule_of(context))
+    captured.activations |= {layer: promoted(value, pixels) for layer, value in there.items()}
+    return captured
 
 
 def _refuse_scripted(adapter: Adapter, around: Around) -> None:
@@ -166,7 +176,10 @@ class _Capture:
         grad: bool,
         replace: Mapping[str, Tensor],
         cuts: Sequence[str],
+        sharing: Sharing,
     ):
+        lend, kept = sharing.lend, sharing.kept
+        self.leaves = {*layers} if sharing.leaves is None else {*layers} & {*sharing.leaves}
         self.adapter, self.layers, self.want_output, self.grad, self.replace = (
             adapter, layers, want_output, grad, replace,
         )  # fmt: skip
@@ -182,30 +195,39 @@ class _Capture:
         self.attached: dict[nn.Module, Tensor] = {}
         memo = checked_memo(adapter.module)
         self.unchanged: dict[str, bool] = {} if memo is None else memo.setdefault(UNCHANGED, {})  # see `is_intact`
-        self.learns = memo is not None and not grad and not cuts and not replace
+        self.learns = memo is not None and not grad and not cuts and not replace and kept is None
         self.watched: dict[str, tuple[Tensor, int]] = {}  # layer -> what goes on, and its version
         self.result: Any = None
         cut_modules = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
         self.recorder = Recorder(adapter.module, cut_modules) if cut_modules else None
         self.cut_input = INPUT in cuts
         self.saved: SavedValues | None = None
+        self.lender = Lender(adapter.module, lend, adapter.device, kept) if lend is not None else None
+        self.values = {} if lend is None else {
+            layer: adapter.module.get_submodule(path) for layer, path in lend.values.items()
+        }  # fmt: skip
+        running = {*self.layers_of, *([self.head] if self.head else [])}
+        self.borrower = Borrower(adapter.module, kept, running) if kept is not None else None
 
     def run(self, pixels: Tensor, context: Context | None, behaviour: Behaviour, counter: Passes) -> None:
         """Run the model on the images, with all hooks."""
         adapter, rule = self.adapter, rule_of(context)
         with frozen_module(adapter.module) as handles:
             handles += self.recorder.register() if self.recorder else []
+            if self.lender is not None:
+                handles += [*self.lender.register(), *self.lender.watch(self.values)]
             hooked = {*self.layers_of, *([self.head] if self.head else [])}
             handles += [m.register_forward_hook(self.hook) for m in hooked]
             if self.grad and context is None and not self.replace:
                 self.saved = SavedValues(adapter, pixels.detach())
                 handles += self.saved.hooks()
             handles += _name_hooks(adapter.module, rule) if rule else []
-            counter.forward(len(pixels))
+            counter.forward(len(pixels), self.borrower is not None)
+            standing_in = self.borrower.ready() if self.borrower is not None else nullcontext()
             try:
                 if rule is not None:
                     rule.begin(pixels, adapter.description.reads not in NOT_PICTURES)
-                with context or nullcontext(), deterministic(behaviour):
+                with context or nullcontext(), deterministic(behaviour), standing_in:
                     self.result = adapter.module(adapter.normalize(pixels))
             except Stop:
                 pass
@@ -219,7 +241,8 @@ class _Capture:
         replacement = next((self.replace[layer] for layer in layers if layer in self.replace), None)
         if replacement is not None:
             tensor = replacement.detach().to(tensor).expand_as(tensor).clone()
-        if self.grad and not tensor.requires_grad and tensor.is_floating_point():
+        leaf = self.grad and not self.leaves.isdisjoint(layers)
+        if leaf and not tensor.requires_grad and tensor.is_floating_point():
             tensor = tensor.detach().clone() if shares_memory(tensor, arguments) else tensor.detach()
             tensor.requires_grad_()
         elif shares_memory(tensor, arguments):
@@ -231,6 +254,8 @@ class _Capture:
         passed_on = self.passed_on(result, tensor, layers[0])
         if self.recorder:
             self.recorder.replaced(module, passed_on)
+        if self.lender:
+            self.lender.passed_on(result, passed_on)
         if last:
             raise Stop
         return passed_on
@@ -285,12 +310,13 @@ class _Capture:
         return Captured(
             {layer: promoted(graph[layer].detach(), pixels) for layer in self.layers},
             None if scores is None else promoted(scores.detach(), pixels),
-            {layer: graph[layer] for layer in self.layers} if self.grad else {},
+            {layer: graph[layer] for layer in self.layers if layer in self.leaves} if self.grad else {},
             scores if self.grad else None,
             pixels.detach(),
             cuts,
             self.saved,
             relevance=rule,
+            kept=self.lender.finished() if self.lender is not None else None,
         )
 
 

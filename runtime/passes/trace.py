@@ -66,6 +66,13 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
     return result
 
 
+def copy_trace(adapter: Adapter, original: Adapter) -> None:
+    """Give a network that runs the same modules as another one what is known of their runs."""
+    memo = memo_of(original.module)
+    if TRACE in memo:
+        memo_of(adapter.module)[TRACE] = memo[TRACE]
+
+
 def runs_twice(layer: str) -> BbiError:
     """Return E501 for a layer."""
     return error(

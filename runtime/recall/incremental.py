@@ -245,6 +245,7 @@ class _Recall:
         results = execute_plan(
             plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache,
             scans=ScanStore(self.cache, store.code), workers=job.workers, files=job.files, given=job.given,
+            related=job.related,
         )  # fmt: skip
         origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bbilang.runtime.execution.related import KeptForwards
 from bbilang.runtime.execution.results import IconSet, Results, Reused
 from bbilang.runtime.fields.field import Named
 
@@ -21,6 +22,8 @@ def execute_parts(job: Job, execute: Callable[[Job, bool], Results], recall: boo
     computed again. Numbers that depend on those of an unrelated model are computed each time."""
     plans, networks, done = job.plan.parts, dict(job.networks), list[Results]()
     values: dict[str, Field] = {}
+    related = KeptForwards()
+    job = replace(job, related=related)
     for number, plan in enumerate(plans):
         known = {slot.alias for slot in plan.program.models[0].lineage}
         others = {node.type.model for node in plan.program.others}
@@ -28,6 +31,7 @@ def execute_parts(job: Job, execute: Callable[[Job, bool], Results], recall: boo
         done.append(_without_network(execute(part, recall and others <= known)))
         values.update(zip(plan.program.kept_as, done[-1].kept, strict=True))
         needed = {slot.alias for later in plans[number + 1 :] for slot in later.program.models[0].lineage}
+        related.release(later.program for later in plans[number + 1 :])
         for alias in networks.keys() - needed:
             del networks[alias]
     return joined(job, done)
@@ -74,6 +78,7 @@ def joined(job: Job, parts: Sequence[Results]) -> Results:
         model_passes=(sum(forward for forward, _ in ran), sum(backward for _, backward in ran)),
         tangents=sum(part.tangents for part in parts),
         reruns=sum(part.reruns for part in parts),
+        resumed=sum(part.resumed for part in parts),
         removals=sum(part.removals for part in parts),
         trusted=sum(part.trusted for part in parts),
         scanned=sum(part.scanned for part in parts),

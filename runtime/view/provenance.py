@@ -100,6 +100,7 @@ def work_of(results: Results) -> str:
     reused, every = results.reused, len(results.program.elements)
     made = len(results.icons) - reused.icons
     counts = {
+        "forward above a change": results.resumed,
         "tangents": results.tangents,
         "reruns above a layer": results.reruns,
         "with a layer removed": results.removals,

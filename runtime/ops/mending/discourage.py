@@ -78,6 +78,10 @@ class Discourage(ModelChange):
         own = dict(network.adapter.module.named_parameters())
         return NewParameters({name: own[name] for name in network.report.tensors})
 
+    def changed_layers(self, node: Node, model: ModelDescription) -> tuple[str, ...]:
+        (low,) = node.type.layers
+        return tuple(layer.name for layer in model.layers if layer.name != low and model.leads(low, layer.name))
+
     def rows(self, node: Node) -> int:
         return 3 if node["test"] is None else 6  # the evidence, the effect and the accuracy, on each dataset
 

@@ -60,6 +60,11 @@ class SetWeight(ModelChange):
         values[place.index] = node["value"]
         return NewParameters({place.name: values})
 
+    def changed_layers(self, node: Node, model: ModelDescription) -> tuple[str, ...]:
+        low, high = node["from"], node["to"]
+        between = (x.name for x in model.layers if model.leads(low, x.name) and model.leads(x.name, high))
+        return tuple(dict.fromkeys((*between, model.by_name[high].name)))
+
     def in_words(self, node: Node) -> str:
         ends = f"channel {node['from_index']} of {node['from']} to channel {node['to_index']} of {node['to']}"
         return f"the weight from {ends} set to {node['value']:g}"

@@ -178,6 +178,8 @@ class _Digest:
 
         if isinstance(value, Tensor):
             self.tensor(value)
+        elif self.alive and isinstance(own := getattr(value, "live_number", None), int):
+            self.put("number", own)  # it is another one in each process, and never changes
         elif isinstance(value, nn.Module):
             self.module(value)
         elif isinstance(value, np.ndarray | np.generic):
