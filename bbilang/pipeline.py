@@ -113,7 +113,7 @@ class Pipeline:
     @cached_property
     def options(self) -> Options:
         """Return the options of the checker."""
-        from bbilang.runtime.inputs.load import expanded, listed, names_of, rank_of
+        from bbilang.runtime.inputs.load import expanded, framed, listed, names_of, rank_of
         from bbilang.runtime.sound.names import is_sound
 
         request, settings = self.request, dict(self.request.settings)
@@ -126,8 +126,8 @@ class Pipeline:
             name = request.model
             settings = _with_input_size(settings, request.input_size)
         inputs = names_of(listed(request.input, rank_of(description)))
-        return Options(name, request.weights, inputs, settings, description, expanded, is_sound, peek_at, self.data,
-                       request.root, described)  # fmt: skip
+        return Options(name, request.weights, inputs, settings, description, expanded, is_sound, framed, peek_at,
+                       self.data, request.root, described)  # fmt: skip
 
     @cached_property
     def data(self) -> dict[str, Given]:

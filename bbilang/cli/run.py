@@ -22,6 +22,7 @@ from bbilang.page import FORMATS, Page
 from bbilang.pipeline import Pipeline
 from bbilang.runtime.events import Event
 from bbilang.runtime.heap import keep_freed_blocks
+from bbilang.runtime.inputs.clips import file_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.models.adapter import Adapter
@@ -136,7 +137,7 @@ def target(line: CommandLine) -> tuple[Path, str]:
 
 def _protect(path: Path, program: Program) -> None:
     """Refuse to overwrite a file that the page is made from."""
-    sources = [name for name in program.inputs if not name.startswith(("sample:", "text:"))]
+    sources = [file_of(name) for name in program.inputs if not name.startswith(("sample:", "text:"))]
     if program.source is not None:
         sources.append(program.source.name)
     sources += [slot.weights for slot in program.models if slot.weights]

@@ -24,6 +24,7 @@ from bbilang.preview.state import Shown
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event
 from bbilang.runtime.heap import keep_freed_blocks
+from bbilang.runtime.inputs.clips import file_of
 from bbilang.texts import read
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class PageBuilder:
                 partial.show()
 
         pipeline = Pipeline(request, listener=listen, partial=partial)
-        self.inputs = frozenset(Path(name).absolute() for name in pipeline.program.inputs)
+        self.inputs = frozenset(Path(file_of(name)).absolute() for name in pipeline.program.inputs)
         key = _model_key(pipeline.program)
         if key != self._loaded_for:
             self._loaded = None  # before another is loaded: there may be memory for one

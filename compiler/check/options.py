@@ -44,6 +44,7 @@ class Options:
     description: ModelDescription | None = None  # of a caller's own module
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
     is_sound: Callable[[str], bool] = lambda name: False  # whether an input is a sound, by its name
+    frames: Callable[[Sequence[str], str, int | None, int], Sequence[str]] = lambda files, name, every, most: files
     peek: Peek = lambda path, folder, root: None  # what is known of a dataset's files without reading them
     data: Mapping[str, GivenDataset] = field(default_factory=dict)  # by the names of the text
     root: Path | None = None  # files that a text uses lie in it

@@ -10,7 +10,7 @@ from typing import Any
 
 from bbilang.compiler.check.arguments.binding import CheckError, at, bind, literal
 from bbilang.compiler.check.resolve import Resolver
-from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.check.settings import SETTINGS, default
 from bbilang.compiler.check.statements.models import DEFAULT_MODEL as DEFAULT_MODEL
 from bbilang.compiler.check.statements.models import ModelStatements
 from bbilang.compiler.contract import Parameter, Registry, did_you_mean
@@ -124,7 +124,7 @@ class Preamble(ModelStatements):
         if self.options.inputs is not None:
             for name in self.options.inputs:
                 self._check_input(name, NOWHERE)
-            return tuple(file for name in self.options.inputs for file in self.options.expand(name))
+            return tuple(file for name in self.options.inputs for file in self._files(name))
         files: list[str] = []
         for called, literal_name in (pair for statement in statements for pair in _named_files(statement)):
             name = literal_name.value
@@ -132,7 +132,7 @@ class Preamble(ModelStatements):
             try:
                 if not name.startswith(("sample:", TEXT)) and "://" not in name:
                     name = str(beside(self._folder(), name))
-                own = self._with_span(literal_name.span, partial(self.options.expand, name))
+                own = self._with_span(literal_name.span, partial(self._files, name))
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
             self._name_input(called, len(files), own, literal_name.span)
@@ -144,6 +144,11 @@ class Preamble(ModelStatements):
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
             raise at(NOWHERE, "E420", "no input: the page needs a picture to explain", help)
         return tuple(files)
+
+    def _files(self, name: str) -> Sequence[str]:
+        """Return the files of a glob or a folder, and the frames of a video."""
+        every, most = self.settings.get("video.every"), self.settings.get("video.most", default("video.most"))
+        return self.options.frames(self.options.expand(name), name, every, most)
 
     def lacks_input(self, program: Program) -> bool:
         """Report E420 where a program needs an input, which the text has none of."""

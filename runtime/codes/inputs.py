@@ -54,6 +54,28 @@ PICTURES: Final[dict[str, Code]] = {
         f'input "*.jpeg2000"\n{PHOTO}',
         f'input "sample:chelsea"\n{PHOTO}',
     ),
+    "E437": Code(
+        "videos cannot be read without PyAV",
+        "Pillow reads animated GIF and WebP; other videos are decoded by PyAV, which is an extra: "
+        "`pip install 'bbilang[video]'`.",
+        f'input "walk.mp4"\n{PHOTO}',
+        f'input "sample:pan"\n{PHOTO}',
+        needs="a machine without PyAV",
+    ),
+    "E438": Code(
+        "a video that cannot be decoded",
+        "The file is damaged, cut short, without pictures, or not what its ending says: the ending chooses the reader.",
+        f'input "song.mp4"\n{PHOTO}',
+        f'input "sample:pan"\n{PHOTO}',
+        needs="a file",
+    ),
+    "E439": Code(
+        "a video of too many frames",
+        "Each frame is an input of the page. `set video(every=...)` takes every so many of them, `most` says how many "
+        "a page may have; without `every`, as many as `most` allows are taken, evenly.",
+        f'set video(every=1, most=10)\ninput "sample:pan"\n{PHOTO}',
+        f'set video(every=3, most=10)\ninput "sample:pan"\n{PHOTO}',
+    ),
     "E447": Code(
         "too few or too many photographs to check icons against",
         "`set featvis(check=...)` compares what drives an icon with what drives the photographs that excite its unit "

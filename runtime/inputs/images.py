@@ -33,6 +33,7 @@ SAMPLES = {
     "coffee": ("skimage", "data/coffee.png"),
     "astronaut": ("skimage", "data/astronaut.png"),
     "rocket": ("skimage", "data/rocket.jpg"),
+    "pan": ("skimage", "data/astronaut.png"),  # as an input the frames of a moving window, see `clips`
     "china": ("sklearn", "datasets/images/china.jpg"),
     "flower": ("sklearn", "datasets/images/flower.jpg"),
     "marked_disc": ("bbilang", "runtime/samples/marked_disc.png"),  # of `sample:marks`, for the network of that name
@@ -41,20 +42,26 @@ SAMPLES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """``name``: the file's own name, or the sample's. ``image``: PIL, mode RGB."""
+    """``name``: the file's own name, or the sample's. ``image``: PIL, mode RGB. ``seconds``: the time of a frame."""
 
     name: str
     image: Image
+    seconds: float | None = None
 
 
 def read(spec: str | Path) -> Picture:
-    """Read a path or ``sample:NAME``: EXIF orientation applied, transparency on white, 16 bits scaled to 8, the first
-    of several frames.
+    """Read a path, ``sample:NAME`` or one frame of a clip: EXIF orientation applied, transparency on white, 16 bits
+    scaled to 8; without a frame's number the first of several.
 
     Raises BbiError: E411 no such file, E412 not a picture or an empty file, E413 damaged or cut short, E414 over 100
     million pixels, E415 no such sample, E416 the sample's package is not installed.
     """
+    from bbilang.runtime.inputs import clips
+
     text = str(spec)
+    if frame := clips.frame_of(text):
+        image, seconds = clips.read(*frame)
+        return Picture(f"{clips.called(frame[0])}, {seconds:.2f} s", image, seconds)
     name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else Path(text).name
     try:
         path = path_of(text)

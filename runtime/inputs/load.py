@@ -92,25 +92,35 @@ def names_of(inputs: Sequence[Input] | None) -> tuple[str, ...] | None:
 
 def expanded(name: str) -> list[str]:
     """Expand a name to files; `picture 3` stands for itself."""
+    from bbilang.runtime.inputs import clips, texts
     from bbilang.runtime.inputs import images as pictures
-    from bbilang.runtime.inputs import texts
     from bbilang.runtime.sound import files as sounds
     from bbilang.runtime.sound.names import is_sound
 
-    if UNNAMED.fullmatch(name):
+    if UNNAMED.fullmatch(name) or clips.frame_of(name):
         return [name]
     if is_sound(name):
         return sounds.expand(name)
     return texts.expand(name) if texts.is_text(name) else pictures.expand(name)
 
 
-def pictures(argument: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Input, str]]:
-    """Return every input with its name: those passed, else those that a program names; globs and folders expanded.
-    ``rank``: see `listed`."""
+def framed(files: Sequence[str], name: str, every: int | None, most: int) -> Sequence[str]:
+    """Replace a video by its frames (see `clips.frames`) where ``name`` is its own: in a folder, an animated picture is
+    a picture like the others."""
+    from bbilang.runtime.inputs import clips
+
+    return clips.frames(files[0], every, most) if len(files) == 1 and clips.is_clip(name) else files
+
+
+def pictures(
+    argument: Input | None, named: Sequence[str], rank: int = 3, every: int | None = None, most: int = 120
+) -> list[tuple[Input, str]]:
+    """Return every input with its name: those passed, else those that a program names; globs, folders and videos
+    expanded. ``rank``: see `listed`; ``every``, ``most``: see `clips.frames`."""
     named_inputs: list[tuple[Input, str]] = []
     inputs = listed(argument, rank) or list(named)
     for item, name in zip(inputs, names_of(inputs) or (), strict=True):
-        files = expanded(item) if isinstance(item, str) else [item]
+        files = framed(expanded(item), item, every, most) if isinstance(item, str) else [item]
         named_inputs += [(file, _name_of_file(file) if isinstance(file, str) else name) for file in files]
     return named_inputs
 
@@ -144,7 +154,8 @@ def picture_of(
     if isinstance(source, str | Path):
         file = read(source)
         image, shown = model.prepare(file.image)
-        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(source).image))
+        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(source).image),
+                            seconds=file.seconds)  # fmt: skip
     if isinstance(source, Image.Image):
         if source.width * source.height > MOST_PIXELS or max(source.size) > MOST_SIDE or 0 in source.size:
             what = f"a picture of {source.width} x {source.height} pixels is no input"

@@ -24,7 +24,7 @@ class NetworkInput:
     where only what is shown was needed. ``shown``: uint8 (y, x, rgb). ``words``: one for each token of a text, empty
     for padding. ``size``: (width, height) of the picture before it was resized and cropped; (0, 0) where it was not.
     ``photo``: reads that picture again, uint8 (y, x, rgb). ``sound``: what is heard, as the network takes it; ``shown``
-    is then its spectrogram."""
+    is then its spectrogram. ``seconds``: the time of a frame in its video."""
 
     name: str
     image: Tensor | None
@@ -33,6 +33,7 @@ class NetworkInput:
     size: tuple[int, int] = (0, 0)
     photo: Callable[[], np.ndarray] | None = field(default=None, compare=False, repr=False)
     sound: Clip | None = field(default=None, compare=False, repr=False)
+    seconds: float | None = None
 
 
 class ImageReader(Protocol):

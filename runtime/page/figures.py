@@ -63,9 +63,11 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
 
 
 def _control(selection: Selection) -> Variables:
-    """Return a menu, a slider or, for the numbers 0 and 1, a switch."""
+    """Return a menu, a slider, for the numbers 0 and 1 a switch, or for frames a player."""
     labels = [atom.label for atom in selection.atoms]
-    kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
+    kind: str = "player" if selection.times else selection.kind
+    if kind == "slider" and labels == ["0", "1"]:
+        kind = "switch"
     return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
 
 

@@ -15,6 +15,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bbilang.compiler.check.present import INPUT_PICKER
 from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page import javascript as bundle
@@ -31,6 +32,7 @@ from bbilang.runtime.view.states import elements, layered, start_states
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
+GLANCE = 4  # predictions, one below the other
 SAVES = 50_000  # bytes that compressing the data must save: what can be read in the file stays so else
 DATA = re.compile(r'<script type="[a-z/]*" id="bbi-data"( data-packed="gzip")?>(.*?)</script>', re.DOTALL)
 SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</script>', re.DOTALL)
@@ -45,12 +47,14 @@ def render(view: View, styles: Styles) -> str:
             if (packed := e.points or e.follows) is not None}  # fmt: skip
     detailed = any(e.details for e in elements(view))
     sounding = any(picture.sound for picture in view.pictures)
-    text, states = script(vega, bool(sets), detailed, sounding), start_states(view)
+    film = any(selection.times for selection in view.selections)
+    text, states = script(vega, bool(sets), detailed, sounding, film), start_states(view)
     html = (
         _template()
         .render(
             view=view,
             thumbnails=picture_uris(view),
+            followed=_followed(view),
             interfaces=[laid_out(view, interface, styles, states) for interface in view.interfaces],
             policy=_policy(*([bundle.announced()] if vega else []), text, sounding=sounding),
             style=Markup(_text("page.css")),
@@ -64,6 +68,13 @@ def render(view: View, styles: Styles) -> str:
     )
     check_size(html, view, sum(map(len, sets.values())))
     return html
+
+
+def _followed(view: View) -> str:
+    """Return the id of the choice among inputs where predictions follow it: of a film, and of more inputs than are
+    read at a glance; empty where each has its own line."""
+    pickers = (s for s in view.selections if s.id == INPUT_PICKER)
+    return next((s.id for s in pickers if s.times or len(s.atoms) > GLANCE), "")
 
 
 def extract(html: str) -> str:
@@ -145,6 +156,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
                 "resets": s.resets,
                 "leaves": s.leaves,
                 **({"zooms": s.zooms} if s.zooms else {}),
+                **({"times": s.times} if s.times else {}),
             }
             for s in view.selections
         ],

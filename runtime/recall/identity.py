@@ -184,6 +184,7 @@ def _said(name: str, value: object) -> str | None:
 def input_identity(item: Input) -> str | None:
     """Return a hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be
     read."""
+    from bbilang.runtime.inputs import clips
     from bbilang.runtime.inputs.images import MOST_BYTES
     from bbilang.runtime.inputs.images import path_of as picture_path
 
@@ -191,9 +192,11 @@ def input_identity(item: Input) -> str | None:
     if isinstance(item, str) and item.startswith(sounds.PREFIX) and sounds.is_sound(item):
         return hashlib.sha256(f"sound {item} {SOUNDS_VERSION}".encode()).hexdigest()
     if isinstance(item, str | Path):
+        frame = clips.frame_of(str(item))
+        most = clips.MOST_BYTES if frame else MOST_BYTES
         try:
-            with opened(picture_path(str(item)), MOST_BYTES) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            with opened(picture_path(clips.file_of(str(item))), most) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() + (f", frame {frame[1]}" if frame else "")
         except OSError:
             return None
     if hasattr(item, "samples") and hasattr(item, "rate"):

@@ -34,6 +34,7 @@ from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.media.pictures import Pictures
+from bbilang.runtime.view.picker import picker
 from bbilang.runtime.view.pipes.objection import Objector
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded, models_words
@@ -334,8 +335,8 @@ class _Builder:
                              spoken=spoken, address=node.get("title") or "")
             )  # fmt: skip
         if INPUT_PICKER in used:
-            atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))
-            selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "Input", atoms, spoken=True))
+            rate = self.program.setting("video.rate")
+            selections.insert(0, picker(INPUT_PICKER, self.results.pictures, rate))
         return tuple(selections)
 
     @cached_property
@@ -360,11 +361,11 @@ class _Builder:
         shown = any(self.registry.styles[name].shows_input for name in self._styles)
         description = self.program.description
         numbers = description is not None and description.reads in NOT_PICTURES
-        for picture, row in zip(self.results.pictures, probabilities, strict=True):
+        for number, (picture, row) in enumerate(zip(self.results.pictures, probabilities, strict=True)):
             best = np.arange(len(row))[:5] if kind == VALUE else np.argsort(-row, kind="stable")[:3]
             thumbnail = -1 if shown or picture.words or numbers else self.thumbnail(picture)
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
-            predictions.append(vm.Prediction(picture.name, top, thumbnail, kind))
+            predictions.append(vm.Prediction(picture.name, top, thumbnail, kind, number=number))
         return tuple(predictions)
 
 

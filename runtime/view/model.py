@@ -44,6 +44,7 @@ class Selection:
     leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
     spoken: bool = False  # a screen reader hears the title before the atom
     zooms: str = ""  # id of an element whose zooms these are, from the coarsest: buttons, the wheel and keys choose one
+    times: tuple[float, ...] = ()  # in seconds, of inputs that are the frames of a film; with them a player chooses
     address: str = ""  # what the page's address calls it, where the text gives it a title; else its id
 
 
@@ -343,6 +344,7 @@ class Prediction:
     picture: int = -1
     kind: str = "logits"
     model: str = ""  # of several models: which one predicts this
+    number: int = 0  # of the input
 
     @property
     def shares(self) -> bool:

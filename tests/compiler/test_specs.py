@@ -55,6 +55,7 @@ PASSES = {
         (0, 0, 0),
     ),
     "what_a_neuron_multiplies": (0, 0, 0),
+    "the_toolbox": (1, 0, 0),
     "which_part_moved_the_answer": (1, 0, 0),
     "which_training_pictures": (1, 0, 0),
     "would_it_still_say_so": (1, 1, 0),

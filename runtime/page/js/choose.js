@@ -1,5 +1,7 @@
 // ---- choosing --------------------------------------------------------------------------------------------------------
 
+const playing = new Set(); // selections that a player moves: neither a step in the address nor a word for each frame
+
 // null goes back to the start. asked: by a click or a menu, and not by pointing.
 function choose(changes, asked = false) {
   const news = changes.filter(([id, index]) => (chosen.has(id) ? chosen.get(id) : null) !== index);
@@ -10,6 +12,7 @@ function choose(changes, asked = false) {
   }
   bring(news.filter(([, index]) => index !== null).map(([id]) => id), choices());
   draw();
+  if (news.every(([id]) => playing.has(id))) return;
   const kept = news.map(([id]) => selections.get(id)).filter((it) => !it.leaves);
   if (kept.length) remember(asked && kept.some((it) => it.kind !== "hover"));
   announce(news.filter(([, index]) => index !== null).map(([id]) => id));

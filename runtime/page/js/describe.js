@@ -23,6 +23,7 @@ function describe(now) {
     if (remarked.length) node.append(".");
   }
   for (const node of document.querySelectorAll("[data-budget]")) node.textContent = budget(elements.get(node.dataset.budget), now);
+  for (const section of document.querySelectorAll("[data-input]")) section.hidden = Number(section.dataset.input) !== now.get(section.dataset.of);
   for (const control of document.querySelectorAll("[data-selection]")) {
     const index = now.get(control.dataset.selection) ?? -1;
     if (control.type === "checkbox") control.checked = index === 1;
