@@ -72,6 +72,7 @@ class LightningHooks:
         self.recorder = recorder
 
     def on_train_start(self, trainer: LightningTrainer, pl_module: object) -> None:
+        """Take the trainer's network and its loggers."""
         if not trainer.is_global_zero:
             return
         for logger in trainer.loggers:

@@ -42,6 +42,7 @@ class TensorBoard:
         self.writer = writer
 
     def log(self, recorded: Recorded) -> None:
+        """Add the sentences of a record, and a point to the curve of each claim."""
         if recorded.has_page:
             self.writer.add_text(NAME, _markdown(recorded), recorded.epoch)
         for claim in recorded.claims:
@@ -57,6 +58,7 @@ class WeightsAndBiases:
         self.run = run
 
     def log(self, recorded: Recorded) -> None:
+        """Log the page of a record as HTML, and the numbers and verdicts of its claims."""
         import wandb
 
         values: dict[str, object] = {f"{NAME}/epoch": recorded.epoch}

@@ -74,6 +74,7 @@ class Pages:
         self.folder = folder
 
     def write(self, recorded: Recorded) -> None:
+        """Write the page of an epoch."""
         write(self.folder / f"epoch-{recorded.epoch:04}.html", recorded.html.encode(), parents=True)
 
     def close(self) -> None: ...
@@ -89,6 +90,7 @@ class Rows:
         self._begun, self._drawing, self._current = time.monotonic(), 0.0, True
 
     def write(self, recorded: Recorded) -> None:
+        """Add a row to the page, and write it if that has been quick so far."""
         self.rows[recorded.epoch] = recorded.words, recorded.page.view
         self._current = False
         if self._drawing <= SHARE * (time.monotonic() - self._begun):
@@ -117,6 +119,7 @@ class Claims:
         self._lines: list[str] | None = None
 
     def write(self, recorded: Recorded) -> None:
+        """Add a line for each claim. Raises BbiError E362 where there is none."""
         if not recorded.claims:
             raise error("E362", "the text states no claims to record", 'as in `claim "..." = output["cat"] > 5`, or '
                         "`write=\"rows\"`")  # fmt: skip

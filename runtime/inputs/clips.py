@@ -12,13 +12,14 @@ import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from bbilang.grammar.files import opened
 from bbilang.runtime.errors import error
-from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE, PREFIX, path_of, to_rgb
+from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE, PREFIX, Picture, path_of, to_rgb
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from PIL.Image import Image
 
 # Suffix -> FFmpeg's name of the container: a stranger's file never chooses the reader (a playlist would open others).
@@ -67,6 +68,13 @@ def frames(name: str, every: int | None, most: int) -> list[str]:
         message = f"{called(name)} has {count:,} frames, and every {step} of them are {len(taken):,}"
         raise error("E439", message, f"`set video(every={math.ceil(count / most)})`, or a larger `most`, now {most}")
     return [f"{name}#frame={number}" for number in taken]
+
+
+def picture(name: str) -> Picture:
+    """Read a frame by its name. Raises BbiError E437, E438, E411."""
+    file, number = frame_of(name) or (name, 0)
+    image, seconds = read(file, number)
+    return Picture(f"{called(file)}, {seconds:.2f} s", image, seconds)
 
 
 def read(name: str, number: int) -> Timed:
@@ -181,12 +189,12 @@ def _video(file: BinaryIO, format: str) -> Iterator[Timed]:
             yield frame.to_image(), seconds - first
 
 
-def _container(file: BinaryIO, format: str) -> Any:
+def _container(file: BinaryIO, format: str) -> InputContainer:
     try:
         import av
     except ImportError as e:
         raise error("E437", "videos are read by PyAV, which is not installed", "pip install 'bbilang[video]'") from e
-    container = av.open(file, format=format)
+    container = av.open(file, "r", format=format)
     if not container.streams.video:
         container.close()
         _fail("the file has no pictures, only sound")

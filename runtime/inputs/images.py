@@ -50,18 +50,13 @@ class Picture:
 
 
 def read(spec: str | Path) -> Picture:
-    """Read a path, ``sample:NAME`` or one frame of a clip: EXIF orientation applied, transparency on white, 16 bits
-    scaled to 8; without a frame's number the first of several.
+    """Read a path or ``sample:NAME``: EXIF orientation applied, transparency on white, 16 bits scaled to 8, the first
+    of several frames.
 
     Raises BbiError: E411 no such file, E412 not a picture or an empty file, E413 damaged or cut short, E414 over 100
     million pixels, E415 no such sample, E416 the sample's package is not installed.
     """
-    from bbilang.runtime.inputs import clips
-
     text = str(spec)
-    if frame := clips.frame_of(text):
-        image, seconds = clips.read(*frame)
-        return Picture(f"{clips.called(frame[0])}, {seconds:.2f} s", image, seconds)
     name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else Path(text).name
     try:
         path = path_of(text)

@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, kind_of
-from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE
+from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE, Picture
 from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput, TextReader
 from bbilang.runtime.inputs.sounds import sound_of
 from bbilang.runtime.sound.clip import Clip
@@ -138,7 +138,7 @@ def picture_of(
     array that are drawn as red, green and blue, or one as grey. ``window``: samples of a column of a spectrogram."""
     from PIL import Image
 
-    from bbilang.runtime.inputs.images import read, to_rgb
+    from bbilang.runtime.inputs.images import to_rgb
     from bbilang.runtime.inputs.texts import is_text
 
     reads = model.description.reads
@@ -152,10 +152,9 @@ def picture_of(
         message = f"{model.description.name} takes pictures, and this is a text"
         raise error("E418", message, 'as in `input "sample:chelsea"`')
     if isinstance(source, str | Path):
-        file = read(source)
+        file, photo = _read(str(source)), lambda: np.asarray(_read(str(source)).image)
         image, shown = model.prepare(file.image)
-        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(source).image),
-                            seconds=file.seconds)  # fmt: skip
+        return NetworkInput(file.name, image, shown, size=file.image.size, photo=photo, seconds=file.seconds)
     if isinstance(source, Image.Image):
         if source.width * source.height > MOST_PIXELS or max(source.size) > MOST_SIDE or 0 in source.size:
             what = f"a picture of {source.width} x {source.height} pixels is no input"
@@ -172,6 +171,13 @@ def picture_of(
     if is_tensor(source):
         return _tensor(source, name, model, channels)
     raise error("E418", f"{kind_of(source)} is no input", "give a file name, a picture, an array or a tensor")
+
+
+def _read(name: str) -> Picture:
+    """Read a picture or a frame by its name."""
+    from bbilang.runtime.inputs import clips, images
+
+    return clips.picture(name) if clips.frame_of(name) else images.read(name)
 
 
 def _text(source: object, model: ImageReader) -> NetworkInput:

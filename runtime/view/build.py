@@ -33,8 +33,8 @@ from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.media.films import picker
 from bbilang.runtime.view.media.pictures import Pictures
-from bbilang.runtime.view.picker import picker
 from bbilang.runtime.view.pipes.objection import Objector
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded, models_words

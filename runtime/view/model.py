@@ -332,12 +332,9 @@ class Interface:
 
 @frozen
 class Prediction:
-    """The prediction for one input: the most probable classes, (label, probability) in 0..1; where ``kind`` is
-    "value" the outputs in order, (label, value).
-
-    ``kind``: what the scores are (`compiler.scores`). ``picture`` is the input's thumbnail in ``View.pictures``; -1
-    where the page shows the input anyway.
-    """
+    """The prediction for one input: the most probable classes, (label, probability) in 0..1; where ``kind`` (what the
+    scores are, `compiler.scores`) is "value" the outputs in order, (label, value). ``picture`` is the input's thumbnail
+    in ``View.pictures``; -1 where the page shows the input anyway."""
 
     input: str
     top: tuple[tuple[str, float], ...]

@@ -10,8 +10,7 @@ from PIL import Image
 
 from bbilang import BbiError, check, run
 from bbilang.runtime.inputs import clips
-from bbilang.runtime.inputs.images import read
-from bbilang.runtime.view.picker import film_times
+from bbilang.runtime.view.media.films import film_times
 
 SHOW = "input | present(image)"
 SIDE, COUNT = 32, 12
@@ -61,21 +60,21 @@ def mp4(tmp_path):
 def test_frames_of_a_gif(gif):
     names = clips.frames(str(gif), None, 120)
     assert [clips.frame_of(name) for name in names] == [(str(gif), number) for number in range(COUNT)]
-    pictures = [read(name) for name in names]
+    pictures = [clips.picture(name) for name in names]
     assert [column_of(picture.image) for picture in pictures] == pytest.approx(range(COUNT), abs=0.3)
     assert [picture.seconds for picture in pictures] == pytest.approx([0, *(0.05 + 0.12 * k for k in range(COUNT - 1))])
     assert pictures[1].name == "walk.gif, 0.05 s"
 
 
 def test_frames_of_a_video(mp4):
-    pictures = [read(name) for name in clips.frames(str(mp4), None, 120)]
+    pictures = [clips.picture(name) for name in clips.frames(str(mp4), None, 120)]
     assert [column_of(picture.image) for picture in pictures] == pytest.approx(range(COUNT), abs=0.6)
     assert [picture.seconds for picture in pictures] == pytest.approx([0.1 * k for k in range(COUNT)])
 
 
 @pytest.mark.parametrize("order", [[0, 5, 11], [11, 5, 0], [4, 4, 3, 9]])
 def test_frames_in_any_order_are_those_of_one_run(gif, order):
-    expected = [np.asarray(read(f"{gif}#frame={number}").image) for number in range(COUNT)]
+    expected = [np.asarray(clips.picture(f"{gif}#frame={number}").image) for number in range(COUNT)]
     for number in order:
         assert (np.asarray(clips.read(str(gif), number)[0]) == expected[number]).all()
 
