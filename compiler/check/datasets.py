@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.arguments.binding import CheckError, at, describe
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import Fail
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 10_000_000
 SCORED = ("predicted", "correct", "loss", "confidence", "label_probability")  # columns that need a forward pass
 SAID = "said"  # the operation and the content of what another model says of each example
+MEMBER = "member"  # the component of examples of several datasets side by side: their numbers are of different files
 MEASURED = ("file", "label", "width", "height")  # columns that every dataset has
 
 
@@ -30,6 +31,8 @@ def known_columns(field: Node, scope: Scope) -> Mapping[str, KnownColumn]:
     """Return what is known of the columns of a field's examples without reading them."""
     while field.op != "dataset":
         dataset = field.get("dataset")
+        if isinstance(dataset, tuple) and len({source_dataset(each) for each in dataset}) > 1:
+            return {}  # each has values of its own
         if dataset is not None:
             field = dataset[0] if isinstance(dataset, tuple) else dataset
         elif field.inputs:

@@ -6,15 +6,20 @@ import math
 from collections.abc import Iterator, Mapping
 
 from bbilang.compiler.check.arguments.binding import at
-from bbilang.compiler.check.datasets import MOST_EXAMPLES
+from bbilang.compiler.check.datasets import MEMBER, MOST_EXAMPLES
 from bbilang.compiler.contract import Arguments, Operation, Registry, Style
 from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.source import Span
 
 MOST_STORED = 8_000_000  # bytes of the numbers that a page keeps for one element, before they are compressed
 NUMBER = 4  # bytes
 MOST_PICTURES = 2_000  # of examples, in a row of which the page shows those that are enclosed
 EXAMPLE = "example"
+JOINED = (
+    "reduce them: `mean(example)`, or count them: `present(histogram, facet=subset)`; or make one dataset of all: a "
+    "folder with their folders, or a table with a column"
+)
 POSSIBLE = (
     "a page computes `mean`, `sum`, `std`, `max`, `min`, `quantile` and `fraction` of `example` for a lasso, "
     "the `top` of those, histograms, rows of examples and the icon of a map; put all else before `at`"
@@ -24,7 +29,12 @@ POSSIBLE = (
 def check_stage(
     operation: Operation, field: Node, arguments: Arguments, spans: Mapping[str, Span], span: Span, registry: Registry
 ) -> None:
-    """Raise CheckError E270 for an operation that a page cannot apply to the examples in a lasso."""
+    """Raise CheckError E265 for an operation that a page cannot apply to the examples in a lasso, E258 for one that
+    needs the files of examples that are of several datasets."""
+    if is_joined(field.type) and not operation.pure:
+        raise at(
+            span, "E258", f"`{operation.name}` is of the examples of one dataset, and these are of several", JOINED
+        )
     for name, value in arguments.items():
         parts = value if isinstance(value, tuple) else (value,)
         enclosed = any(isinstance(part, Node) and part.type.content == "dataset" and part.type.lasso for part in parts)
@@ -40,6 +50,11 @@ def check_stage(
         raise at(span, "E265", f"`{operation.name}` cannot be computed in the page for what a lasso encloses", POSSIBLE)
 
 
+def is_joined(type: FieldType) -> bool:
+    """Return whether a field has the examples of several datasets side by side."""
+    return any(MEMBER in axis.components for axis in type.axes)
+
+
 def ranked(field: Node, registry: Registry) -> bool:
     """Return whether a field that follows a lasso is a ranking of what it reduced the examples to."""
     return field.type.lasso is not None and field.op in registry.operations and (
@@ -49,8 +64,11 @@ def ranked(field: Node, registry: Registry) -> bool:
 def check_style(
     field: Node, style: Style, facet: str | None, size: str | None, spans: Mapping[str, Span], registry: Registry
 ) -> None:
-    """Raise CheckError E270 for a style that a page cannot draw again, E312 for more numbers than it stores."""
+    """Raise CheckError E265 for a style that a page cannot draw again, E312 for more numbers than it stores, E258 for
+    one that draws examples of several datasets."""
     type, span = field.type, spans["style"]
+    if is_joined(type) and style.redraws(type.panel(facet)) != "counts":
+        raise at(span, "E258", f"`{style.name}` draws the examples of one dataset, and these are of several", JOINED)
     if type.lasso is None:
         return
     redraw = style.redraws(type.panel(facet))

@@ -20,6 +20,15 @@ DATASETS: Final[dict[str, Code]] = {
         f"{_TWO}dataset differ = photos | filter(a:predicted != b:predicted)\n"
         "a:block6a.expand.channel | across(differ) | mean(example) | top(8) | present(bars)",
     ),
+    "E258": Code(
+        "examples of several datasets, where one is needed",
+        "`across([here, there])` puts the numbers of two folders side by side. Which file a number is of differs between "
+        "them, so that they are reduced or counted: pictures, maps and conditions are of one dataset.",
+        f'{_PHOTOS}dataset others = "sample:marks"\nblock5c.expand.channel[447] | across([photos, others]) '
+        "| top(9) | present(image, facet=subset)",
+        f'{_PHOTOS}dataset others = "sample:marks"\nblock5c.expand.channel[447] | across([photos, others]) '
+        "| present(histogram, facet=subset)",
+    ),
     "E260": Code(
         "a dataset where numbers are needed, or numbers where a dataset is",
         "A dataset has examples and columns, and no numbers of a layer: `across(photos)` computes these for each "

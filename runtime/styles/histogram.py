@@ -48,10 +48,12 @@ class Histogram(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         values, edges = drawing.grid(drawing.field.values, drawing.slots), edges_of(drawing.field.values.data)
+        (component,) = drawing.slots.components
+        there = drawing.grid(drawing.field.coords[component], drawing.slots) >= 0  # a subset may have fewer than others
         words = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges.tolist())]
 
         def frame(index: Index) -> Frame:
-            zeros, counts, full, ceiling, remark = counted(values[index], edges)
+            zeros, counts, full, ceiling, remark = counted(values[index][there[index]], edges)
             numbers = [zeros or None, *(float(count) for count in counts), full or None]
             notes = ("zero", *words, f"at {ceiling:.4g}" if full else "")
             return Frame((), (), tuple((number,) for number in numbers), notes=notes, remark=remark)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bbilang.compiler.check.datasets import MEMBER, SCORED
 from bbilang.compiler.contract import Arguments, Demand, Fail, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -17,7 +18,8 @@ class Across(pipes.OfPipe):
     """The pipe so far for every example of a dataset: the axis `example` takes the place of `input`.
 
     Everything before it is computed for each example, `output` for each example's own prediction; what chooses atoms
-    (`top`, `filter`, `only`) chooses them once, on the page's own input. A list of datasets adds the axis `subset`.
+    (`top`, `filter`, `only`) chooses them once, on the page's own input. A list of datasets adds the axis `subset`;
+    those of several folders are then reduced (`mean(example)`) or counted (`histogram`).
     """
 
     name = "across"
@@ -38,19 +40,23 @@ class Across(pipes.OfPipe):
         if field.axis("example") is not None:
             raise Fail("E231", "the field goes across a dataset already")
         datasets = _listed(arguments["dataset"])
-        if len({source_dataset(dataset) for dataset in datasets}) > 1:
-            help = 'as in `dataset cats = photos | filter(label == "cat")`'
-            raise Fail("E260", "a list of datasets is of parts of one dataset", help, argument="dataset")
+        joined = len({source_dataset(dataset) for dataset in datasets}) > 1
         sizes = [dataset.type.axes[0] for dataset in datasets]
         example = replace(sizes[0], size=max(a.size for a in sizes), exact=all(a.exact for a in sizes))
         axes: tuple[Axis, ...] = (replace(example, whole=False),)
         if isinstance(arguments["dataset"], tuple):
             axes = (Axis("subset", len(datasets)), replace(axes[0], exact=False, varies=("subset",)))
         rest = (axis for axis in field.axes if axis.name != "input")
+        if joined:  # numbers side by side: which file one is of depends on the subset
+            axes = tuple(replace(axis, components=(MEMBER,)) if axis.name == "example" else axis for axis in axes)
         enclosed = tuple(dict.fromkeys(state for dataset in datasets for state in dataset.type.states))
         if len(enclosed) > 1:
             raise Fail("E260", "these parts are of several lassos", "draw around points of one map", argument="dataset")
-        made = replace(field, axes=(*axes, *rest), columns=datasets[0].type.columns)
+        if enclosed and joined:
+            message = "what a lasso encloses stands beside parts of its own dataset, and these are of several"
+            raise Fail("E258", message, "one element for each: `across([photos, lasso(map)])`", argument="dataset")
+        columns = _common(datasets) if joined else datasets[0].type.columns
+        made = replace(field, axes=(*axes, *rest), columns=columns)
         return made.with_states(*enclosed)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
@@ -64,6 +70,12 @@ class Across(pipes.OfPipe):
             (field,) = parts
         else:
             field = _stacked(parts)
+            if any(MEMBER in axis.components for axis in node.type.axes):
+                own = field.coords.pop("example")
+                numbers = np.arange(own.sizes["example"])
+                field.coords[MEMBER] = Named(own.dims, np.where(own.data >= 0, numbers, ABSENT))
+                known = dict(node.type.columns)
+                field = replace(field, columns={name: it for name, it in field.columns.items() if name in known})
             called = [str(dataset.get("called") or f"subset {n}") for n, dataset in enumerate(datasets)]
             field.names["subset"] = Named(("subset",), np.array(called, object))
         return field.with_values(field.values, node.type)
@@ -71,6 +83,13 @@ class Across(pipes.OfPipe):
 
 def _listed(datasets: Node | tuple[Node, ...]) -> tuple[Node, ...]:
     return datasets if isinstance(datasets, tuple) else (datasets,)
+
+
+def _common(datasets: tuple[Node, ...]) -> tuple[tuple[str, int], ...]:
+    """Return the columns that all of several datasets have from their tables and folders."""
+    names = set.intersection(*({name for name, _ in dataset.type.columns} for dataset in datasets))
+    names -= {"file", "width", "height", *SCORED}  # of one file, and what is asked of one scan
+    return tuple((name, 0) for name in sorted(names))
 
 
 def whole(dataset: Node) -> Node:
@@ -108,7 +127,11 @@ def _stacked(parts: list[Field]) -> Field:
 
     first = parts[0]
     tables = {
-        name: {key: stacked([getattr(part, name)[key] for part in parts]) for key in getattr(first, name)}
+        name: {
+            key: stacked([getattr(part, name)[key] for part in parts])
+            for key in getattr(first, name)
+            if all(key in getattr(part, name) for part in parts)
+        }
         for name in ("coords", "names", "columns")
     }
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))

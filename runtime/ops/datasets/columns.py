@@ -88,10 +88,11 @@ class Said(Operation):
 
 
 def _measured(names: list[str], field: Field, dataset: Node, run: Run) -> dict[str, Named]:
-    source, rows = run.dataset(source_dataset(dataset)), field.coords["example"]
+    source = run.dataset(source_dataset(dataset))
     needed = [name for name in names if name in source.columns.costly]
     if not needed:
         return {}
+    rows = field.coords["example"]
     own = np.unique(rows.data[rows.data >= 0])
     known = source.subset(own).columns
     at = Named(rows.dims, np.where(rows.data >= 0, np.searchsorted(own, rows.data), -1))

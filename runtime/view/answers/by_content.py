@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bbilang.compiler.check.datasets import MEMBER
 from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
@@ -24,4 +25,4 @@ def by_content(shown: Shown) -> Answer:
         return predicted(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
-    return over_examples(shown) if "example" in shown.type.spent and shown.marks else ranked(shown)
+    return over_examples(shown) if {"example", MEMBER} & set(shown.type.spent) and shown.marks else ranked(shown)
