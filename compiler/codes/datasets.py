@@ -22,8 +22,8 @@ DATASETS: Final[dict[str, Code]] = {
     ),
     "E258": Code(
         "examples of several datasets, where one is needed",
-        "`across([here, there])` puts the numbers of two folders side by side. Which file a number is of differs between "
-        "them, so that they are reduced or counted: pictures, maps and conditions are of one dataset.",
+        "`across([here, there])` puts the numbers of two folders side by side. Which file a number is of differs "
+        "between them, so that they are reduced or counted: pictures, maps and conditions are of one dataset.",
         f'{_PHOTOS}dataset others = "sample:marks"\nblock5c.expand.channel[447] | across([photos, others]) '
         "| top(9) | present(image, facet=subset)",
         f'{_PHOTOS}dataset others = "sample:marks"\nblock5c.expand.channel[447] | across([photos, others]) '

@@ -46,9 +46,8 @@ def fields(folder, network, text):
 @pytest.mark.parametrize("how", ["mean(example)", "quantile(example, 0.8)", "fraction(example, above=0.5)"])
 def test_reduced_side_by_side_as_each_alone(folder, network, pipe, how):
     text = "".join(f"{pipe} | across({name}) | {how} | present(bars)\n" for name in COUNTS)
-    page, (here, there, both) = fields(
-        folder, network, f"{text}{pipe} | across([here, there]) | {how} | present(matrix)"
-    )
+    text += f"{pipe} | across([here, there]) | {how} | present(matrix)"
+    _, (here, there, both) = fields(folder, network, text)
     (axis,) = here.values.dims
     expected = np.stack([here.values.data, there.values.data])
     np.testing.assert_array_equal(both.values.ordered(("subset", axis)).data, expected)
@@ -56,11 +55,9 @@ def test_reduced_side_by_side_as_each_alone(folder, network, pipe, how):
 
 
 def test_groups_by_a_column_that_both_have(folder, network):
-    text = "".join(
-        f"b.channel | across({it}) | mean(example, per=label) | present(matrix)\n" for it in (*COUNTS, "[here, there]")
-    )
-    _, (here, there, both) = fields(folder, network, text.replace("matrix)\n", "matrix, facet=subset)\n").replace(
-        "per=label) | present(matrix, facet=subset)\n", "per=label) | present(matrix)\n", 2))  # fmt: skip
+    pipe, how = "b.channel | across({}) | mean(example, per=label)", "present(matrix, facet=subset)"
+    text = "".join(f"{pipe.format(name)} | present(matrix)\n" for name in COUNTS)
+    _, (here, there, both) = fields(folder, network, f"{text}{pipe.format('[here, there]')} | {how}")
     expected = np.stack([part.values.ordered(("label", "channel")).data for part in (here, there)])
     np.testing.assert_allclose(both.values.ordered(("subset", "label", "channel")).data, expected, rtol=1e-6)
 
