@@ -280,8 +280,8 @@ class Resolver(Scope):
             help = "measure what it does: `... | effect(output)`"
             raise at(call.span, "E270", f"`{call.name}` is of numbers, and this is an intervention", help)
         if field.type.content == "dataset" and not operation.of_datasets:
-            help = f"compute numbers for each example: `{SOME_LAYER}.channel | across(...)`; a column goes into a condition: "
-            help += "`filter(loss > 2)`"
+            help = f"compute numbers for each example, `{SOME_LAYER}.channel | across(...)`, or use a column in a "
+            help += "condition: `filter(loss > 2)`"
             raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
         if field.type.content != "dataset" and operation.of_datasets_only:
             help = 'as in `dataset photos = "folder/"`, then `photos | ...`'

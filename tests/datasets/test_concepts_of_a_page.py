@@ -311,10 +311,11 @@ vectors = c.channel | present(matrix)
             "neurons",
         ),
         ("c | examples(asked, 2, crop=field) | present(image, facet=concept)", "E238", "reduce=max"),
+        ("c | examples(asked, 2, crop=map) | present(image, facet=concept)", "E238", "reduce=max"),
         (
-            "c | activation(reduce=max) | examples(asked, 2, crop=map) | present(image, facet=concept)",
+            "c | activation(reduce=max) | examples(asked, 2, sign=negative, crop=map) | present(image, facet=concept)",
             "E238",
-            "a channel",
+            "positive end",
         ),
         ("c - early.channel[0] | present(bars)", "E235", "a direction of early"),
         ("c - output[0] | present(bars)", "E232", "no direction"),

@@ -61,6 +61,23 @@ def test_pictures_are_dimmed_by_the_channels_own_map(network, tmp_path):
     np.testing.assert_allclose(shade, expected / expected.max(), rtol=1e-3, atol=1e-5)
 
 
+def test_pictures_are_dimmed_by_a_directions_own_map(network, tmp_path):
+    """Its map is the sum of those of its channels, and the scan keeps it: there is no other pass."""
+    line = "d = b.channel[3] - b.channel[1] + b.channel[5]\nrow = d | activation(reduce=max) "
+    line += "| examples(shapes, {}, crop=map)"
+    page = run(tmp_path, network, line.format(4) + " | present(image)")
+    field = page.results.fields["row"]
+    rows = field.coords["example"].data.ravel()
+    shade = field.coords["shade"].data.reshape(4, *field.coords["shade"].data.shape[-2:])
+    expected = by_hand(network, rows, 3) - by_hand(network, rows, 1) + by_hand(network, rows, 5)
+    np.testing.assert_allclose(field.values.data.ravel(), expected.reshape(4, -1).max(1), rtol=1e-4)
+    positive = np.maximum(expected, 0)
+    np.testing.assert_allclose(shade, positive / positive.max(), rtol=1e-3, atol=1e-5)
+    again = run(tmp_path, network, line.format(6) + " | present(image)")
+    assert again.results.scanned == 0 and again.results.recalled == page.results.scanned == 20
+    assert "the direction's map is low" in " ".join(field.notes)
+
+
 def test_a_thumbnail_is_grey_where_the_map_is_zero(network, tmp_path):
     line = "row = b.channel[3] | examples(shapes, 2{}) | present(image)"
     pictures = []

@@ -33,6 +33,20 @@ def largest_at(node: Node, content: Node, run: Run, scanned: Scanned) -> np.ndar
     return np.concatenate([(vectors @ cube).argmax(-1) for (cube,) in _shards((content,), scanned)])
 
 
+def products(node: Node, content: Node, rows: np.ndarray, atoms: np.ndarray, run: Run, scanned: Scanned) -> np.ndarray:
+    """Return the inner product at every position, (pair, position), for each pair of an example and a direction."""
+    vectors, at = _vectors(node, run), np.searchsorted(scanned.rows, rows)
+    made, start = None, 0
+    for (cube,) in _shards((content,), scanned):
+        own = np.flatnonzero((at >= start) & (at < start + len(cube)))
+        if made is None:
+            made = np.zeros((len(rows), cube.shape[-1]), np.float32)
+        made[own] = np.einsum("pc,pcn->pn", vectors[atoms[own]], cube[at[own] - start])
+        start += len(cube)
+    assert made is not None, "a scan has examples"
+    return made
+
+
 def _vectors(node: Node, run: Run) -> np.ndarray:
     own = directions.vectors(node, run)
     if "input" in own.dims:

@@ -91,13 +91,13 @@ class Examples(pipes.OfPipe):
         crop, sign = arguments["crop"], arguments["sign"]
         if crop == "none" or (field.atom == "channel" and sign != "magnitude"):
             return
-        if field.atom == directions.ATOM and crop == "field" and sign == "positive":
+        if field.atom == directions.ATOM and sign == "positive":
             if field.unit == activation_unit(directions.ATOM, "max"):
                 return
-            message = "`crop=field` shows where the inner product with a direction is largest"
+            message = f"`crop={crop}` shows where the inner product with a direction is largest"
             raise Fail("E238", message, "rank by that: `activation(reduce=max)` before it", "crop")
         message = f"`crop={crop}` shows where a channel has its largest or smallest values"
-        help = "start from `.channel`, with `sign=positive` or `negative`; directions have `crop=field`"
+        help = "start from `.channel`, with `sign=positive` or `negative`; directions have the positive end"
         raise Fail("E238", message, help, "crop")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
@@ -134,7 +134,7 @@ class Examples(pipes.OfPipe):
         field = of_rows(field, rows, scanned)
         if summarized(each, run.registry):
             field.coords |= extreme_at(node, field, run, scanned)
-        elif node["crop"] == "field":
+        elif node["crop"] != "none":
             field.coords |= largest_at(node, field, run, scanned)
         return cropped(node, field, run, scanned)
 
@@ -144,7 +144,7 @@ def _again(node: Node, content: Node) -> tuple[Demand, ...]:
     layers = content.type.layers
     if node["crop"] == "field":
         return (Again(f"the receptive field of {layers[0]}", 0, layers),)
-    if node["crop"] == "map":
+    if node["crop"] == "map" and not directions.of(node["each"].node):  # those of directions the scan keeps
         pictures = math.prod(axis.size for axis in node.type.axes)
         return (Again(f"maps of {layers[0]} for the examples shown", pictures, layers, content),)
     return ()
@@ -163,23 +163,35 @@ def cropped(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
 def shaded(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
     """Add to a field of examples each atom's own map of each picture, as shares of the largest value of the atom's
     maps: `SHADE` over the axes of the examples, and y and x."""
-    rows, content = field.coords["example"], pipes.content_of(node["each"].node, run.registry)
-    channels = np.broadcast_to(field.coords["channel"].spread(rows.dims), rows.data.shape)
-    there = (rows.data >= 0) & (channels >= 0)
-    maps = np.asarray(scanned.maps(content, rows.data[there], channels[there]))
+    rows, each = field.coords["example"], node["each"].node
+    axis = directions.AXIS if directions.of(each) else "channel"
+    atoms_shown = np.broadcast_to(field.coords[axis].spread(rows.dims), rows.data.shape)
+    there = (rows.data >= 0) & (atoms_shown >= 0)
+    maps = np.asarray(_maps(each, rows.data[there], atoms_shown[there], run, scanned))
     maps = np.maximum(-maps if node["sign"] == "negative" else maps, 0)
     shares = np.zeros((*rows.data.shape, *maps.shape[1:]), np.float32)
     shares[there] = maps
     atoms = (rows.dims.index("example"), -2, -1)
     largest = shares.max(atoms, keepdims=True)
     shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
+    of = "direction" if axis == directions.AXIS else "channel"
     ends = "negative values of " if node["sign"] == "negative" else ""
     note = (
-        f"pictures are dimmed where {ends}the channel's map is low: in full where it is as large as anywhere in the "
-        f"channel's examples shown, grey where it is zero; a cell of the map is {_cell(run, maps.shape[1:])} pixels"
+        f"pictures are dimmed where {ends}the {of}'s map is low: in full where it is as large as anywhere in the "
+        f"{of}'s examples shown, grey where it is zero; a cell of the map is {_cell(run, maps.shape[1:])} pixels"
     )
     shade = Named((*rows.dims, f"{SHADE}.y", f"{SHADE}.x"), shares)
     return replace(field, coords={**field.coords, SHADE: shade}, notes=(*field.notes, note))
+
+
+def _maps(each: Node, rows: np.ndarray, atoms: np.ndarray, run: Run, scanned: Scanned) -> np.ndarray:
+    """Return the map (pair, y, x) of an atom for each pair of an example and an atom."""
+    if not directions.of(each):
+        return scanned.maps(pipes.content_of(each, run.registry), rows, atoms)
+    (content,), (layer,) = pipes.everywhere(each, run.registry), each.type.layers
+    sizes = run.layer(layer).as_map.sizes
+    flat = every_position.products(each, content, rows, atoms, run, scanned)
+    return flat.reshape(len(flat), sizes["y"], sizes["x"])
 
 
 def _cell(run: Run, shape: tuple[int, ...]) -> str:
