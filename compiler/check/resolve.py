@@ -276,16 +276,7 @@ class Resolver(Scope):
             raise Poisoned
         if operation is None or operation.head:
             raise unknown_operation(call, self)
-        if field.type.content == "intervention" and not operation.of_interventions:
-            help = "measure what it does: `... | effect(output)`"
-            raise at(call.span, "E270", f"`{call.name}` is of numbers, and this is an intervention", help)
-        if field.type.content == "dataset" and not operation.of_datasets:
-            help = f"compute numbers for each example, `{SOME_LAYER}.channel | across(...)`, or use a column in a "
-            help += "condition: `filter(loss > 2)`"
-            raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
-        if field.type.content != "dataset" and operation.of_datasets_only:
-            help = 'as in `dataset photos = "folder/"`, then `photos | ...`'
-            raise at(call.span, "E260", f"`{call.name}` is of a dataset, and this is a field", help)
+        _check_kind(field, call, operation)
         if field.type.model and field.type.model != self.current and len(self.models) > 1:
             with self.within(field.type.model):  # in the arguments of a stage names are of the pipe's model
                 return self.stage(field, call, span)
@@ -370,6 +361,21 @@ def _of_classes(value: object) -> bool:
 def _ends(weights: Iterable[Node]) -> tuple[str, ...]:
     """Return the layers that weights lead from and to."""
     return tuple(dict.fromkeys(name for node in weights for name in (*node.type.layers, *node.type.linked)))
+
+
+def _check_kind(field: Node, call: ast.Call, operation: Operation) -> None:
+    """Raise CheckError E260, E270 for an operation that is not of what stands before it: numbers, a dataset or an
+    intervention."""
+    if field.type.content == "intervention" and not operation.of_interventions:
+        help = "measure what it does: `... | effect(output)`"
+        raise at(call.span, "E270", f"`{call.name}` is of numbers, and this is an intervention", help)
+    if field.type.content == "dataset" and not operation.of_datasets:
+        help = f"compute numbers for each example, `{SOME_LAYER}.channel | across(...)`, or use a column in a "
+        help += "condition: `filter(loss > 2)`"
+        raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
+    if field.type.content != "dataset" and operation.of_datasets_only:
+        help = 'as in `dataset photos = "folder/"`, then `photos | ...`'
+        raise at(call.span, "E260", f"`{call.name}` is of a dataset, and this is a field", help)
 
 
 def _kind(value: Any) -> str:
