@@ -18,6 +18,7 @@ from bbilang.compiler.optimize.rules import optimize as optimize_program
 from bbilang.compiler.plan.installed import require_installed
 from bbilang.compiler.plan.plan import Plan
 from bbilang.compiler.plan.plan import plan as plan_program
+from bbilang.given_models import named
 from bbilang.grammar import ast
 from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
@@ -45,7 +46,7 @@ def run(
     model: Any = None,
     input: Any = None,
     data: Mapping[str, object] | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
@@ -58,13 +59,15 @@ def run(
     """Compile a .bbi text to a page. text: the text itself, or the path of its file.
 
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); by default that of the text, or the
-    default model. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a
+    default model. Of a text with several models also a dict from their names to these, which win over the text:
+    `{"a": net, "b": "resnet50"}`; without a `model` statement it names the models, the first of which layers without a
+    prefix are of. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a
     list; tensors (channel, x) or (channel,) for a module that takes them. data: `{"photos": dataset}`, datasets by
     their names in the text, which they win over: a torch Dataset, a sequence of (picture, label), or a path. weights: a
-    file, `random`, or `download` (into the cache). device: `auto`, `cpu`, `cuda`, `mps`. settings:
-    `{"featvis.steps": 64}`. input_size: (y, x) in pixels, if the model does not define it. draft: small icons of few
-    steps, labelled as such on the page. cache: False for none, or a folder. progress: a function that receives progress
-    events. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
+    file, `random`, or `download` (into the cache), or a dict of these by the names of models. device: `auto`, `cpu`,
+    `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in pixels, if the model does not define it.
+    draft: small icons of few steps, labelled as such on the page. cache: False for none, or a folder. progress: a
+    function that receives progress events. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
         _request(source_of(text), model, input, data, weights, settings, input_size),
@@ -87,25 +90,20 @@ def _request(
     model: Any,
     input: Any,
     data: Mapping[str, object] | None,
-    weights: str | Path | None,
+    weights: str | Path | Mapping[str, str | Path] | None,
     settings: Mapping[str, Any] | None,
     input_size: int | Sequence[int] | None,
 ) -> Request:
     """Validate the arguments that `run`, `check` and `explain` share, and return the request. Raises BbiError E423."""
     return Request(
         text=text,
-        model=_model(model),
+        model=named(model),
         input=input,
         data={} if data is None else data,
-        weights=givens.file_name("weights", weights),
+        weights=weights if isinstance(weights, Mapping) else givens.file_name("weights", weights),
         settings=givens.settings_of(settings),
         input_size=input_size,
     )
-
-
-def _model(model: Any) -> Any:
-    """Convert a path to a name; names and modules stay as they are."""
-    return givens.file_name("model", model) if isinstance(model, PathLike) else model
 
 
 def check(
@@ -114,7 +112,7 @@ def check(
     model: Any = None,
     input: Any = None,
     data: Mapping[str, object] | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
 ) -> Program:
@@ -203,7 +201,7 @@ def execute(
     job = Job(
         plan=steps,
         registry=registry(),
-        model=_model(model),
+        model=named(model),
         input=input,
         device=givens.device_name(device),
         draft=givens.flag("draft", draft),
@@ -255,7 +253,7 @@ def explain(
     model: Any = None,
     input: Any = None,
     data: Mapping[str, object] | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
     force: Literal["forward", "reverse"] | None = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.statements.claims import CLAIMS
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.optimize.restrict import restricted
+from bbilang.given_models import of_words
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.parse import parse_recovering
@@ -20,8 +21,6 @@ from bbilang.registry import registry
 if TYPE_CHECKING:
     from bbilang.runtime.fields.verdicts import Verdicts
     from bbilang.runtime.statistics.claims import Outcome
-
-WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")  # a model of such a name is a file of the text's model
 
 
 @frozen
@@ -89,13 +88,15 @@ def statements(text: Source) -> list[ast.Claim]:
 
 
 class ClaimRun:
-    """The claims of one text for one model, without the rest of its page."""
+    """The claims of one text, without the rest of its page. ``models``: the values of `--model` for this run."""
 
-    def __init__(self, request: Request, model: str = ""):
+    def __init__(self, request: Request, models: Sequence[str] = ()):
         assert isinstance(request.text, Source)
-        self.text, self.request = request.text, with_model(request, model)
+        model, weights = of_words(models)
+        self.text = request.text
+        self.request = replace(request, model=model or request.model, weights=weights or request.weights)
         self.pipeline = Pipeline(self.request)
-        self.model = model
+        self.model = ", ".join(models)
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> ClaimRun:
@@ -120,13 +121,6 @@ class ClaimRun:
         field = whole.results.fields[CLAIMS]
         assert isinstance(field, Verdicts)
         return field
-
-
-def with_model(request: Request, model: str) -> Request:
-    """Return the request for a model: a name, or a file of weights for the text's own."""
-    if not model:
-        return request
-    return replace(request, weights=model) if model.lower().endswith(WEIGHTS) else replace(request, model=model)
 
 
 def tested(runs: Iterable[ClaimRun]) -> list[Tested]:

@@ -11,14 +11,15 @@ import hashlib
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.check.options import Options
+from bbilang.compiler.check.options import GivenModel, Options
 from bbilang.compiler.check_text import check_text
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
+from bbilang.given_models import Given, given_models, modules_of
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -29,11 +30,10 @@ from bbilang.registry import operation_defaults, registry
 
 if TYPE_CHECKING:
     from bbilang.compiler.explain.explain import Explanation
-    from bbilang.compiler.ir.model_description import ModelDescription
     from bbilang.compiler.plan.plan import Plan
     from bbilang.page import Page
     from bbilang.runtime.cache.disk import Cache
-    from bbilang.runtime.data.given import Given
+    from bbilang.runtime.data.given import Given as GivenData
     from bbilang.runtime.data.peek import Peek
     from bbilang.runtime.events import RunListener
     from bbilang.runtime.execution.job import Job, PartialResultsListener
@@ -50,16 +50,16 @@ class Request:
     """A text with the options that come from outside of it.
 
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
-    adapter. ``input``, ``data``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do.
-    ``cache``: the cache of results, or None. ``root``: the folder that must contain all files that the text names.
-    ``workers`` and ``ray``: how many processes scan datasets and make icons, of this machine or of the Ray cluster at
-    an address.
+    adapter; or these by names of the text, as may be ``weights``. ``input``, ``data``: as in `bbilang.run`. ``force``:
+    forward or reverse mode wherever both would do. ``cache``: the cache of results, or None. ``root``: the folder that
+    must contain all files that the text names. ``workers`` and ``ray``: how many processes scan datasets and make
+    icons, of this machine or of the Ray cluster at an address.
     """
 
     text: Source | ast.File
     model: Any = None
     input: Any = None
-    weights: str | None = None
+    weights: str | Path | Mapping[str, str | Path] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     input_size: int | Sequence[int] | None = None
     device: str = "auto"
@@ -116,35 +116,32 @@ class Pipeline:
         from bbilang.runtime.inputs.load import expanded, framed, listed, names_of, rank_of
         from bbilang.runtime.sound.names import is_sound
 
-        request, settings = self.request, dict(self.request.settings)
-        description = described = name = None
-        if (adapter := self._callers_model) is not None:
-            description = adapter.description_for(listed(request.input, rank_of(adapter.description)) or ())
-            sounds = description.reads == "audio"  # with another hop they stay as long as they are
-            described = partial(_redescribed, adapter.described_as(description) if sounds else adapter)
-        else:
-            name = request.model
+        request, settings, given = self.request, dict(self.request.settings), self._given_models
+        adapters = [one.adapter for one in given.values() if one.adapter is not None]
+        rank = rank_of(adapters[0].description if adapters else None)
+        inputs = listed(request.input, rank)
+        if not adapters:
             settings = _with_input_size(settings, request.input_size)
-        inputs = names_of(listed(request.input, rank_of(description)))
-        return Options(name, request.weights, inputs, settings, description, expanded, is_sound, framed, peek_at,
-                       self.data, request.root, described)  # fmt: skip
+        known = {name: one.for_checker(inputs or ()) for name, one in given.items()}
+        own = known.pop("", GivenModel())
+        return Options(
+            own.name, own.weights, names_of(inputs), settings, own.description, expanded, is_sound, framed, peek_at,
+            self.data, request.root, own.described, known,
+        )  # fmt: skip
 
     @cached_property
-    def data(self) -> dict[str, Given]:
+    def _given_models(self) -> dict[str, Given]:
+        """Return the models that the request gives, by names of the text; a caller's module is described once for
+        checking and running. Raises BbiError E408, E423."""
+        request = self.request
+        return given_models(request.model, request.weights, request.input, request.input_size)
+
+    @cached_property
+    def data(self) -> dict[str, GivenData]:
         """Return the datasets that the request gives, by names. Raises BbiError E423."""
         from bbilang.runtime.data.given import given_datasets
 
         return given_datasets(self.request.data, self.request.cache)
-
-    @cached_property
-    def _callers_model(self) -> Adapter | None:
-        """Return the adapter of the caller's module, described once for checking and running."""
-        request = self.request
-        if request.model is None or isinstance(request.model, str):
-            return None
-        from bbilang.runtime.models.program_model import adapter_of
-
-        return adapter_of(request.model, request.input, request.input_size)
 
     # --- typed program -> plan ------------------------------------------------------------------------------------
 
@@ -179,8 +176,9 @@ class Pipeline:
         from bbilang.runtime.execution.job import Job
 
         request = self.request
+        models = modules_of(self._given_models, request.text)
         return Job(
-            self.plan, registry(), self._callers_model, request.input, request.device, request.draft, request.cache,
+            self.plan, registry(), models, request.input, request.device, request.draft, request.cache,
             self._listener, self._partial, self.loaded, self._workers, self._files,
         )  # fmt: skip
 
@@ -373,12 +371,6 @@ def peek_at(path: str, folder: Path, root: Path | None) -> Peek:
     from bbilang.runtime.data.peek import peek
 
     return peek(path, folder, root)
-
-
-def _redescribed(adapter: Adapter, texts: Sequence[str] = (), **changes: object) -> ModelDescription:
-    """Describe a caller's model for the texts or sounds that a text names, and with another preprocessing."""
-    changed = adapter.with_preprocess(**changes) if changes else adapter
-    return changed.description_for(texts) if texts else changed.description
 
 
 def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:

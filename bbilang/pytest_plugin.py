@@ -17,7 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bbilang")
     group.addoption("--bbi", action="store_true", help="collect .bbi files with claims")
     group.addoption("--bbi-input", action="append", metavar="PICTURE", help="a picture of the texts; repeatable")
-    group.addoption("--bbi-model", action="append", metavar="NAME", help="a model, or a file of weights; repeatable")
+    group.addoption("--bbi-model", action="append", metavar="[NAME=]MODEL",
+                    help="a model, or a file of weights, for a name of the text; repeatable")  # fmt: skip
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ClaimFile | None:
@@ -50,7 +51,13 @@ class ClaimFile(pytest.File):
 
     @property
     def models(self) -> list[str]:
-        return self.config.getoption("--bbi-model") or [""]
+        return [", ".join(model) for model in self._alternatives]
+
+    @property
+    def _alternatives(self) -> list[tuple[str, ...]]:
+        from bbilang.given_models import alternatives
+
+        return alternatives(self.config.getoption("--bbi-model") or [])
 
     @property
     def results(self) -> list[Tested]:
@@ -63,7 +70,7 @@ class ClaimFile(pytest.File):
 
             given = self.config.getoption("--bbi-input")
             request = Request(read(str(self.path)), input=tuple(given) if given else None, cache=Cache())
-            self._results = tested([ClaimRun(request, model) for model in self.models])
+            self._results = tested([ClaimRun(request, model) for model in self._alternatives])
         return self._results
 
 

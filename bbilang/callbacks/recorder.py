@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from bbilang.callbacks.frameworks import LightningHooks
-    from bbilang.runtime.models.adapter import Adapter
 
 ON_ERROR = ("warn", "stop")
 
@@ -62,10 +61,11 @@ class Recorder:
         title: str = "",
     ):
         """text, input, data, settings, input_size: as in `bbilang.run`. every: epochs between two records, the last
-        epoch besides. model: the network that is trained, or an adapter of it; the callbacks of frameworks take theirs
-        by default. folder: where the files go. write: ``rows`` (one page with a row for each epoch), ``pages`` (a page
-        for each), ``claims`` (a file of the verdicts of the text's claims), or several. log: a TensorBoard writer or a
-        Weights & Biases run, or several; a run of the latter that is active is found. on_error: ``warn`` or ``stop``.
+        epoch besides. model: the network that is trained, or an adapter of it, or several by their names in the text;
+        the callbacks of frameworks take theirs by default. folder: where the files go. write: ``rows`` (one page with a
+        row for each epoch), ``pages`` (a page for each), ``claims`` (a file of the verdicts of the text's claims), or
+        several. log: a TensorBoard writer or a Weights & Biases run, or several; a run of the latter that is active is
+        found. on_error: ``warn`` or ``stop``.
 
         Raises BbiError E423 for an argument of the wrong type, and where the text is wrong, if errors stop.
         """
@@ -80,7 +80,7 @@ class Recorder:
             settings=givens.settings_of(settings), input_size=input_size, title=self.title,
         )  # fmt: skip
         self._model: object = None
-        self._adapter: Adapter | None = None
+        self._described: object = None
         self._said: set[str] = set()
         self._left_out: tuple[int, dict[str, float]] | None = None
         self.outputs: list[Output] = [OUTPUTS[name](self.folder, self.title) for name in self.write]
@@ -161,7 +161,7 @@ class Recorder:
 
         start = time.perf_counter()
         try:
-            with undisturbed(self._network):
+            with undisturbed(*self._networks.values()):
                 work()
         except Exception as failure:  # whatever it is, the training is worth more
             if self.on_error == "stop":
@@ -180,22 +180,28 @@ class Recorder:
             warnings.warn(f"{words}\n{after}; the training goes on", TrainingWarning, stacklevel=5)
 
     @property
-    def _network(self) -> nn.Module:
-        """The network itself. Raises BbiError E361 where none was given, E408 where it is no network."""
+    def _networks(self) -> dict[str, nn.Module]:
+        """The networks themselves, by their names in the text; under "" the only one. Raises BbiError E361 where none
+        was given, E408 for what is no network."""
         if self._model is None:
             raise error("E361", "the recorder has no network to record", "give it: `Recorder(text, model=net)`")
-        return _module(self._model)
+        given = self._model if isinstance(self._model, Mapping) else {"": self._model}
+        return {name: _module(one) for name, one in given.items() if not isinstance(one, str)} or {"": _module(None)}
 
     def _of_network(self) -> Request:
         """Return the request for the network as it is. It is described once. Raises BbiError E360, E408."""
         from bbilang.runtime.models.adapter import Adapter
         from bbilang.runtime.models.program_model import adapter_of
 
-        if self._adapter is None:
-            _check_whole(self._network)
-            own = self._model if isinstance(self._model, Adapter) else self._network
-            self._adapter = adapter_of(own, self._request.input, self._request.input_size)
-        return replace(self._request, model=self._adapter)
+        if self._described is None:
+            given = self._model if isinstance(self._model, Mapping) else {"": self._model}
+            described: dict[str, object] = dict(given)
+            for name, network in self._networks.items():
+                _check_whole(network)
+                own = given[name] if isinstance(given[name], Adapter) else network
+                described[name] = adapter_of(own, self._request.input, self._request.input_size)
+            self._described = described if isinstance(self._model, Mapping) else described[""]
+        return replace(self._request, model=self._described)
 
 
 def _module(model: object) -> nn.Module:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.cli.console import plural, report, result, result_json, result_table, tell
 from bbilang.cli.errors import FINE, WRONG, misuse
 from bbilang.cli.files import named, source_of
+from bbilang.given_models import of_words
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.holes import HOLE, holes
 from bbilang.grammar.parse import parse_recovering
@@ -24,7 +25,7 @@ def check(
     files: Sequence[str],
     pipe: str | None,
     inputs: Sequence[str] | None,
-    model: str | None,
+    models: Sequence[str] | None,
     settings: Mapping[str, Any],
     json: bool,
     root: str | None = None,
@@ -37,6 +38,7 @@ def check(
 
     if not files and pipe is None:
         misuse("no text to check", "give files (`bbi check page.bbi`), a pipe (`-e '...'`), or `-` for stdin")
+    model, weights = of_words(models)
     listed: list[dict[str, Any]] = []
     errors = warnings = wrong = fine = open_holes = 0
     last = "the text"
@@ -55,7 +57,9 @@ def check(
             last = "the text" if text.name.startswith("<") else text.name
             shown = inputs or (None if names_its_input(text) else SOME_PICTURE)
             folder = root_of(root)
-            request = Request(text, model=model, input=shown, settings=settings, root=folder, data=data or {})
+            request = Request(
+                text, model=model, weights=weights, input=shown, settings=settings, root=folder, data=data or {}
+            )
             _, diagnostics = Pipeline(request).checked
             listed += [d.to_json(text) for d in diagnostics]
             open_holes += len(holes(parse_recovering(text)[0])) if HOLE in text.text else 0

@@ -35,8 +35,13 @@ Data = Annotated[
     typer.Option("--data", "-d", metavar="NAME=PATH", help="a dataset of the text, such as photos=folder/; repeatable"),
 ]
 Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name from `bbi models`")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", "-m", metavar="[NAME=]MODEL", help="a name from `bbi models`; a=MODEL for a of the text"),
+]
 Weights = Annotated[
-    str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the word random or download")
+    list[str] | None,
+    typer.Option(metavar="[NAME=]FILE", help="safetensors or a checkpoint; or the word random or download"),
 ]
 Pin = Annotated[str | None, typer.Option(metavar="HASH", help="the SHA-256 that the weights file must have")]
 Settings = Annotated[

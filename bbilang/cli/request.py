@@ -15,6 +15,7 @@ from bbilang.cli.files import source_of
 from bbilang.compiler.check_text import may_need_no_input, names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
+from bbilang.given_models import of_words
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
@@ -63,8 +64,8 @@ def command_line(
     pipe: str | None = None,
     *,
     inputs: Sequence[str] | None = None,
-    model: str | None = None,
-    weights: str | None = None,
+    model: Sequence[str] | None = None,
+    weights: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
     data: Sequence[str] | None = None,
     seed: int | None = None,
@@ -95,11 +96,12 @@ def command_line(
     source = source_of(file, pipe)
     from bbilang.runtime.cache.disk import Cache
 
+    own_model, own_weights = of_words(model, weights)
     request = Request(
         text=source,
-        model=model,
+        model=own_model,
         input=tuple(inputs) if inputs else None,
-        weights=weights,
+        weights=own_weights,
         settings=chosen,
         data=data_of(data),
         device=device,

@@ -12,6 +12,7 @@ from bbilang.cli.console import plural, result, result_json, result_table
 from bbilang.cli.errors import FINE, WRONG, misuse
 from bbilang.cli.files import named, writable, write
 from bbilang.cli.progress_bar import ProgressBar
+from bbilang.given_models import alternatives
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.pipeline import Request
 from bbilang.texts import read
@@ -40,7 +41,7 @@ def _runs(files: Sequence[str], models: Sequence[str], request: Request) -> list
     for name in named(files):
         source = read(name)
         if has_claims(source):
-            runs += [ClaimRun(replace(request, text=source), model) for model in models or ("",)]
+            runs += [ClaimRun(replace(request, text=source), model) for model in alternatives(models)]
     if not runs:
         raise _nothing(files)
     for run in runs:

@@ -72,6 +72,14 @@ MODELS: Final[dict[str, Code]] = {
         f"{_CHANGED}\none = a:{_BARS}\ntwo = b:{_BARS}\nb:block5c.expand.channel | activation | only(one) | "
         "present(bars)",
     ),
+    "E363": Code(
+        "a model given for no model of the text",
+        '`--model a=...` and `model={"a": ...}` give the networks that a text names. A derived model follows from '
+        "what it is derived from.",
+        f">>> bbilang.run('{_A}\\n{_BARS}', model={{\"b\": network}})",
+        f">>> bbilang.run('{_A}\\n{_BARS}', model={{\"a\": network}})",
+        needs="a network of the caller's own",
+    ),
     "E482": Code(
         "what another model predicts of each example",
         "In a pipe of a derived model, `output` is what the network predicts that it comes from. Examples run through "

@@ -22,7 +22,7 @@ def network_of(job: Job) -> Adapter:
     (slot,) = job.program.models
     if slot.alias not in job.networks:
         if slot.base is None:
-            adapter = load_for(job.program, job.model, job.input, job.device)
+            adapter = load_for(job.program, job.own_model, job.input, job.device)
         else:
             base = replace(job.program, models=(slot.base,))
             adapter = network_of(replace(job, plan=replace(job.plan, program=base), loaded=None))

@@ -44,10 +44,11 @@ class PartialResultsListener(Protocol):
 
 @dataclass(eq=False, repr=False)
 class Job:
-    """A plan with its model, input and cache. ``model``: a caller's module or adapter; None or a name for that of the
-    program. ``input``: the caller's input; None for the files that the program names. ``cache``: of icons and numbers,
-    or None. ``loaded``: the program's model, from an earlier job of the same program. ``workers``: processes that scan
-    datasets and make icons. ``files``: which files it may read, and the datasets that the caller gives."""
+    """A plan with its model, input and cache. ``model``: a caller's module or adapter, of the program's first model, or
+    several by the names of the program's models; None or a name for those of the program. ``input``: the caller's
+    input; None for the files that the program names. ``cache``: of icons and numbers, or None. ``loaded``: the
+    program's model, from an earlier job of the same program. ``workers``: processes that scan datasets and make icons.
+    ``files``: which files it may read, and the datasets that the caller gives."""
 
     plan: Plan
     registry: Registry
@@ -68,14 +69,18 @@ class Job:
 
     def part(self, plan: Plan, networks: dict[str, Adapter], given: Mapping[str, Field]) -> Job:
         """Return the job of one of several models. ``networks``: those that are loaded; it adds its own."""
-        model = self.model
-        if isinstance(model, Mapping):
-            model = model.get(plan.program.models[0].lineage[-1].alias)
+        first = root_of(plan.program) == root_of(self.program)
+        model = self.model if first or isinstance(self.model, Mapping) else None
         return replace(self, plan=plan, model=model, partial=None, loaded=None, networks=networks, given=given)
 
     @property
     def program(self) -> Program:
         return self.plan.program
+
+    @property
+    def own_model(self) -> object:
+        """What the caller gives for the program's model, or for what that is derived from; None for its name."""
+        return self.model.get(root_of(self.program)) if isinstance(self.model, Mapping) else self.model
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -110,8 +115,15 @@ class Job:
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
         """Read every input for a model, or for the cache's description of one. Models of a page that prepare inputs
         alike read them once."""
-        root, it = self.program.models[0].lineage[-1].alias, model.description
-        key = repr((type(model).__name__, model.preprocess, it.reads, it.input, root if it.reads == "text" else ""))
+        it, channels = model.description, len(model.preprocess.mean)
+        read = replace(model.preprocess, mean=(0.0,) * channels, std=(1.0,) * channels)  # networks normalize themselves
+        alike = it.reads != "text" and type(model).__module__.startswith("bbilang.")
+        key = repr((type(model).__name__, read, it.reads, it.input, "" if alike else root_of(self.program)))
         if key not in self.prepared:
             self.prepared[key] = read_inputs(self.program, self.named_inputs, model)
         return self.prepared[key]
+
+
+def root_of(program: Program) -> str:
+    """Return the name of the model that a program's model is, or is derived from."""
+    return program.models[0].lineage[-1].alias

@@ -22,10 +22,11 @@ HOOKS = (
 
 
 @contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
+def undisturbed(*modules: nn.Module) -> Iterator[None]:
     """Run the block as outside of a training: gradients possible, without autocast. Afterwards, also after an error,
     all is as before: random numbers of Python, numpy and torch; modes, hooks and buffers of every submodule; of every
     parameter its gradient and whether it has one."""
+    module = nn.ModuleList(modules)
     parts = [(part, part.training, [dict(getattr(part, name, {})) for name in HOOKS]) for part in module.modules()]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
     buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in _buffers(module)]

@@ -39,7 +39,7 @@ class JobIdentity:
         job, own = self.job, self.job.program.models[0].lineage
         slot = own[-1]
         name = slot.name or DEFAULT_MODEL
-        if not is_name(job.model) or not is_registered(name):
+        if not is_name(job.own_model) or not is_registered(name):
             return None
         changes = {key: job.program.setting(f"preprocess.{key}") for key in PREPROCESS}
         key = identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)

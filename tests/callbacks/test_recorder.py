@@ -193,6 +193,19 @@ def test_a_resumed_training_keeps_the_claims_of_the_epochs_before(tmp_path):
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
 
 
+def test_several_networks_of_one_text(tmp_path):
+    """A network that is trained beside the one that teaches it; both are left as they were."""
+    networks = {"student": network(), "teacher": network()}
+    with torch.no_grad():
+        networks["teacher"][-1].bias += 3
+    text = "student:output.class | top(2) | present(bars)\nteacher:output.class | top(2) | present(bars)"
+    with Recorder(text, model=networks, input=picture(), folder=tmp_path, on_error="stop") as recorder:
+        trained(networks["student"], lambda epoch, loss: recorder.record())
+    assert all(net.training for net in networks.values())
+    page = (tmp_path / "training.html").read_text()
+    assert page.count('<section class="interface">') == 2 and "student: " in page and "teacher: " in page
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bbilang.cli.options import Data, Device, Draft, Inputs, Json, Model, Parents, Seed, Settings, Weights
+from bbilang.cli.options import Data, Device, Draft, Inputs, Json, Models, Parents, Seed, Settings, Weights
 
 
 def cache(
@@ -53,7 +53,7 @@ def export_cache(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="only what these .bbi files need")] = None,
     input: Inputs = None,
     data: Data = None,
-    model: Model = None,
+    model: Models = None,
     weights: Weights = None,
     settings: Settings = None,
     seed: Seed = None,

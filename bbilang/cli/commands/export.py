@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bbilang.cli.options import AllowCode, Data, Device, File, Model, NoCache, Parents, Quiet, Root, Settings, Weights
+from bbilang.cli.options import AllowCode, Data, Device, File, Models, NoCache, Parents, Quiet, Root, Settings, Weights
 
 
 def export(context: typer.Context) -> None:
@@ -22,7 +22,7 @@ def model(
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="the safetensors to write")] = "",
     overwrite: Annotated[bool, typer.Option("--force", metavar="", help="overwrite an existing file")] = False,
     data: Data = None,
-    model: Model = None,
+    model: Models = None,
     weights: Weights = None,
     settings: Settings = None,
     device: Device = "auto",

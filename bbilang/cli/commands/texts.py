@@ -19,6 +19,7 @@ from bbilang.cli.options import (
     Inputs,
     Json,
     Model,
+    Models,
     NoCache,
     NoOptimize,
     Parents,
@@ -35,7 +36,7 @@ def check(
     pipe: Pipe = None,
     input: Inputs = None,
     data: Data = None,
-    model: Model = None,
+    model: Models = None,
     settings: Settings = None,
     root: Root = None,
     allow_code: AllowCode = False,
@@ -70,7 +71,7 @@ def explain(
     parents: Parents = False,
     analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
     data: Data = None,
-    model: Model = None,
+    model: Models = None,
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
@@ -113,7 +114,8 @@ def test(
     data: Data = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME", help="a name, or a file of weights; repeatable")] = None,
+        typer.Option("--model", "-m", metavar="[NAME=]MODEL",
+                     help="a name, or a file of weights; several are tested one after the other")] = None,
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
@@ -137,6 +139,7 @@ def test(
     from bbilang.cli.errors import errors_as
     from bbilang.cli.request import data_of, root_of, settings_of
     from bbilang.cli.test import test as test_texts
+    from bbilang.given_models import of_words
     from bbilang.grammar.source import Source
     from bbilang.pipeline import Request
     from bbilang.runtime.cache.disk import Cache
@@ -144,8 +147,9 @@ def test(
     with errors_as(json):
         gc.enable()
         request = Request(
-            Source("", ""), input=tuple(input) if input else None, data=data_of(data), weights=weights,
-            settings=settings_of(settings), root=root_of(root), device=device, cache=None if no_cache else Cache(),
+            Source("", ""), input=tuple(input) if input else None, data=data_of(data),
+            weights=of_words(None, weights)[1], settings=settings_of(settings), root=root_of(root), device=device,
+            cache=None if no_cache else Cache(),
         )  # fmt: skip
         return test_texts(files or [], model or [], request, json, junit)
 
@@ -177,7 +181,7 @@ def names(
     ] = False,
     input: Inputs = None,
     data: Data = None,
-    model: Model = None,
+    model: Models = None,
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,

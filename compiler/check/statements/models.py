@@ -70,7 +70,23 @@ class ModelStatements(Reporter):
                 raise at(item.name.span, "E289", f"`{base}` is a model of this text already", help)
             else:
                 models[alias] = self._root(item, alias, first=not models)
+        self._check_given(models)
         return models
+
+    def _check_given(self, models: dict[str, ModelContext]) -> None:
+        """Raise CheckError E363 where the command line or a call gives a model that the text does not name."""
+        roots = [alias for alias, context in models.items() if context.slot.base is None]
+        for alias in self.options.models:
+            if alias in models and alias not in roots:
+                base = models[alias].slot.lineage[-1].alias
+                raise at(NOWHERE, "E363", f"a model is given for `{alias}`, which is derived from `{base}`",
+                         f"give that of `{base}`")  # fmt: skip
+            if alias not in roots:
+                names = [name for name in roots if name]
+                help = did_you_mean(alias, names) or (
+                    f"the text names {listed(names)}" if names else "its only model has no name: give it without one"
+                )
+                raise at(NOWHERE, "E363", f"a model is given for `{alias}`, which the text does not name", help)
 
     def _without_statement(self) -> dict[str, ModelContext]:
         """Return the models of a text that names none."""
