@@ -298,7 +298,7 @@ def join(folder: Path) -> None:
         "benchmark": "time_to_objective",
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **surroundings(),
-        "time": "processor time of one thread, on a machine with other load",
+        "time": "processor time of one thread",
         "lucent_steps": STEPS,
         "step_ms_of_an_icon": {
             layer: {way: round(value * 1000, 1) for way, value in each.items()} for layer, each in steps.items()
