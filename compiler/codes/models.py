@@ -76,9 +76,9 @@ MODELS: Final[dict[str, Code]] = {
         "a model given for no model of the text",
         '`--model a=...` and `model={"a": ...}` give the networks that a text names. A derived model follows from '
         "what it is derived from.",
-        f">>> bbilang.run('{_A}\\n{_BARS}', model={{\"b\": network}})",
-        f">>> bbilang.run('{_A}\\n{_BARS}', model={{\"a\": network}})",
-        needs="a network of the caller's own",
+        '>>> bbilang.run("a.bbi", model={"b": network})',
+        '>>> bbilang.run("a.bbi", model={"a": network})',
+        needs="a text that names the model `a`",
     ),
     "E482": Code(
         "what another model predicts of each example",
