@@ -131,7 +131,7 @@ class _Completer:
     def _stages(self) -> Choices:
         field = self.document.field(self.cursor.before, self.cursor.start)
         for operation in self.registry.operations.values():
-            if operation.head or not operation.available:
+            if operation.head:
                 continue
             if field is not None and self.resolver is not None and not can_follow(field, operation, self.resolver):
                 continue
@@ -216,12 +216,11 @@ class _Completer:
 
     def _styles(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for name, style in self.registry.styles.items():
-            if style.available:
-                yield Choice(name, "style", f"spends {style.spends}", rank="1", topic=("style", name))
+            yield Choice(name, "style", f"spends {style.spends}", rank="1", topic=("style", name))
 
     def _fitting_styles(self, field: Node) -> Choices:
         for name, style in self.registry.styles.items():
-            if style.available and self.resolver is not None:
+            if self.resolver is not None:
                 how = presentation(field, style, self.resolver)
                 if how is None:
                     yield Choice(name, "style", f"spends {style.spends}", rank="6", topic=("style", name))
@@ -233,7 +232,7 @@ class _Completer:
 
     def _methods(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for name, method in self.registry.methods.items():
-            if method.available and not (method.input_only and type is not None and type.layers != ("input",)):
+            if not (method.input_only and type is not None and type.layers != ("input",)):
                 parameters = ", ".join(f"{p.name}=" for p in method.parameters)
                 yield Choice(name, "method", f"({parameters})" if parameters else "", rank="0", topic=("method", name))
 

@@ -127,7 +127,7 @@ def _presented(document: Document, d: Diagnostic) -> Iterator[Fix]:
         if offered == 2:
             return
         style = document.registry.styles.get(name)
-        if style is not None and style.available and (how := presentation(field, style, resolver)) is not None:
+        if style is not None and (how := presentation(field, style, resolver)) is not None:
             facet, offered = f", facet={how[1]}" if how[0] else "", offered + 1
             yield Fix(f"Show it: present({name}{facet})", line.end, line.end, f" | present({name}{facet})")
 

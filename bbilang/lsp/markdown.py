@@ -140,27 +140,22 @@ def operation_words(operation: Operation, field: Node | None = None, gives: Node
     if field is not None:
         lines.append(f"takes {field_words(field.type)}")
     lines.append(_words(operation))
-    if not operation.available:
-        lines.append(f"Not available yet: it {operation.plan}.")
     return "\n\n".join([*lines, *_parameters(own_parameters), _example(operation.example)])
 
 
 def style_words(style: Style) -> str:
     """Describe a style in Markdown: the axes that it spends, its parameters and an example."""
-    availability = [] if style.available else ["Not available yet."]
     takes = f" It also accepts {', '.join(f'`{name}`' for name in style.takes)}." if style.takes else ""
-    lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}", *availability]
+    lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}"]
     return "\n\n".join([*lines, *_parameters(style.parameters), _example(style.example)])
 
 
 def method_words(method: Method) -> str:
     """Describe an attribution method in Markdown: its signature, source and an example."""
-    availability = [] if method.available else ["Not available yet."]
     lines = [
         _code(signature(method.name, method.parameters)),
         _words(method),
         f"Source: {method.source}.",
-        *availability,
     ]
     return "\n\n".join([*lines, *_parameters(method.parameters), _example(method_example(method))])
 

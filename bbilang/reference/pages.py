@@ -25,7 +25,6 @@ from bbilang.registry import registry
 Named = TypeVar("Named", Operation, Style, Method)
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = (ROOT / "tests" / "grammar" / "mistakes.txt", ROOT / "tests" / "compiler" / "mistakes.txt")
-LATER = "Not available yet: it is typed and checked, and refused with [E901](errors.md#E901)."
 
 KINDS = {  # kind of a parameter -> how the documentation calls it
     "integer": "whole number", "number": "number", "flag": "`true` or `false`", "text": "quoted text",
@@ -146,12 +145,15 @@ def setting_example(name: str) -> str:
 
 
 def _operation(operation: Operation) -> str:
-    availability = [f"It {operation.plan}. {LATER}"]
     return _section(
         operation.name,
-        [signature(operation.name, operation.parameters), _words(operation)]
-        + ([] if operation.available else availability)
-        + [parameters(operation.parameters), _example(operation.example), _takes_and_gives(operation)],
+        [
+            signature(operation.name, operation.parameters),
+            _words(operation),
+            parameters(operation.parameters),
+            _example(operation.example),
+            _takes_and_gives(operation),
+        ],
     )
 
 
@@ -179,7 +181,7 @@ def _style(style: Style) -> str:
     facts += [f"Also accepts {', '.join(f'`{name}`' for name in style.takes)}."] if style.takes else []
     facts += ["Can be drawn `over=` another element."] if style.overlays else []
     facts += ["Others can be drawn over it."] if style.carries else []
-    body = [_words(style), " ".join(facts), *([] if style.available else [LATER]), parameters(style.parameters)]
+    body = [_words(style), " ".join(facts), parameters(style.parameters)]
     return _section(style.name, [*body, _example(style.example)])
 
 
@@ -187,7 +189,6 @@ def _method(method: Method) -> str:
     where = "Defined at the input only." if method.input_only else "Defined at layers with positions, and at the input."
     body = [signature(method.name, method.parameters), _words(method), f"Source: {method.source}."]
     body += [where] if method.input_only or method.maps_only else []
-    body += [] if method.available else [LATER]
     return _section(method.name, [*body, parameters(method.parameters), _example(method_example(method))])
 
 
@@ -290,7 +291,7 @@ def _page(title: str, introduction: str, sections: Iterable[str]) -> str:
 
 def _sorted(things: Iterable[Named]) -> list[Named]:
     """Sort by availability, then by name."""
-    return sorted(things, key=lambda thing: (not thing.available, thing.name))
+    return sorted(things, key=lambda thing: thing.name)
 
 
 def write(folder: Path = ROOT / "docs") -> list[Path]:

@@ -178,10 +178,10 @@ def _named_files(statement: ast.Input) -> Iterator[tuple[ast.Name | None, ast.St
 
 
 def starts_without_input(file: ast.File, registry: Registry) -> bool:
-    """Return whether a call in the text starts a pipe that needs no input."""
+    """Return whether a call in the text makes a pipe that may need no input."""
     calls = (node.name for node in walk(file) if isinstance(node, ast.Call))
     found = (registry.operations.get(name) for name in calls)
-    return any(operation is not None and operation.called for operation in found)
+    return any(operation is not None and (operation.called or operation.without_input) for operation in found)
 
 
 def needs_input(program: Program) -> Node | None:

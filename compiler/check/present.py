@@ -94,6 +94,8 @@ class PresentReader:
                 return self._style(value)
             if parameter.kind == "element":
                 return self._element(value)
+            if parameter.name == "facet" and field.type.partner and value == ast.Path("model", span=value.span):
+                return None  # matched channels are drawn in pairs, one of each network
             return self.arguments.argument(value, parameter, field)
 
         if not call.arguments:
@@ -197,14 +199,11 @@ class PresentReader:
         name = value.name if isinstance(value, ast.Path | ast.Call) else ""
         registry = self.scope.registry
         if not name or registry.find("styles", name) is None:
-            listing = f"styles are {', '.join(f'`{n}`' for n, style in registry.styles.items() if style.available)}"
+            listing = f"styles are {', '.join(f'`{name}`' for name in registry.styles)}"
             near = did_you_mean(name, registry.styles, listing) if name else listing
             raise at(value.span, "E218", f"{describe(value)} is not a style", near)
         if isinstance(value, ast.Call) and value.arguments:
             raise at(value.span, "E213", f"the parameters of `{name}` go to `set {name}(...)`")
-        if not registry.styles[name].available:
-            here = ", ".join(f"`{n}`" for n, style in registry.styles.items() if style.available)
-            self.scope.unavailable(value.span, f"the style `{name}`", f"available are {here}")
         return name
 
     def _element(self, value: ast.Expression) -> Node:

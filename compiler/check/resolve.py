@@ -314,8 +314,6 @@ class Resolver(Scope):
             inputs = operation.fed(field, arguments, self.registry)
         except Fail as fail:
             raise CheckError(fail, spans.get(fail.argument or "", call.span)) from fail
-        if not operation.available:
-            self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, inputs, arguments, type, span)
 
     def _layers_of(self, type: FieldType) -> tuple[LayerDescription, ...]:

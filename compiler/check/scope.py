@@ -180,8 +180,3 @@ class Scope(ABC):
 
     def input_axis(self) -> Axis:
         return Axis("input", self.inputs)
-
-    def unavailable(self, span: Span, what: str, help: str | None = None) -> None:
-        """Report E901, once per span: the expression has a type but cannot be run yet. The check goes on."""
-        if all(note.span != span for note in self.notes):
-            self.notes.append(at(span, "E901", f"{what} is not available yet", help))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bbilang.compiler.codes.example_texts import BARS, ICONS, MAP, PHOTO, STATES
+from bbilang.compiler.codes.example_texts import BARS, MAP, PHOTO, STATES
 from bbilang.grammar.codes import Code
 
 FIELDS: Final[dict[str, Code]] = {
@@ -188,8 +188,10 @@ FIELDS: Final[dict[str, Code]] = {
     ),
     "E901": Code(
         "not available yet",
-        "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",
-        "block6a.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)",
-        ICONS,
+        "The text is right, and this version of bbilang cannot do this with it. `bbi explain` writes the plans of "
+        "several models as text, and their picture is not there yet.",
+        "$ bbi explain two_models.bbi --format svg",
+        "$ bbi explain two_models.bbi",
+        needs="a file",
     ),
 }

@@ -9,9 +9,33 @@ from bbilang.grammar.codes import Code
 _A = "model a = efficientnet_lite0"
 _TWO = f"{_A}, b = inceptionv1"
 _CHANGED = f"{_A}\nmodel b = a | ablate(block5c.expand.channel[447])"
+_PAIR = f"{_A}, b = efficientnet_lite0"
 _BARS = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
 
 MODELS: Final[dict[str, Code]] = {
+    "E268": Code(
+        "what cannot be matched",
+        "`match` pairs the channels of one layer with all channels of one layer, of another network or of the same. "
+        "Each channel has one partner, so channels that differ between inputs or classes have none.",
+        f"{_PAIR}\na:block5c.expand.spatial | match(b:block5c.expand.channel) | present(bars)",
+        f"{_PAIR}\na:block5c.expand.channel | match(b:block5c.expand.channel) | top(8) | present(bars)",
+    ),
+    "E269": Code(
+        "weights that do not correspond",
+        "Matching weights permutes the channels of a network of the same architecture, so the two layers are of one "
+        "name in two networks. What channels do can be correlated between any two layers.",
+        f"{_PAIR}\na:block5c.expand.channel | match(b:block5b.expand.channel, by=weight_matching) | present(bars)",
+        f"{_PAIR}\na:block5c.expand.channel | match(b:block5c.expand.channel, by=weight_matching) | top(8) | "
+        "present(bars)",
+    ),
+    "E277": Code(
+        "an argument that matching weights does not have",
+        "Matching weights needs no examples, and permutes channels, so that none is taken twice. `source=` and "
+        "`pairs=best` are for correlations.",
+        f"{_PAIR}\na:block5c.expand.channel | match(b:block5c.expand.channel, by=weight_matching, pairs=best) | "
+        "present(bars)",
+        f"{_PAIR}\na:block5c.expand.channel | match(b:block5c.expand.channel, pairs=best) | top(8) | present(bars)",
+    ),
     "E288": Code(
         "a stage that does not change a network",
         "The stages of a `model` statement change the network before them: `ablate`, `isolate`, `steer`. "

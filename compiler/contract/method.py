@@ -50,7 +50,6 @@ class Method:
     source: ClassVar[str] = ""
     formula: ClassVar[str] = ""  # in words, for the footer of a page, where the name does not say it
     axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS`, in order, that it satisfies at the input by default
-    available: ClassVar[bool] = True
     maps_only: ClassVar[bool] = False  # defined at layers with positions only
     input_only: ClassVar[bool] = False  # defined at the input only
     layered: ClassVar[bool] = False  # made of the layer that the parameter `layer` names, and resized

@@ -65,8 +65,6 @@ class Operation:
     factor: ClassVar[str] = "factor"  # the operation that gives them
     of_channels: ClassVar[bool] = False  # makes atoms of all channels of a layer, before any content
     directs: ClassVar[bool] = False  # its atoms have directions, which add and subtract: `a - b + c`
-    available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there
-    plan: ClassVar[str] = ""  # what it will do, for that message
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
     pure: ClassVar[bool] = False  # computes from the field's numbers alone, each input apart
     intervenes: ClassVar[bool] = False  # says how atoms change; what that does is an operation of its own
@@ -91,6 +89,7 @@ class Operation:
     example: ClassVar[str] = ""
     example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 
+    without_input: ClassVar[bool] = False  # its numbers may be of weights alone, though its pipe starts with a layer
     crosses_models: ClassVar[bool] = False  # its arguments may be atoms of an unrelated model
     changes_model: ClassVar[bool] = False  # may change a network: `model b = a | ablate(...)` (`ModelChange`)
 

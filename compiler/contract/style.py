@@ -71,7 +71,6 @@ class Style:
     fades_groups: ClassVar[bool] = False  # at a position pointed at, groups fade that are not there, in every element
     follows_links: ClassVar[bool] = False  # a click on a node leaves what flows through it; classes have a menu
     lists_claims: ClassVar[bool] = False  # draws the claims of a page
-    available: ClassVar[bool] = True
     example: ClassVar[str] = ""
     example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 

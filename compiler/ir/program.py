@@ -289,6 +289,7 @@ class Program:
     parts: tuple[Program, ...] = ()  # of several models: a program for each that is used, see `compiler.optimize.parts`
     relatives: tuple[Relative, ...] = ()  # of a part: those before it whose network is the same but for some layers
     lent: Lent | None = None  # of a part: what its forwards leave for those of later ones
+    partners: bool = False  # of several models: a part that only has icons of channels that another's are matched with
 
     def owns(self, node: Node) -> bool:
         """Return whether a node of a program of one model is of that model, or of none: a program that is a part holds

@@ -71,7 +71,8 @@ def type_from(data: dict[str, Any]) -> FieldType:
     axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
     words = ("layers", "steps", "spent", "linked", "curves")
     columns = tuple((str(name), int(count)) for name, count in data.get("columns", ()))
-    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}, "columns": columns})
+    given = {name: tuple(data.get(name, ())) for name in (*words, "partner")}
+    return FieldType(**{**data, **axes, **given, "columns": columns})
 
 
 def _axis(data: dict[str, Any]) -> Axis:

@@ -10,6 +10,7 @@ LASSO = "lasso"  # the component of a state that is a part of the examples: the 
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "frame", "head", "example")
 APART = {"prediction": ("layer", "token", "y", "x")}  # content -> axes along each of which its classes are ranked anew
+PARTNER = "partner.channel"  # the coordinate of matched channels: those that they are matched with
 MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
 
 LAYER_AXES = ("y", "x", "frame", "token", "head", "channel")  # of layers, in the order of a field's axes
@@ -96,6 +97,7 @@ class FieldType:
     family: str = ""  # of groups: which factorization of the layer they are of, as in `nmf-6`
     linked: tuple[str, ...] = ()  # the layers of the atoms whose coordinates begin with `to.`
     linked_family: str = ""  # and, where those are groups, their factorization
+    partner: tuple[str, ...] = ()  # of matched channels: the model (empty for their own) and the layer of the others
     curves: tuple[str, ...] = ()  # measures of `trust` that `present(curve)` can draw instead
     columns: tuple[tuple[str, int], ...] = ()  # of examples: each column, with how many values it has; 0 for unknown
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bbilang.compiler.contract import Fail, Registry
+from bbilang.compiler.contract import Fail, IconsOf, Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.models import others_below
-from bbilang.compiler.ir.program import Interface, ModelSlot, Node, Program
+from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node, Program
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.compiler.optimize.related import with_relatives
+
+PARTNERS = " partners"  # ends the id of an element of the channels that those of another element are matched with
 
 
 class NoOrder(Fail):
@@ -28,18 +30,48 @@ def with_parts(program: Program, descriptions: Mapping[str, ModelDescription], r
     slots = {slot.alias: slot for slot in program.models}
     if len(slots) == 1:
         return _lowered(program, registry)
-    kept = _needed_elsewhere(program, slots)
+    matched = _matched(program, registry)
+    kept = _needed_elsewhere(program, slots, matched)
     parts = {alias: _part(program, slot, descriptions[alias], kept.get(alias, ())) for alias, slot in slots.items()}
     parts = {alias: part for alias, part in parts.items() if part.roots}
-    lowered = tuple(_lowered(parts[alias], registry) for alias in _ordered(parts))
+    lowered = [*with_relatives([_lowered(parts[alias], registry) for alias in _ordered(parts)], registry)]
+    for alias in dict.fromkeys(element.node.type.model for element in matched):
+        elements = tuple(element for element in matched if element.node.type.model == alias)
+        lowered.append(_lowered(_icons_of(program, slots[alias], descriptions[alias], elements), registry))
     if len(lowered) == 1:
         return lowered[0]
-    return replace(program, parts=with_relatives(lowered, registry))
+    return replace(program, parts=tuple(lowered))
+
+
+def _matched(program: Program, registry: Registry) -> tuple[Element, ...]:
+    """Return elements of the channels that those of others are matched with, where these are of another model and have
+    icons: while that model is loaded again, the icons are made."""
+    made = []
+    for element in program.elements:
+        node, (field, *_) = element.node, element.node.inputs
+        drawn = registry.styles[node["style"]].demands(node)
+        if field.type.partner and field.type.partner[0] and any(isinstance(demand, IconsOf) for demand in drawn):
+            type = registry.operations["partners"].type(field.type, {})
+            own = {**dict(node.parameters), "over": None, "size": None, "size_of": None, "facet": None}
+            shown = Node(node.op, (Node("partners", (field,), (), type),), tuple(own.items()), type)
+            made.append(Element(f"{element.id}{PARTNERS}", shown))
+    return tuple(made)
+
+
+def _icons_of(
+    program: Program, slot: ModelSlot, description: ModelDescription, elements: tuple[Element, ...]
+) -> Program:  # fmt: skip
+    """Return the program of the icons of channels that others are matched with."""
+    ids = tuple(element.id for element in elements)
+    own = replace(program, models=(slot,), description=description, bindings=(), names=(), partners=True)
+    others = others_below(own, *(element.node for element in elements))
+    return replace(own, interfaces=(Interface("", elements, ("column", ids)),), others=tuple(others))
 
 
 def _lowered(program: Program, registry: Registry) -> Program:
     description, changes = program.description, [node for one in program.models[0].lineage for node in one.changes]
-    made = with_passes(program, registry, description is not None and description.classes > 0 and bool(program.inputs))
+    scored = description is not None and description.classes > 0 and bool(program.inputs) and not program.partners
+    made = with_passes(program, registry, scored)
     ruled = next((forward for forward in made.forwards if forward.rule and forward.serves), None)
     if ruled is not None and any(registry.operations[node.op].intervenes for node in changes):
         message = f"`{ruled.rule[0]}` has rules for the operations of a network, and none for a change of its atoms"
@@ -72,10 +104,13 @@ def _part(program: Program, slot: ModelSlot, description: ModelDescription, kept
     )
 
 
-def _needed_elsewhere(program: Program, slots: Mapping[str, ModelSlot]) -> dict[str, tuple[Node, ...]]:
+def _needed_elsewhere(
+    program: Program, slots: Mapping[str, ModelSlot], matched: tuple[Element, ...]
+) -> dict[str, tuple[Node, ...]]:
     """Return the nodes of each model that pipes of other models read."""
     needed: dict[str, dict[Node, None]] = {}
-    pending = [(element.node.type.model or program.models[0].alias, element.node) for element in program.elements]
+    elements = (*program.elements, *matched)
+    pending = [(element.node.type.model or program.models[0].alias, element.node) for element in elements]
     while pending:
         alias, root = pending.pop()
         for node in others_below(replace(program, models=(slots[alias],)), root):

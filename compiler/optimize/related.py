@@ -51,12 +51,13 @@ def share_below_changes(parts: Sequence[Program]) -> tuple[Program, ...]:
     """Run what several models of one network have in common once: each forward resumes the one of an earlier
     model that leaves the least to run."""
     done: dict[str, Program] = {}
-    for part in parts:
+    icons = [part for part in parts if part.partners]  # they run no forward
+    for part in parts[: len(parts) - len(icons)]:
         known = tuple(replace(one, forwards=_reaches(done[one.model])) for one in part.relatives)
         done[part.models[0].alias] = resume(replace(part, relatives=known))
     for alias in reversed(list(done)):  # those that resume it are done
         done[alias] = replace(done[alias], lent=_lent(done[alias], done.values()))
-    return tuple(done.values())
+    return (*done.values(), *icons)
 
 
 def resume(program: Program) -> Program:

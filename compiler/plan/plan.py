@@ -179,11 +179,10 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
             last[Free("activations", one.forward)] = last[Free("graph", one.forward)] = position
             if isinstance(one, Rerun) and one.baseline >= 0:
                 last[Free("activations", one.baseline)] = position
-        if step.kind == "draw":
-            nodes = {id(node) for node in walk(program.elements[step.index].node)}
-            for number, forward in enumerate(program.forwards):
-                if any(id(node) in nodes for node in forward.serves):
-                    last[Free("activations", number)] = position
+        roots = [program.elements[step.index].node] if step.kind == "draw" else []
+        nodes = {id(node) for node in walk(*roots, *(program.kept if step is executed[-1] else ()))}
+        served = [n for n, forward in enumerate(program.forwards) if any(id(node) in nodes for node in forward.serves)]
+        last |= {Free("activations", number): position for number in served}
     frees: dict[StepKey, list[Free]] = {}
     for free, position in last.items():
         frees.setdefault(executed[position].key, []).append(free)

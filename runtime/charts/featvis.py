@@ -18,6 +18,7 @@ from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.styles import is_map
 
 LABEL, LINE, NOTE, BELOW = 22, 17, 16, 16  # pixels: an icon's label; a line of values; a remark; under a slot
+BESIDE = 4  # pixels between the icons of two matched channels
 GAP = 30  # pixels for the dots where slots are left out
 LEAST_DIGITS = 41  # pixels for a value's digits
 
@@ -38,7 +39,9 @@ class IconChart(SlotChart):
             self.low, self.high = swatches.net_ends(element)
         entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
         self.key = Key(element, geometry, entries if self.lines else ())
+        self.paired = "pairs" in element.options
         side = number_option(element, "icon", icon_side(self.count))
+        side = 2 * side + BESIDE if self.paired else side
         shown = self.shown
         geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, side))
         # the dots stand in a row, or between two rows where a row ends there
@@ -51,7 +54,8 @@ class IconChart(SlotChart):
         notes = NOTE if self.noted else 0
         # without any picture, as with `set thumbnails(none)`, labels need no room above them
         pictured = any(picture >= 0 for frame in frames for picture in frame.pictures)
-        self.deep = geometry.unit if pictured else quantity(0)
+        self.side = geometry.named("side", (geometry.unit - BESIDE) / 2) if self.paired else geometry.unit
+        self.deep = self.side if pictured else quantity(0)
         height = geometry.named("block", self.deep + (LABEL + LINE * self.lines + notes + BELOW))
         deep = ceil(shown / geometry.columns) * height - BELOW + between
         wide = geometry.columns * pitch - GUTTER + inside
@@ -90,7 +94,7 @@ class IconChart(SlotChart):
 
     def icons(self) -> list[Layer]:
         """Draw the icons, scaled by area where sizes are given, with rings around selected ones."""
-        unit, data = self.geometry.unit, self.slot_rows()
+        unit, data = self.side, self.slot_rows()
         side = f"{unit} * sqrt(datum.frame.sizes[datum.slot])"
         left, top = f"datum.x0 + ({unit} - datum.side) / 2", f"datum.y0 + ({unit} - datum.side) / 2"
         corner = {
@@ -101,13 +105,17 @@ class IconChart(SlotChart):
         }
         shown = self.layer(data, **corner, shown="datum.frame.pictures[datum.slot]")
         made = [picture(shown, "datum.side", "datum.side", **fading(self.element))]
+        if self.paired:
+            beside = {**corner, "left": f"{left} + {unit} + {BESIDE}"}
+            partner = self.layer(data, **beside, shown="datum.frame.partners[datum.slot]")
+            made.append(picture(partner, "datum.side", "datum.side", **fading(self.element)))
         if not self.element.selects:
             return made
         around = {
             **corner,
             "left": f"{left} - 3",
             "top": f"{top} - 3",
-            "right": "datum.left + datum.side + 6",
+            "right": f"datum.left + {f'2 * datum.side + {BESIDE}' if self.paired else 'datum.side'} + 6",
             "bottom": "datum.top + datum.side + 6",
         }
         chosen = f"datum.atom >= 0 && indexof(selected_{self.name}, datum.atom) >= 0"

@@ -110,6 +110,32 @@ MODELS: Final[dict[str, Code]] = {
         '>>> NewParameters({"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3)})',
         needs="a run",
     ),
+    "E571": Code(
+        "two networks of different architectures",
+        "Matching weights permutes the channels of one network so that its weights agree with those of the other, so "
+        "each parameter of the one has a parameter of the same name and shape in the other.",
+        "model a = efficientnet_lite0, b = resnet\n"
+        "a:block1a.channel | match(b:block1a.channel, by=weight_matching) | top(8) | present(bars)",
+        "model a = efficientnet_lite0, b = finetuned\n"
+        "a:block1a.channel | match(b:block1a.channel, by=weight_matching) | top(8) | present(bars)",
+        needs="a run",
+    ),
+    "E572": Code(
+        "channels that have their order",
+        "Which channels may change places is read from the network's graph. Classes, colours, and whatever an "
+        "operation reads that is not known stay where they are; a graph that cannot be read says nothing.",
+        "a:logits.channel | match(b:logits.channel, by=weight_matching) | top(8) | present(bars)",
+        "a:features.channel | match(b:features.channel, by=weight_matching) | top(8) | present(bars)",
+        needs="a run",
+    ),
+    "E573": Code(
+        "too few samples",
+        "One picture is one sample of a layer without positions, and a correlation or a similarity is of many. A "
+        "dataset has one sample for each example.",
+        "head.channel | match(features.channel) | top(8) | present(bars)",
+        "head.channel | match(features.channel, source=photos) | top(8) | present(bars)",
+        needs="a run",
+    ),
     "E549": Code(
         "a weight that no one parameter holds",
         "A network stores weights for pairs of channels that one convolution or linear layer reads and gives. Those "

@@ -14,6 +14,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.models import own_nodes
 from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
@@ -179,6 +180,8 @@ class _Execution:
             start, before = time.perf_counter(), passes.total + scans.rows
             with peak(self.run.adapter.device) if measure else nullcontext() as most:
                 self._step(step)
+                for node in self.run.program.kept if done == len(steps) - 1 else ():
+                    self.run.value(node)
                 self.run.release(step.frees)
             seconds = time.perf_counter() - start
             self.timings.append(
@@ -195,7 +198,8 @@ class _Execution:
 
     def layers(self) -> dict[str, LayerDescription]:
         """Return the layers of everything that is shown."""
-        nodes = walk(*(element.node for element in self.run.program.elements))
+        program = self.run.program
+        nodes = own_nodes(program, *(element.node for element in program.elements))
         names = dict.fromkeys(name for node in nodes for name in node.type.layers)
         return {name: self.run.layer(name) for name in names if name != "output"}
 

@@ -56,6 +56,11 @@ class Named:
     def renamed(self, names: Mapping[str, str]) -> Named:
         return Named(tuple(names.get(d, d) for d in self.dims), self.data)
 
+    def parts(self, dim: str) -> tuple[Named, ...]:
+        """Return the array at each position of an axis, without that axis."""
+        at, rest = self.dims.index(dim), tuple(d for d in self.dims if d != dim)
+        return tuple(Named(rest, self.data.take(number, at)) for number in range(self.data.shape[at]))
+
     def summed(self, dim: str, dtype: type[np.floating] | None = None) -> Named:
         """Return the sum along one axis."""
         return Named(tuple(d for d in self.dims if d != dim), self.data.sum(self.dims.index(dim), dtype=dtype))

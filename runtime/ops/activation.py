@@ -161,12 +161,13 @@ def content_type(field: FieldType, content: str, signed: bool, unit: str) -> Fie
     own = (axis for axis in field.axes if field.atom != "head" or axis.name in ("input", "layer", "head"))  # no tokens
     axes = tuple(axis for axis in own if axis.name not in REPLACED and not axis.name.startswith("to."))
     return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=(), linked=(),
-                   linked_family="")  # fmt: skip
+                   linked_family="", partner=())  # fmt: skip
 
 
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
     """Make a field of the frame's atoms with new values."""
-    coords = {c: array for c, array in frame.coords.items() if c not in CLASSES and not c.startswith("to.")}
+    own_coords = ((c, array) for c, array in frame.coords.items() if not c.startswith(("to.", "partner.")))
+    coords = {c: array for c, array in own_coords if c not in CLASSES}
     data = np.asarray(values.data, np.float32)
     own = {n: array for n, array in frame.names.items() if n not in REPLACED} if type.atom == directions.ATOM else {}
     own |= names or {}

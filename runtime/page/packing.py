@@ -27,6 +27,7 @@ KEYS = (
     "series_colours",
     "series_pictures",
     "words",
+    "partners",
     "spots",
     "remark",
     "budget",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bbilang.compiler.optimize.parts import PARTNERS
 from bbilang.runtime.execution.related import KeptForwards
 from bbilang.runtime.execution.results import IconSet, Results, Reused
+from bbilang.runtime.featvis.pairs import side_by_side
 from bbilang.runtime.fields.field import Named
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ def execute_parts(job: Job, execute: Callable[[Job, bool], Results], recall: boo
         part = job.part(plan, networks, values)
         done.append(_without_network(execute(part, recall and others <= known)))
         values.update(zip(plan.program.kept_as, done[-1].kept, strict=True))
-        needed = {slot.alias for later in plans[number + 1 :] for slot in later.program.models[0].lineage}
+        rest = plans[number + 1 :]  # icons of matched channels come last: their network is loaded a second time
+        after = [later for later in rest if not later.program.partners] or rest
+        needed = {slot.alias for later in after for slot in later.program.models[0].lineage}
         related.release(later.program for later in plans[number + 1 :])
         for alias in networks.keys() - needed:
             del networks[alias]
@@ -50,19 +54,21 @@ def _without_network(results: Results) -> Results:
 
 
 def joined(job: Job, parts: Sequence[Results]) -> Results:
-    """Join the results of all models. Numbers of passes add up."""
+    """Join the results of all models. Numbers of passes add up. The icons of channels that others are matched with
+    become those of the elements that show both."""
     icons: list[Icon] = []
     icon_sets: dict[str, IconSet] = {}
-    shifted = []
     for part in parts:
-        own = {
-            name: IconSet(Named(it.index.dims, it.index.data + len(icons) * (it.index.data >= 0)))
-            for name, it in part.icon_sets.items()
-        }
+        for name, it in part.icon_sets.items():
+            icon_sets[name] = IconSet(Named(it.index.dims, it.index.data + len(icons) * (it.index.data >= 0)))
         icons += part.icons
-        icon_sets |= own
-        shifted.append(own)
-    parts = [replace(part, icons=icons, icon_sets=own) for part, own in zip(parts, shifted, strict=True)]
+    for name in [name for name in icon_sets if name.endswith(PARTNERS)]:
+        whole, partners = name.removesuffix(PARTNERS), icon_sets.pop(name).index
+        icon_sets[whole] = IconSet(side_by_side(icon_sets[whole].index, partners))
+    every, order = parts, [slot.alias for slot in job.program.models]
+    shown = sorted((part for part in every if not part.program.partners),
+                   key=lambda part: order.index(part.program.models[0].alias))  # fmt: skip
+    parts = [replace(part, icons=icons, icon_sets={name: icon_sets[name] for name in part.icon_sets}) for part in shown]
     first = parts[0]
     ran = [part.model_passes for part in parts]
     return replace(
@@ -86,7 +92,7 @@ def joined(job: Job, parts: Sequence[Results]) -> Results:
         reused=Reused(
             tuple(name for part in parts for name in part.reused.elements),
             all(part.reused.predictions for part in parts),
-            sum(part.reused.icons for part in parts),
+            sum(part.reused.icons for part in every),
         ),
         passes=None,
         imported=tuple(dict.fromkeys(words for part in parts for words in part.imported)),

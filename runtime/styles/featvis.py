@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf,
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import VECTORS, FieldType
 from bbilang.compiler.optimize.cost import octaves_of
+from bbilang.compiler.optimize.lower import shown_bound
+from bbilang.runtime.featvis import pairs
 from bbilang.runtime.featvis.dream_options import dream_notes, guide_name
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
@@ -41,6 +44,8 @@ class Featvis(Style):
     `negative=`, `diversity=`, `place=` and `start=` request other pictures, for one element here or for a whole file by
     `set featvis(...)` (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input,
     which exaggerates what the layer responds to (Carter et al. 2019), or a dream (Mordvintsev, Olah, Tyka 2015).
+
+    Of matched channels (`match`) it draws pairs: the icon of each channel beside that of its partner.
 
     Of a map of examples after `at(lasso(...))` it is one icon: that of the bin of the map nearest to the mean of what
     the reader draws around. `bins=` is how many the map has along each side."""
@@ -98,6 +103,8 @@ class Featvis(Style):
     def icon_bound(self, node: Node) -> int | None:
         if lasso_icon.is_enclosed(node.inputs[0].type):
             return lasso_icon.bound(node)
+        if node.type.partner and not node.type.partner[0]:
+            return 2 * shown_bound(node)
         if node["bins"] is not None:
             help = "leave it out, or let a reader choose: `... | project(pca, 2, along=channel) | at(lasso(map))`"
             raise Fail("E231", "`bins=` is of the icon of a lasso, which is that of a bin of a map", help, "bins")
@@ -109,6 +116,10 @@ class Featvis(Style):
     def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
         if lasso_icon.is_enclosed(node.inputs[0].type):
             return lasso_icon.objectives(node, field, run)
+        partner = node.type.partner
+        if partner and not partner[0]:  # of the same network
+            others = Node(node.op, node.inputs, node.parameters, replace(node.type, layers=partner[1:]))
+            return pairs.with_partners(field, lambda own, partners: objectives(others if partners else node, own, run))
         return objectives(node, field, run)
 
     def chosen_from(self, drawing: Drawing) -> Frame:
@@ -123,11 +134,16 @@ class Featvis(Style):
             return self._single(drawing)
         axis = drawing.slots
         atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
-        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, axis)
+        numbers = drawing.results.icon_sets[drawing.element.id].index
         sizes = icon_areas(drawing, axis)
+        paired = pairs.PAIR in numbers.dims
+        own, *others = numbers.parts(pairs.PAIR) if paired else (numbers,)
+        icons = drawing.grid(own, axis)
+        partners = drawing.grid(others[0], axis) if others else None
 
         def frame(index: Index) -> Frame:
             chosen = [int(icon) if atom >= 0 else -1 for icon, atom in zip(icons[index], atoms[index], strict=True)]
+            beside = () if partners is None else tuple(icon_picture(drawing, int(icon)) for icon in partners[index])
             return Frame(
                 tuple(int(atom) for atom in atoms[index]),
                 tuple(icon_picture(drawing, icon) for icon in chosen),
@@ -136,6 +152,7 @@ class Featvis(Style):
                 tuple(remark_of(drawing, icon) for icon in chosen),
                 tuple(round(float(size), 3) for size in sizes[index]) if sizes is not None else (),
                 drawing.colours(index, axis),
+                partners=beside,
             )
 
         return drawing.panels(frame)
@@ -143,6 +160,8 @@ class Featvis(Style):
     def options(self, drawing: Drawing) -> dict[str, object]:
         if _of_lasso(drawing):
             return {"icon": lasso_icon.SIDE}
+        if drawing.field.type.partner:
+            return {"pairs": True}
         dreams = _dreams(drawing)
         if not dreams:
             return {}
@@ -208,7 +227,10 @@ class Featvis(Style):
             from bbilang.runtime.charts.maps import number_option
 
             return min(int(number_option(element, "width", WIDEST)) * len(element.panels), WIDEST)
-        return None if is_map(element) else min(max(slots(element), 2) * 128, 900)
+        if is_map(element):
+            return None
+        wide, most = (280, WIDEST) if "pairs" in element.options else (128, 900)
+        return min(max(slots(element), 2) * wide, most)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         if "dream" in element.options:

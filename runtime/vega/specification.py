@@ -114,6 +114,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> JsonObject:
         "series_colours": list(frame.series_colours),
         "series_pictures": list(frame.series_pictures),
         "words": [list(row) for row in frame.words],
+        "partners": list(frame.partners),
         "spots": list(frame.spots),
         "remark": frame.remark,
         "budget": frame.budget,

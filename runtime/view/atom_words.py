@@ -15,6 +15,7 @@ from bbilang.runtime.view.model import Atom
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
+    from bbilang.runtime.fields.field import Field
     from bbilang.runtime.view.drawing import Drawing, Index
 
 
@@ -100,6 +101,13 @@ def atom_words(
     parts = [f"{words.get(c, c.replace('.', ' '))} {v}{names.get(c, '') if names else ''}"
              for c, v in components.items() if c != "layer"]  # fmt: skip
     return ", ".join(parts)
+
+
+def partner_words(field: Field, layer: str, partner: int) -> str:
+    """Return what follows the name of a matched channel: ` with b: 17`, or ` with b, second: 17` for another layer."""
+    model, other = field.type.partner
+    where = ", ".join([*([model] if model else []), *([other] if other != layer else [])])
+    return f" with {f'{where}: ' if where else ''}{partner}"
 
 
 def refers(reference: str, atom: Atom) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Drawn
 from bbilang.compiler.ir.program import Element, Node
-from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.ir.types import PARTNER, Axis
 from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import METHOD, scaled
@@ -25,6 +25,7 @@ from bbilang.runtime.view.atom_words import (
     example_named,
     names_in,
     ordinal,
+    partner_words,
     token_word,
 )
 from bbilang.runtime.view.condition_names import with_named_conditions
@@ -164,11 +165,8 @@ class Drawing:
 
     def group_atom(self, node: Field, group: int, layer: str) -> int:
         """Return the number of a group of one of several factorizations, with its key from where it is drawn alone."""
-        key = atom_key(
-            self.prefix,
-            grouping.key_prefix(grouping.member(self.node, layer), layer, {"group": group}),
-            {"group": group},
-        )
+        whole = grouping.key_prefix(grouping.member(self.node, layer), layer, {"group": group})
+        key = atom_key(self.prefix, whole, {"group": group})
         return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
 
     def _number(self, key: str, label: str, more: str = "") -> int:
@@ -191,6 +189,8 @@ class Drawing:
         """Return atom numbers over (states, facet, slot)."""
         columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
         layers = self.layer_grid(axis)
+        partner = self.field.coords.get(PARTNER)
+        partners = self.grid(partner, axis) if partner is not None else None
         labels = self.field.columns.get("label") if axis.name == "example" else None
         names = self.field.names.get(axis.name, labels)
         words = self.grid(names, axis) if names is not None else None
@@ -214,6 +214,9 @@ class Drawing:
                     numbers[at] = self.named_atom({}, layer)
                 elif len(here) == 1 and set(here) <= TOKENS and words is None:
                     numbers[at] = self.token_atom(next(iter(here.values())), layer, at)
+                elif partners is not None:
+                    pair = self.words(here, layer) + partner_words(self.field, layer, int(partners[at]))
+                    numbers[at] = self.atom(here, layer, pair)
                 else:
                     numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers

@@ -151,6 +151,8 @@ def quantity_of(drawing: Drawing) -> str:
         if noun in ("concept", "direction"):
             return f"inner product with each {noun}" if whole else f"part of each {noun}'s vector"
         return f"strength of each {noun}"
+    if type.partner:
+        return ", ".join([f"{words} of each channel with its partner", *_steps(drawing)])
     cause = explained(drawing.node)
     if type.unit == BETWEEN or (cause is not None and cause["to"].type.content != "score"):
         starts = cause is not None and isinstance(cause.get("start"), Node)
@@ -187,6 +189,8 @@ def title_of(drawing: Drawing) -> str:
         return type.content.capitalize()
     if type.content == "weight" and not isinstance(drawing.field, Linked):
         return "Weights from {} to {}".format(*ends_of(drawing))
+    if type.partner:
+        return f"Channels of {type.layers[0]} with their partners in {': '.join(filter(None, type.partner))}"
     if isinstance(drawing.field, Linked):
         ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]
         return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"

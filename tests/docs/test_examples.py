@@ -93,11 +93,12 @@ MODELS = (ROOT / "docs" / "models-side-by-side.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("text", BBI.findall(MODELS), ids=lambda text: text.split("\n")[1][:40])
 def test_models_example(text):
-    """Every block runs each of its models, and shows every one."""
+    """Every block runs each of its models, and shows every one, or channels of it that others are matched with."""
     import bbilang
 
     page = bbilang.run(text, cache=False)
     titles = {element.title[:2] for interface in page.view.interfaces for element in interface.elements}
+    titles |= {f"{field.type.partner[0]}:" for field in page.results.fields.values() if field.type.partner}
     assert titles == {f"{model.name}:" for model in page.view.provenance.models}
 
 

@@ -12,10 +12,7 @@ EXAMPLES = {
     f"{group}.{name}": thing.example
     for group in ("operations", "styles")
     for name, thing in getattr(registry(), group).items()
-    if getattr(thing, "example", "")
-    and not getattr(thing, "head", False)
-    and getattr(thing, "available", True)
-    and not getattr(thing, "example_needs", "")
+    if getattr(thing, "example", "") and not getattr(thing, "head", False) and not getattr(thing, "example_needs", "")
 }
 
 

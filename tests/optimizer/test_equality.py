@@ -61,7 +61,7 @@ def texts() -> dict[str, str]:
         for name, thing in getattr(registry(), group).items():
             needs = getattr(thing, "example_needs", "")  # a network that its own tests have
             needs = needs or getattr(thing, "only_in_models", False)  # several of them, which have tests of their own
-            if getattr(thing, "example", "") and getattr(thing, "available", True) and not needs:
+            if getattr(thing, "example", "") and not needs:
                 named[f"{group} {name}"] = HEAD + thing.example + "\n"
     seen: dict[str, str] = {}
     return {

@@ -31,7 +31,6 @@ def things(group: str) -> list[Any]:
 
 
 EVERYTHING = [(group, thing) for group in ("operations", "styles", "methods") for thing in things(group)]
-LATER = [(group, thing) for group, thing in EVERYTHING if not thing.available]
 OWNERS: list[tuple[str, tuple[Parameter, ...]]] = [
     *((f"{group}: {thing.name}", thing.parameters) for group, thing in EVERYTHING),
     *((f"set {name}", own) for name, own in SETTINGS.items()),
@@ -67,8 +66,6 @@ def test_it_is_documented(group: str, thing: Any) -> None:
     assert thing.source if group == "methods" else thing.example, (
         f"{thing.name} has no {'source' if group == 'methods' else 'example'}"
     )
-    if group == "operations" and not thing.available:
-        assert thing.plan, f"{thing.name} does not say what it will do"
     if group == "styles":
         assert thing.spends, f"{thing.name} does not say what it spends"
 
@@ -94,21 +91,12 @@ def test_its_example_checks(group: str, thing: Any) -> None:
         pytest.skip(f"its example needs {thing.example_needs}: its own tests run it")
     assert re.search(rf"\b{thing.name}\b", text)
     checker, diagnostics, _ = checked(text)
-    assert {d.code for d in diagnostics} <= ({"E901"} if not thing.available else set()), diagnostics
+    assert not diagnostics
     nodes = checker.resolver.origins
     if group == "operations":
         assert any(node.op == thing.name for node in nodes)
     if group == "styles":
         assert any(node.op == "present" and node["style"] == thing.name for node in nodes)
-
-
-@pytest.mark.parametrize(
-    "group, thing", [e for e in EVERYTHING if not e[1].available], ids=lambda v: getattr(v, "name", "")
-)
-def test_what_is_not_available_is_refused(group: str, thing: Any) -> None:
-    _, diagnostics, _ = checked(example_of(group, thing))
-    assert {d.code for d in diagnostics} == {"E901"}
-    assert any(f"`{thing.name}`" in d.message for d in diagnostics)
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
@@ -136,10 +124,3 @@ def test_links_lead_somewhere(name: str) -> None:
             assert f'<a id="{anchor or here}"></a>' in target.read_text(encoding="utf-8"), (
                 f"{name} links to #{anchor or here}"
             )
-
-
-def test_the_guide_lists_what_is_not_available() -> None:
-    text = (DOCS / "language.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"`([a-z_]+)`", text.split("## Not yet")[1].split("\n## ")[0]))
-    for _, thing in EVERYTHING:
-        assert (thing.name in listed) == (not thing.available), f"docs/language.md, Not yet: {thing.name}"

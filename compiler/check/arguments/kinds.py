@@ -165,8 +165,6 @@ class ArgumentReader:
             type = operation.refined(operation.type(neurons.type, arguments), arguments, self.scope.registry)
         except Fail as fail:
             raise CheckError(fail, spans.get(fail.argument or "", value.span)) from fail
-        if not operation.available:
-            self.scope.unavailable(value.span, f"`{name}`", f"it {operation.plan}")
         return self.scope.make(name, (neurons,), arguments, type, value.span)
 
     def _neurons(self, field: Node, value: ast.Expression) -> Node:

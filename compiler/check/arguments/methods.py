@@ -66,8 +66,6 @@ class MethodReader:
         method = self.scope.registry.find("methods", name)
         if method is None:
             raise at(value.span, "E219", f"`{name}` is not an attribution method", self._similar_methods(name))
-        if not method.available:
-            self.scope.unavailable(value.span, f"the method `{name}`", "`linear` is activation x gradient")
         if not isinstance(value, ast.Call) or not value.arguments:
             return name
         arguments, spans = bind(name, value.span, value.arguments, method.parameters, self._method_argument)
@@ -81,7 +79,7 @@ class MethodReader:
         match = next((m for other, m in known.items() if other.replace("_", "") == plain), None)
         if match is None and (near := suggest(name, known)):
             match = known[near]
-        listing = ", ".join(f"`{n}`" for n, method in methods.items() if method.available)
+        listing = ", ".join(f"`{name}`" for name in methods)
         return f"did you mean `{match.name}`?" if match is not None else f"methods are {listing}"
 
     def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:

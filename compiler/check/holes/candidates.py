@@ -76,7 +76,7 @@ class Candidates:
         for operation in tuple(self.registry.operations.values()):
             if ends == ("never" if operation.draws else "must"):
                 continue
-            if not operation.head and operation.available:
+            if not operation.head:
                 yield from self._calls(operation, field, span)
 
     def _calls(self, operation: Operation, field: Node, span: Span) -> Iterator[ast.Call]:
@@ -174,9 +174,9 @@ class Candidates:
         if kind == "target":
             return (OUTPUT, *self._bound(lambda node: node.type.content == "score"))
         if kind == "style":
-            return [name for name, style in registry.styles.items() if style.available]
+            return list(registry.styles)
         if kind == "method":
-            return [name for name, method in registry.methods.items() if method.available]
+            return list(registry.methods)
         if kind in OF_DATASETS:
             return self._bound(lambda node: node.type.content == "dataset")
         if kind == "selection":

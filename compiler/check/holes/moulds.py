@@ -25,7 +25,8 @@ def kind_of(field: Node) -> Kind:
     type = field.type
     return (
         field.op, type.content, type.atom, type.layers, type.axes, type.states, type.model, type.signed, type.unit,
-        type.scope, type.spent, type.family, type.linked, type.linked_family, type.curves, type.columns,
+        type.scope, type.spent, type.family, type.linked, type.linked_family, type.partner, type.curves,
+        type.columns,
         bool(type.steps),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from bbilang.compiler.check.datasets import MEMBER
 from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
+from bbilang.runtime.view.answers.matched import matched
 from bbilang.runtime.view.answers.predictions import predicted
 from bbilang.runtime.view.answers.ranked import ranked
 from bbilang.runtime.view.answers.shown import Shown
@@ -23,6 +24,8 @@ def by_content(shown: Shown) -> Answer:
         return weights(shown)
     if shown.type.content == "prediction" and shown.drawing.drawn.cells is None:
         return predicted(shown)
+    if shown.type.partner:
+        return matched(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
     return over_examples(shown) if {"example", MEMBER} & set(shown.type.spent) and shown.marks else ranked(shown)
