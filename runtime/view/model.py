@@ -88,7 +88,6 @@ class Frame:
     values: slot x series, None where there is none (a heatmap has one series, slots row-major over y, x).
     series: labels of the series ("tiger cat", "Egyptian cat"); one empty string where there is one series.
     pictures: index in ``View.pictures``: an icon a slot; a heatmap or photo has one picture for the whole panel.
-    partners: the same of the channel that a slot's is matched with, drawn beside its icon; empty where none is.
     notes: a remark on a slot ("no gradient: the network never answers to this channel"), empty where none.
     sizes: area of each mark relative to the largest, 0..1, where `size=` asks for it.
     colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
@@ -120,7 +119,7 @@ class Frame:
     remark: str = ""
     budget: str = ""
     coarse: tuple[tuple[float, ...], ...] = ()
-    partners: tuple[int, ...] = ()
+    partners: tuple[int, ...] = ()  # icons of the channels that those of the slots are matched with
 
 
 @frozen
