@@ -33,6 +33,13 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
     entry = entry_of(name)
     if entry.description.reads == "audio":
         return _of_sounds(entry, crop, texts)
+    if entry.words and texts:
+        from bbilang.runtime.inputs.texts import read
+        from bbilang.runtime.models.sources.tokens import longest_of
+
+        length = longest_of(entry.tokenizer, [read(text)[1] for text in texts], entry.name)
+        known = entry.description
+        return known if known.input_size == (1, length) else _at_size(entry, (1, length))
     size = entry.description.input_size if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
     return entry.description if size == entry.description.input_size else _at_size(entry, size)
 
@@ -62,6 +69,10 @@ def describe_definition(entry: ModelEntry, size: tuple[int, int], labels: tuple[
     definition = importlib.import_module(entry.definition)
     with torch.device("meta"):
         module = definition.build()
+    if entry.words:
+        from bbilang.runtime.models.sources.wrap import describe_text_module
+
+        return replace(describe_text_module(module, size, entry.name), title=entry.title, labels=labels)
     from bbilang.runtime.models.adapter import describe_module
 
     rate = getattr(definition, "RATE", 0)  # of a model that takes sounds

@@ -52,6 +52,12 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
         words = loaded.words if weights is not None else _package_words(entry)
         words += f"; {receipt.words}" if receipt is not None else ""
     module.eval().requires_grad_(False).to(target)
+    if entry.words:
+        from bbilang.runtime.models.sources.text_models import TextAdapter
+
+        random = path is None
+        return TextAdapter(entry.description, module, definition.PREPROCESS, words, entry.definition, random,
+                           words=entry.tokenizer)  # fmt: skip
     if entry.description.reads == "audio":
         return audio_adapter(entry, module, words, path is None)
     return Adapter(entry.description, module, definition.PREPROCESS, words, entry.definition, path is None)

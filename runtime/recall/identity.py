@@ -56,6 +56,13 @@ class KnownModel:
         grey = len(self.preprocess.mean) == 1
         return None, self.preprocess.display(picture.convert("L") if grey else picture)
 
+    def read(self, text: str) -> tuple[None, tuple[str, ...]]:
+        """Return the words of a text as `TextAdapter.read` does, for a model of the registry; no numbers."""
+        from bbilang.runtime.models.registry import entry_of
+
+        _, words = entry_of(self.description.name).tokenizer.read(text)
+        return None, (*words, *[""] * (self.description.input_size[1] - len(words)))
+
 
 def model_key(
     name: str, weights: str | Path | None, seed: int, changes: Mapping[str, object], progress: RunListener | None = None

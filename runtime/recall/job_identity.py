@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
 from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest
+from bbilang.runtime.inputs import texts
 from bbilang.runtime.models.program_model import PREPROCESS, is_name
 from bbilang.runtime.models.registry import is_registered
 from bbilang.runtime.recall import identity
@@ -29,9 +31,15 @@ class JobIdentity:
 
     @cached_property
     def inputs(self) -> list[str] | None:
-        """A hash of each input; None where one cannot be read."""
-        hashes = [identity.input_identity(item) for item, _ in self.job.named_inputs]
+        """A hash of each input; None where one cannot be read, or is a text, for which only the tokenizers of the
+        registry's models are known."""
+        hashes = [self._text(item) or identity.input_identity(item) for item, _ in self.job.named_inputs]
         return None if None in hashes else [one for one in hashes if one is not None]
+
+    def _text(self, item: object) -> str | None:
+        """Return a hash of literal words that a model of the registry reads; None for anything else."""
+        literal = isinstance(item, str) and item.startswith(texts.PREFIX) and self.model_key is not None
+        return hashlib.sha256(str(item).encode()).hexdigest() if literal else None
 
     @cached_property
     def model_key(self) -> str | None:

@@ -17,8 +17,10 @@ from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
-OWN = '"sample:marks"'  # a network that a page is about, and no other
-SPECS = [path for path in sorted((ROOT / "specs").glob("*.bbi")) if OWN not in path.read_text("utf-8")]
+OWN = ('"sample:marks"', '"sample:induction"')  # networks that a page is about, and no other
+SPECS = [
+    path for path in sorted((ROOT / "specs").glob("*.bbi")) if not any(own in path.read_text("utf-8") for own in OWN)
+]
 LAYERS = {
     "block3a.expand": "mixed3a",
     "block4a.expand": "mixed3b",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +15,13 @@ from bbilang.runtime.inputs.texts import is_text, read
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.score_output import text_scores
 from bbilang.runtime.models.sources.pieces import words_of_decoded
+from bbilang.runtime.models.sources.tokens import Tokenizer, longest_of, tokens
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import ModelDescription
 
 ABSENT = -1.0  # the id of padding after a shorter text
 LONGEST = 512  # tokens, where the model says nothing
-
-
-class Tokenizer(Protocol):
-    """What a page needs of a tokenizer: the ids of a text's tokens, and a word for each as it occurs in the text."""
-
-    @property
-    def longest(self) -> int:
-        """The most tokens that the model reads."""
-
-    def read(self, text: str) -> tuple[list[int], list[str]]: ...
 
 
 @dataclass(frozen=True)
@@ -144,22 +135,6 @@ class TextAdapter(Adapter):
         """Return the description for the number of tokens of the longest text: `text:...`, or names of files."""
         texts = [read(spec)[1] for spec in inputs if isinstance(spec, str) and is_text(spec)]
         return described(self, longest_of(self.tokenizer, texts, self.description.name)) if texts else self.description
-
-
-def tokens(words: Tokenizer, text: str, name: str) -> tuple[list[int], list[str]]:
-    """Tokenize a text: (ids, what each token shows). Raises BbiError E418 for no token, or for more than the model
-    reads."""
-    numbers, shown = words.read(text)
-    if not numbers:
-        raise error("E418", f"a text without a token is no input of {name}", 'as in `input "text:The film was good."`')
-    if len(numbers) > words.longest:
-        message = f"a text of {len(numbers)} tokens is longer than {name} reads: {words.longest}"
-        raise error("E418", message, "leave out a part of it")
-    return numbers, shown
-
-
-def longest_of(words: Tokenizer, texts: Sequence[str], name: str) -> int:
-    return max(len(tokens(words, text, name)[0]) for text in texts)
 
 
 def described(adapter: TextAdapter, length: int) -> ModelDescription:

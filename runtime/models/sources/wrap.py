@@ -29,7 +29,8 @@ from bbilang.runtime.models.describe import describe_module
 from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.models.sources.model_spec import ModelSource, ModelSpec
 from bbilang.runtime.models.sources.short_names import short_names
-from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, Tokenizer, longest_of
+from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel
+from bbilang.runtime.models.sources.tokens import Tokenizer, longest_of
 from bbilang.runtime.models.weights.load import fit_file, fit_random
 
 logger = logging.getLogger("bbilang.models")
@@ -101,6 +102,11 @@ def text_adapter(
     stated = f"those of the {kind.__name__} given"
     definition = f"{kind.__module__}.{kind.__qualname__}"
     return TextAdapter(description, wrapped, NO_TEXT, stated, definition, words=words)
+
+
+def describe_text_module(module: nn.Module, size: tuple[int, int], name: str) -> ModelDescription:
+    """Describe a `TextModel` of the registry for texts of ``size``, (1, token)."""
+    return _renamed(describe_module(module, size, name, reads="text"), module)
 
 
 def _described(name: str, spec: ModelSpec, size: tuple[int, int] | None) -> ModelDescription:

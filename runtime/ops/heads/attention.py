@@ -11,6 +11,7 @@ import numpy as np
 
 from bbilang.compiler.contract import (
     Activations,
+    Again,
     Arguments,
     Demand,
     Fail,
@@ -92,7 +93,9 @@ class Attention(Operation):
         return replace(type, axes=(*type.axes, *axes))
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        return (Activations(node.type.layers),)
+        inputs = node.type.axis("input")
+        own = Again("the weights of attention, in a pass of their own", inputs.size if inputs else 1, node.type.layers)
+        return (Activations(node.type.layers), own)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if not run.has_network:

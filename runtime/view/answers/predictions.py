@@ -30,6 +30,8 @@ def predicted(shown: Shown) -> Answer:
 
 
 def _said(shown: Shown, frame: Frame, slot: int) -> Piece:
-    value = frame.values[slot][0]
+    value, *others = frame.values[slot]
+    if others and others[-1] == value:  # the order of ties means nothing
+        return Piece("no class above the others", frame.atoms[slot])
     number = "" if value is None else percent(value) if shown.type.unit == "probability" else shown.number(value)
     return Piece(f"“{frame.words[slot][0]}” ({number})", frame.atoms[slot])
