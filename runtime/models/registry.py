@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime.errors import error
 from bbilang.runtime.models.adapter import suggestion
 from bbilang.runtime.models.weights.remote_files import Remote
+
+if TYPE_CHECKING:
+    from bbilang.runtime.models.sources.tokens import Tokenizer
 
 MODELS_FOLDER = Path(__file__).parent / "zoo"
 PLUGINS, BUILT_IN = "bbilang.models", "bbilang.runtime.models"  # the entry-point group, and our own entry in it
@@ -55,9 +58,10 @@ class ModelEntry:
         return self.folder / f"{self.name.rpartition(':')[2]}.json"
 
     @property
-    def tokenizer(self) -> Any:
-        """The tokenizer of a model that reads texts (`text_models.Tokenizer`)."""
-        return importlib.import_module(self.words).WORDS
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of a model that reads texts."""
+        words: Tokenizer = importlib.import_module(self.words).WORDS
+        return words
 
     @property
     def description(self) -> ModelDescription:
