@@ -62,4 +62,6 @@ def _lend(program: Program, adapter: Adapter) -> Lend | None:
     within = tuple(f"{path}." for path in used)
     apart = {x.module for x in adapter.description.layers if x.module not in used and not x.module.startswith(within)}
     values = {name: known[name].module for name in lent.values}
-    return Lend(paths(lent.entered), paths(lent.changed), paths(lent.rewritten), frozenset(apart), values)
+    order = [layer.module for layer in adapter.description.layers]
+    last = max((path for path in (*used, *values.values()) if path in order), key=order.index, default="")
+    return Lend(paths(lent.entered), paths(lent.changed), paths(lent.rewritten), frozenset(apart), values, last)

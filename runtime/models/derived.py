@@ -17,6 +17,7 @@ from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.models.score_output import own, scored
 from bbilang.runtime.passes.hooks import tensor_of, with_tensor
 from bbilang.runtime.passes.module.behaviour import copy_behaviour
+from bbilang.runtime.passes.module.heads import mount
 from bbilang.runtime.passes.module.precision import input_type, remember_input_type
 from bbilang.runtime.passes.trace import copy_trace
 
@@ -69,6 +70,8 @@ def _change_layer(network: nn.Module, base: Adapter, change: LayerChange) -> Non
     """Put a module behind a layer, wherever the network holds the layer."""
     known = base.description.by_name
     path = known[change.layer].module if change.layer in known else change.layer
+    if change.layer in known and known[change.layer].is_heads:
+        mount(network, known[change.layer])
     layer = network.get_submodule(path)
     if type(layer) is nn.Sequential:  # its parts keep their paths, also for code that goes through them
         names = (f"change_{number}" for number in count(1))  # the network that this one comes from may have changes too

@@ -203,9 +203,6 @@ class _Capture:
         self.cut_input = INPUT in cuts
         self.saved: SavedValues | None = None
         self.lender = Lender(adapter.module, lend, adapter.device, kept) if lend is not None else None
-        self.values = {} if lend is None else {
-            layer: adapter.module.get_submodule(path) for layer, path in lend.values.items()
-        }  # fmt: skip
         running = {*self.layers_of, *([self.head] if self.head else [])}
         self.borrower = Borrower(adapter.module, kept, running) if kept is not None else None
 
@@ -214,8 +211,7 @@ class _Capture:
         adapter, rule = self.adapter, rule_of(context)
         with frozen_module(adapter.module) as handles:
             handles += self.recorder.register() if self.recorder else []
-            if self.lender is not None:
-                handles += [*self.lender.register(), *self.lender.watch(self.values)]
+            handles += self.lender.register() if self.lender else []
             hooked = {*self.layers_of, *([self.head] if self.head else [])}
             handles += [m.register_forward_hook(self.hook) for m in hooked]
             if self.grad and context is None and not self.replace:

@@ -20,6 +20,7 @@ from bbilang.runtime.device.memory import SHARE, free_bytes
 from bbilang.runtime.passes.boundary import versions
 from bbilang.runtime.passes.fallback import log
 from bbilang.runtime.passes.hooks import tensor_of
+from bbilang.runtime.passes.module.heads import HeadOutputs
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.results import children_of, is_transparent, map_leaves, tensors
 
@@ -30,13 +31,14 @@ OVERWRITTEN = "overwritten after they were lent"  # in the memo of a module: pat
 class Lend:
     """What a forward leaves, by paths of modules. ``entered``: of layers inside of modules that others run;
     ``changed``: those whose results others change; ``opened``: with other weights inside; ``apart``: of no use;
-    ``values``: layer -> path."""
+    ``values``: layer -> path. ``last``: nothing that runs after this module is of use."""
 
     entered: frozenset[str]
     changed: frozenset[str] = frozenset()
     opened: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
     values: Mapping[str, str] = field(default_factory=dict)
+    last: str = ""
 
 
 @dataclass
@@ -101,6 +103,7 @@ class Lender:
         self.running: list[tuple[object, list[tuple[Tensor, int]]] | None] = []  # None inside of one that is kept whole
         self.same: dict[int, tuple[Tensor, int, Tensor]] = {}  # id of a result -> it, its version, what is kept of it
         self.left = int(free_bytes(device) * SHARE)
+        self.over = False  # the last module of use has run
 
     def register(self) -> list[RemovableHandle]:
         """Register the hooks and return their handles."""
@@ -108,9 +111,13 @@ class Lender:
         for part in self.parts:
             handles.append(part.register_forward_pre_hook(self._begin, with_kwargs=True))
             handles.append(part.register_forward_hook(self._end, with_kwargs=True))
-        return handles
+        named = dict(self.module.named_modules())  # a layer of heads is one of them only where a run mounts it
+        if self.lend.last in named:
+            last = named[self.lend.last]
+            handles.append(last.register_forward_hook(lambda part, given, result: setattr(self, "over", True)))
+        return handles + self._watched({x: named[path] for x, path in self.lend.values.items() if path in named})
 
-    def watch(self, names: Mapping[str, nn.Module]) -> list[RemovableHandle]:
+    def _watched(self, names: Mapping[str, nn.Module]) -> list[RemovableHandle]:
         """Return hooks that keep the values of layers."""
 
         def hook(layer: str) -> Callable[..., None]:
@@ -122,7 +129,7 @@ class Lender:
         return [part.register_forward_hook(hook(layer)) for layer, part in names.items()]
 
     def _begin(self, part: nn.Module, arguments: tuple[object, ...], named: Mapping[str, object]) -> None:
-        if self.running or self.parts[part] in self.lend.apart:
+        if self.over or self.running or self.parts[part] in self.lend.apart:
             self.running.append(None)
             return
         given = [list(arguments), dict(named)]
@@ -274,13 +281,19 @@ def _same(part: nn.Module, other: nn.Module) -> bool:
         return True
     if getattr(part, "is_change", False):
         return False  # what it changes is no tensor of it
-    if type(part) is not type(other) or part._modules.keys() != other._modules.keys():
+    inside, others = _inside(part), _inside(other)
+    if type(part) is not type(other) or inside.keys() != others.keys():
         return False
     for own, theirs in ((part._parameters, other._parameters), (part._buffers, other._buffers)):
         if own.keys() != theirs.keys() or any(own[name] is not theirs[name] for name in own):
             return False
-    inner = zip(part._modules.values(), other._modules.values(), strict=True)
-    return all(x is y or (x is not None and y is not None and _same(x, y)) for x, y in inner)
+    return all(_same(inside[name], others[name]) for name in inside)
+
+
+def _inside(part: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts of a module, without layers of heads, which change nothing and are there while a run needs
+    them."""
+    return {name: one for name, one in part._modules.items() if one is not None and type(one) is not HeadOutputs}
 
 
 def _alike(given: object, known: object) -> bool:

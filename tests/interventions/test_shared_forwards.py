@@ -405,3 +405,10 @@ def test_a_plan_in_json_runs_the_same(deep):
     data["parts"][1]["forwards"][0]["resumes"]["spared"] = ["no such layer"]
     with pytest.raises(bbilang.BbiError, match="E132"):
         bbilang.program_from_json(data)
+
+
+def test_heads(deep, ran):
+    """A layer of heads is a module only where a run needs it: what one model mounts, the other may not."""
+    text = "model a = net\nmodel b = a | ablate(pool.channel[1])\na:output.class | present(bars)\n"
+    text += "b:out.head | activation | present(bars)\nb:output.class | present(bars)\n"
+    check(text, deep, ran, twice=TWICE)

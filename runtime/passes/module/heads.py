@@ -44,20 +44,21 @@ class _UnitProjection(nn.Module):
 
 def _through_heads(projection: nn.Module, arguments: Args) -> Args:
     """Hand the input of a projection through its layer of heads."""
-    part = projection._modules[HEADS_PART]
-    assert isinstance(part, HeadOutputs)
+    part: Any = projection._modules[HEADS_PART]  # `HeadOutputs`, or what changes the result of one
     values, *others = arguments
     return (part(values.unflatten(-1, (part.heads, -1))).flatten(-2), *others)
 
 
 def _forward_of_torch(module: nn.MultiheadAttention, arguments: Args, named: Named) -> Result:
     """Run torch's attention with the projection called as a module, after (input, token, channel)."""
-    projection = module.out_proj
+    projection, fast = module.out_proj, torch.backends.mha.get_fastpath_enabled()
     try:
+        torch.backends.mha.set_fastpath_enabled(False)
         module._modules["out_proj"] = _UnitProjection(projection.weight)
         values, weights = nn.MultiheadAttention.forward(module, *arguments, **named)
     finally:
         module._modules["out_proj"] = projection
+        torch.backends.mha.set_fastpath_enabled(fast)
     if module.batch_first or values.dim() == 2:
         return projection(values), weights
     return projection(values.transpose(0, 1)).transpose(0, 1), weights
@@ -80,17 +81,18 @@ class _Mounts:
         self.module, self.counts = module, counts
         self.handles: list[RemovableHandle] = []
 
-    def put(self) -> None:
+    def put(self, shared: bool = True) -> None:
+        """Mount them. ``shared``: for each run the same modules, and without torch's fast path around them."""
         self.fast = torch.backends.mha.get_fastpath_enabled()
         for path, count in self.counts.items():
             projection, around = self.module.get_submodule(path), self.module.get_submodule(path.rpartition(".")[0])
-            part = _parts.setdefault(projection, HeadOutputs(count))
+            part = _parts.setdefault(projection, HeadOutputs(count)) if shared else HeadOutputs(count)
             part.heads, part.training = count, projection.training
             projection._modules[HEADS_PART] = part
             self.handles.append(projection.register_forward_pre_hook(_through_heads))
             if isinstance(around, nn.MultiheadAttention) and around.out_proj is projection:
                 around.__dict__["forward"] = _OwnForward(around)
-                torch.backends.mha.set_fastpath_enabled(False)
+                torch.backends.mha.set_fastpath_enabled(not shared and self.fast)
 
     def remove(self) -> None:
         for handle in self.handles:
@@ -109,10 +111,22 @@ _parts: weakref.WeakKeyDictionary[nn.Module, HeadOutputs] = weakref.WeakKeyDicti
 _active: weakref.WeakKeyDictionary[nn.Module, _Mounts] = weakref.WeakKeyDictionary()
 
 
+def _projection(layer: LayerDescription) -> str:
+    return layer.module.removesuffix(f".{HEADS_PART}")
+
+
+def mount(module: nn.Module, layer: LayerDescription) -> None:
+    """Make a layer of heads a module of a network for good: of one that is derived, where it changes."""
+    path = _projection(layer)
+    if HEADS_PART not in module.get_submodule(path)._modules:
+        _Mounts(module, {path: layer.sizes["head"]}).put(shared=False)
+
+
 @contextmanager
 def heads_mounted(module: nn.Module, layers: Iterable[LayerDescription]) -> Iterator[None]:
     """Make some layers of heads modules of the network, inside. Nothing of the network's own values changes."""
-    counts = {layer.module.removesuffix(f".{HEADS_PART}"): layer.sizes["head"] for layer in layers}
+    counts = {_projection(layer): layer.sizes["head"] for layer in layers}
+    counts = {path: count for path, count in counts.items() if HEADS_PART not in module.get_submodule(path)._modules}
     if not counts or module in _active:
         yield
         return
