@@ -45,6 +45,7 @@ ROWS = (
     "cached",
     "mixed",
     "interventions",
+    "derived",
     *METHODS,
 )
 ROUNDS, ROUNDS_QUICK, FEWEST = 9, 3, 3

@@ -16,7 +16,7 @@ from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.models.score_output import own, scored
 from bbilang.runtime.passes.hooks import tensor_of, with_tensor
-from bbilang.runtime.passes.module.behaviour import copy_behaviour
+from bbilang.runtime.passes.module.behaviour import copy_behaviour, is_built_in
 from bbilang.runtime.passes.module.heads import mount
 from bbilang.runtime.passes.module.precision import input_type, remember_input_type
 from bbilang.runtime.passes.trace import copy_trace
@@ -61,8 +61,9 @@ def derive(base: Adapter, change: NetworkChange, words: str) -> Adapter:
     remember_input_type(network, input_type(own(base.module)))
     identity = hashlib.sha256(f"{base.fingerprint} {words} {state}".encode()).hexdigest()[:16]
     made = replace(base, module=scored(network, base.description), derived=identity, _hashed=None)
-    copy_behaviour(made, base)  # a change is the same for every row, and nothing runs more often
-    copy_trace(made, base)
+    if not is_built_in(base):  # which is not probed
+        copy_behaviour(made, base)  # a change is the same for every row, and nothing runs more often
+        copy_trace(made, base)
     return made
 
 

@@ -85,10 +85,10 @@ def probe(
     seed = seed if seed is not None else behaviour.seed if behaviour else 0
     one = images[:1].detach()
     store = ProbeStore(cache, adapter, one)
-    if behaviour is None and not _is_built_in(adapter):
+    if behaviour is None and not is_built_in(adapter):
         behaviour = _probed_repetition(adapter, one, seed, counter, store)
     behaviour = memo[KEY] = replace(behaviour or DEFAULT, seed=seed)
-    if together and ROWS not in memo and not behaviour.row_by_row and not _is_built_in(adapter):
+    if together and ROWS not in memo and not behaviour.row_by_row and not is_built_in(adapter):
         memo[ROWS] = True
         behaviour = memo[KEY] = replace(behaviour, row_by_row=_probed_rows(adapter, one, counter, store))
     return behaviour
@@ -119,7 +119,7 @@ def _module(adapter: Adapter) -> nn.Module:
     return original_of(adapter).module
 
 
-def _is_built_in(adapter: Adapter) -> bool:
+def is_built_in(adapter: Adapter) -> bool:
     """Return whether a network's code ships with this package, unchanged, so that its behaviour is tested."""
     module = _module(adapter)
     if not str(getattr(adapter, "definition", "")).startswith("bbilang.runtime.models."):
