@@ -163,19 +163,20 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter("hop", "integer", "samples of a frame of a sound", None, minimum=1, maximum=65_536),
     ),
     "video": (
+        Parameter("most", "integer", "the largest number of frames of a video", 120, minimum=2, maximum=1000),
         Parameter(
             "every",
             "integer",
             "take every so many frames; by default as many as `most` allows, evenly",
             None,
             minimum=1,
+            maximum=100_000,
         ),
-        Parameter("most", "integer", "the largest number of frames of a video", 120, minimum=2, maximum=1000),
         Parameter(
             "rate",
             "number",
-            "frames a second; the inputs are then the frames of a film, also where they are "
-            "pictures of a folder. By default a video's own",
+            "frames a second; the inputs are then the frames of a film, also where they are pictures of a folder. By "
+            "default a video's own",
             None,
             minimum=0.1,
             maximum=120,
