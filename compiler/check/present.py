@@ -221,7 +221,8 @@ class PresentReader:
         if not left:
             return
         names, one, first = ", ".join(f"`{axis.name}`" for axis in left), len(left) == 1, left[0]
-        help = f"lay {'it' if one else 'one'} out: `facet={first.name}`"
+        written = first.name if first.name.replace(".", "_").isidentifier() else f'column("{first.name}")'
+        help = f"lay {'it' if one else 'one'} out: `facet={written}`"
         if first.name in ("y", "x"):
             help = f"draw a map: `present(heatmap, ...)`, or sum: `sum({first.name})`"
         if first.name == "example":

@@ -97,16 +97,21 @@ class ArgumentReader:
         return self.targets.target(value)
 
     def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
-        """Read the name of an axis of the field. Raises CheckError E230."""
-        if not isinstance(value, ast.Path):
+        """Read the name of an axis of the field: a word, or `column("taken by")` for that of a column with spaces.
+        Raises CheckError E230."""
+        name = value.name if isinstance(value, ast.Path) else None
+        if isinstance(value, ast.Call) and value.name == "column" and len(value.arguments) == 1:
+            column = value.arguments[0].value
+            name = column.value if isinstance(column, ast.String) else None
+        if name is None:
             help = f"without quotes: `{parameter.name}={value.value}`" if isinstance(value, ast.String) else None
             message = f"`{parameter.name}` is the name of an axis, and {describe(value)} is none"
             raise at(value.span, "E230", message, help)
-        if type.axis(value.name) is None:
+        if type.axis(name) is None:
             names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
             has = f"it has {', '.join(names)}" if names else "it has none left"
-            raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
-        return value.name
+            raise at(value.span, "E230", f"the field has no axis `{name}`", f"{has}")
+        return name
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
         """Return the node of a `slider(...)` or of a name bound to one, where a number may slide; else None.

@@ -18,6 +18,7 @@ from bbilang.runtime.statistics.reductions import Reduced, Reduction, quantiles
 
 MOST_GROUPS = 10_000
 EXAMPLE = "example"
+WORDS = {"predicted": "predicted class"}  # what the legend calls the groups of a column, where that is not its name
 
 
 def grouped(spent: FieldType, field: FieldType, arguments: Arguments) -> FieldType:
@@ -34,7 +35,9 @@ def grouped(spent: FieldType, field: FieldType, arguments: Arguments) -> FieldTy
     examples = field.axis(EXAMPLE)
     most = MOST_GROUPS if examples is None else min(MOST_GROUPS, examples.size)
     axis = Axis(per, size or most, exact=False)
-    return replace(spent, axes=(axis, *spent.axes), steps=(*spent.steps[:-1], f"{spent.steps[-1]} of each {per}"))
+    return replace(
+        spent, axes=(axis, *spent.axes), steps=(*spent.steps[:-1], f"{spent.steps[-1]} of each {WORDS.get(per, per)}")
+    )
 
 
 def demands(node: Node) -> tuple[Demand, ...]:
