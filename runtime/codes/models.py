@@ -116,8 +116,8 @@ MODELS: Final[dict[str, Code]] = {
         "each parameter of the one has a parameter of the same name and shape in the other.",
         "model a = efficientnet_lite0, b = resnet\n"
         "a:block1a.channel | match(b:block1a.channel, by=weight_matching) | top(8) | present(bars)",
-        "model a = efficientnet_lite0, b = finetuned\n"
-        "a:block1a.channel | match(b:block1a.channel, by=weight_matching) | top(8) | present(bars)",
+        "model a = efficientnet_lite0\nmodel b = a | set_weight(weights(block5c.project)[to=3, from=447], 0)\n"
+        "a:block5c.channel | match(b:block5c.channel, by=weight_matching) | top(8) | present(bars)",
         needs="a run",
     ),
     "E572": Code(
@@ -125,15 +125,17 @@ MODELS: Final[dict[str, Code]] = {
         "Which channels may change places is read from the network's graph. Classes, colours, and whatever an "
         "operation reads that is not known stay where they are; a graph that cannot be read says nothing.",
         "a:logits.channel | match(b:logits.channel, by=weight_matching) | top(8) | present(bars)",
-        "a:features.channel | match(b:features.channel, by=weight_matching) | top(8) | present(bars)",
+        "model a = efficientnet_lite0\nmodel b = a | set_weight(weights(block5c.project)[to=3, from=447], 0)\n"
+        "a:block5c.channel | match(b:block5c.channel, by=weight_matching) | top(8) | present(bars)",
         needs="a run",
     ),
     "E573": Code(
         "too few samples",
         "One picture is one sample of a layer without positions, and a correlation or a similarity is of many. A "
         "dataset has one sample for each example.",
-        "head.channel | match(features.channel) | top(8) | present(bars)",
-        "head.channel | match(features.channel, source=photos) | top(8) | present(bars)",
+        '>>> bbilang.run("hidden.channel | match(last.channel) | present(bars)", model=perceptron, input=image)',
+        '>>> bbilang.run("hidden.channel | match(last.channel, source=photos) | present(bars)", model=perceptron, '
+        'data={"photos": folder})',
         needs="a run",
     ),
     "E549": Code(
