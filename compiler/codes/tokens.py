@@ -39,4 +39,11 @@ TOKENS: Final[dict[str, Code]] = {
         "block5c.expand.channel | attribute(output) | top(8) | present(arcs)",
         "block5c.expand.channel | attribute(output) | top(8) | present(bars)",
     ),
+    "E366": Code(
+        "a rollout of some heads",
+        "Attention rollout takes the mean over all heads of each layer. A choice of heads has no such mean.",
+        "$ bbi run -e 'layer.1.attention.head | attribute(output) | top(2) | rollout | present(arcs)'",
+        "$ bbi run -e '[layer.0.attention, layer.1.attention].head | rollout | present(arcs)'",
+        needs="a network with attention",
+    ),
 }

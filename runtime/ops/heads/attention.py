@@ -94,7 +94,8 @@ class Attention(Operation):
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         inputs = node.type.axis("input")
-        own = Again("the weights of attention, in a pass of their own", inputs.size if inputs else 1, node.type.layers)
+        count = (inputs.size if inputs else 1) * len(node.type.layers)
+        own = Again("the weights of attention, in passes of their own", count, node.type.layers)
         return (Activations(node.type.layers), own)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
@@ -104,7 +105,7 @@ class Attention(Operation):
         layers = {name: run.layer(name) for name in node.type.layers}
         maps, missed = {}, []
         for name, layer in layers.items():
-            weights = _weights(run, name, layer)
+            weights = weights_of(run, name, layer)
             if node["query"] is not None:
                 weights = weights[:, :, node["query"]]
             if node["keys"] == "patches":
@@ -127,7 +128,7 @@ class Attention(Operation):
         return result
 
 
-def _weights(run: Run, name: str, layer: LayerDescription) -> NDArray[np.float32]:
+def weights_of(run: Run, name: str, layer: LayerDescription) -> NDArray[np.float32]:
     """Return (input, head, query, key); NaN beyond the end of a shorter text."""
     from bbilang.runtime.passes.attention import attention_weights
 
