@@ -134,8 +134,7 @@ MODELS: Final[dict[str, Code]] = {
         "One picture is one sample of a layer without positions, and a correlation or a similarity is of many. A "
         "dataset has one sample for each example.",
         '>>> bbilang.run("hidden.channel | match(last.channel) | present(bars)", model=perceptron, input=image)',
-        '>>> bbilang.run("hidden.channel | match(last.channel, source=photos) | present(bars)", model=perceptron, '
-        'data={"photos": folder})',
+        '>>> bbilang.run("hidden.channel | match(last.channel, source=photos) | present(bars)", model=perceptron)',
         needs="a run",
     ),
     "E549": Code(
