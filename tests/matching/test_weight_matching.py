@@ -35,7 +35,8 @@ def test_every_channel_of_a_permuted_copy_is_found(network, name, groups, channe
     excused = found.dead[every] | found.twins[every]
     assert excused.mean() < 0.01
     assert (found.partner[every] == made.partner[every])[~excused].all()
-    assert np.nanquantile(found.cosine[every][~excused], 0.01) > 0.999  # of weights near zero, rounding shows
+    cosine = found.cosine[every][~excused]
+    assert np.nanmean(cosine) > 0.999 and np.nanmin(cosine) > 0.9  # of weights near zero, rounding shows
     assert np.nanmean(found.others[every]) < 0.5, "which says that the match is none of chance"
 
 
