@@ -250,7 +250,7 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         ),
         Parameter("optimizer", "word", "how it is trained", "adam", choices=("adam", "adamw", "sgd")),
         Parameter("epochs", "integer", "how many times each example is trained on", 10, minimum=1, maximum=1000),
-        Parameter("lr", "number", "learning rate", 1e-3, minimum=1e-7, maximum=10),
+        Parameter("lr", "number", "learning rate", 1e-4, minimum=1e-7, maximum=10),
         Parameter("batch", "integer", "examples in a step", 64, minimum=2, maximum=4096),
         Parameter(
             "strength",

@@ -21,6 +21,7 @@ from bbilang.runtime.passes.boundary import Cut, expand_rows
 from bbilang.runtime.passes.fallback import NotTraceable
 from bbilang.runtime.passes.forward import forward
 from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable
+from bbilang.runtime.passes.grouped_convolutions import TwiceDifferentiable
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.module.behaviour import behaviour_of
 from bbilang.runtime.passes.module.results import map_leaves, tensors
@@ -71,6 +72,7 @@ class Cached:
             raise NotTraceable("the whole network runs")
         self.adapter, self.layer, self.rows = adapter, layer, rows
         self.section: GraphSection | None = None
+        self.twice = TwiceDifferentiable()
         self._frame: NodeTable = {}
         self._inputs = 0
         zeros = torch.zeros(1, *adapter.description.input.shape, device=adapter.device)
@@ -117,7 +119,7 @@ class Cached:
         assert section is not None
         values: NodeTable = {node: expand_rows(value, rows, count) for node, value in border.items()}
         values[section.layer] = activations
-        with section.ready():
+        with section.ready(), self.twice:
             return section.finished(values)[OUTPUT]
 
 
@@ -139,7 +141,8 @@ class AboveBatch:
         return self.source.of_zeros
 
     def gradient(self, target: Node, layer: str) -> Tensor:
-        return gradients_of(self._of(target, self.scores, self.labels), self._activation, layer)
+        with self.source.twice.without_weights():
+            return gradients_of(self._of(target, self.scores, self.labels), self._activation, layer)
 
     def gradients_at(self, target: Node, layer: str, visits: Tensor) -> Tensor:
         """Return d target / d activation at ``visits`` (visit, example, *layer axes): (target, visit, example, ...)."""
@@ -147,7 +150,8 @@ class AboveBatch:
         flat = visits.flatten(0, 1)
         rows = torch.arange(examples, device=flat.device).repeat(count)
         scores = self.source.run(flat, self.border, rows, examples)
-        gradients = gradients_of(self._of(target, scores, self.labels.repeat(count)), flat, layer)
+        with self.source.twice.without_weights():
+            gradients = gradients_of(self._of(target, scores, self.labels.repeat(count)), flat, layer)
         return gradients.unflatten(1, (count, -1))
 
     def scores_at(self, layer: str, activations: Tensor) -> Tensor:
@@ -182,5 +186,12 @@ class Whole:
 class PixelBatch(TrainingBatch):
     """A batch of pictures in [0, 1], which are normalized on the way, so that gradients are those of pixels."""
 
+    twice = TwiceDifferentiable()
+
     def _forward(self, images: Tensor) -> object:
-        return self.adapter.module(self.adapter.normalize(images))
+        with self.twice:
+            return self.adapter.module(self.adapter.normalize(images))
+
+    def _gradients(self, scores: Tensor, at: Tensor, layer: str) -> Tensor:
+        with self.twice.without_weights():
+            return gradients_of(scores, at, layer)

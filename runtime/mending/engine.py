@@ -34,9 +34,9 @@ from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_
 from bbilang.runtime.passes.hooks import guard_memory
 from bbilang.runtime.passes.module.memo import module_unchanged
 
-VERSION = 1  # of what is computed: raise it when results change
+VERSION = 2  # of what is computed: raise it when results change
 TRAINS = "batches of the training"
-PIECE = 1 << 24  # bytes of pictures that run below the layer at once
+PIECE = 1 << 22  # bytes of pictures that run below the layer at once: more leave the processor's cache
 
 MOST_RECENT = 2  # results that `recent` keeps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from bbilang.compiler.contract import Registry
@@ -44,19 +45,20 @@ class Evidence:
             dims.remove(axis)
         return values.flatten(1) if values.dim() > 1 else values[:, None]
 
-    def share(self, batch: Ran, labels: Tensor) -> Tensor:
+    def share(self, batch: Ran, labels: Tensor, turn: int | None = None) -> Tensor:
         """Return what the training makes small, a number with its graph: the mean square of the contributions to the
         target, as a share of the variance of the target's score over the batch. Without the variance a network could
         make all of its scores smaller instead.
 
         Where only differences of scores matter, contributions to the target minus the mean of all scores count too:
-        else it could change its other classes instead.
+        else it could change its other classes instead. ``turn``: the number of a batch, which has only one of the two,
+        twice; they alternate, since each is a gradient of its own.
         """
-        total = self.of(batch).square().sum(1)
-        if self.centres:
-            total = total + self.of(batch, self._beside_others).square().sum(1)
+        every = [self.node, self._beside_others] if self.centres else [self.node]
+        nodes = every if turn is None else [every[turn % len(every)]]
+        squares = torch.stack([self.of(batch, node).square().sum(1).mean() for node in nodes])
         scores = self.scores(batch.scores, labels)
-        return total.mean() / (scores.var(0, correction=0).sum() + SMALLEST)
+        return len(every) * squares.mean() / (scores.var(0, correction=0).sum() + SMALLEST)
 
     @cached_property
     def _beside_others(self) -> Node:

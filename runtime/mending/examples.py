@@ -60,21 +60,32 @@ def labelled(dataset: Dataset, class_names: Sequence[str], classes: int) -> Labe
 
 def held_out(examples: Labelled, share: float, seed: int) -> np.ndarray:
     """Return which examples only measure (example,), bool: of each class that share, chosen by their contents, so that
-    equal pictures are on one side. Raises BbiError E488 where either side is too small."""
+    equal pictures are on one side; of classes with too few examples for that, the share of those together. Raises
+    BbiError E488 where either side is too small."""
     order = np.array([int(hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()[:12], 16) for digest in
                       examples.digests], np.float64)  # fmt: skip
     chosen = np.zeros(len(examples), bool)
+    rare: list[int] = []
     for own in np.unique(examples.classes):
         rows = np.flatnonzero(examples.classes == own)
-        values = np.unique(order[rows])
-        count = round(share * len(values))
-        if count:
-            chosen[rows] = order[rows] <= values[count - 1]
+        if round(share * len(np.unique(order[rows]))):
+            _choose(chosen, order, rows, share)
+        else:
+            rare += rows.tolist()
+    _choose(chosen, order, np.array(rare, np.int64), share)
     twice = set(np.array(examples.digests)[chosen]) & set(np.array(examples.digests)[~chosen])  # under two labels
     for row, digest in enumerate(examples.digests):
         chosen[row] &= digest not in twice
     check_sides(chosen)
     return chosen
+
+
+def _choose(chosen: np.ndarray, order: np.ndarray, rows: np.ndarray, share: float) -> None:
+    """Choose that share of the different values of ``order`` among some rows: the smallest."""
+    values = np.unique(order[rows])
+    count = round(share * len(values))
+    if count:
+        chosen[rows] = order[rows] <= values[count - 1]
 
 
 def check_sides(chosen: np.ndarray) -> None:

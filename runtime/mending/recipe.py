@@ -20,7 +20,7 @@ class Recipe:
     loss: str = "cross_entropy"
     optimizer: str = "adam"
     epochs: int = 10
-    lr: float = 1e-3
+    lr: float = 1e-4
     batch: int = 64
     strength: float = 10.0
     held_out: float = 0.3

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.mending.measure import Measured
 
 LESS, SEEN = 0.5, 0.05  # of what it was before; of what exchanging the whole layer does: an effect that counts
-AGREE, FOOLED, OPEN = "agree", "fooled", "open"
+AGREE, FOOLED, UNSEEN, OPEN = "agree", "fooled", "unseen", "open"
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Return whether the evidence counts less by both methods (`AGREE`), by its own alone (`FOOLED`), or by
-        neither."""
+        """Return whether the evidence counts less by both methods (`AGREE`), by its own alone (`FOOLED`), by its own
+        where the other sees too little to tell (`UNSEEN`), or by neither (`OPEN`)."""
         return verdict(self.held_out)
 
     @property
@@ -113,8 +113,10 @@ def verdict(compared: Comparison) -> str:
     before, after = compared.before, compared.after
     if after.evidence_share > LESS * before.evidence_share:
         return OPEN
+    if after.effect_share <= LESS * before.effect_share:
+        return AGREE
     noticed = after.whole > 0 and after.effect.value / after.whole >= SEEN
-    return FOOLED if noticed and after.effect_share > LESS * before.effect_share else AGREE
+    return FOOLED if noticed else UNSEEN
 
 
 def compared(words: str, before: Measured, after: Measured) -> Comparison:

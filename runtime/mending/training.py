@@ -102,17 +102,18 @@ class Trainer:
         losses = penalties = 0.0
         pieces = list(_pieces(order, self.recipe.batch))
         for done, numbers in enumerate(pieces):
-            work(number * len(pieces) + done, self.recipe.epochs * len(pieces))
-            loss, penalty = self._step(numbers)
+            step = number * len(pieces) + done
+            work(step, self.recipe.epochs * len(pieces))
+            loss, penalty = self._step(numbers, step)
             losses += loss * len(numbers)
             penalties += penalty * len(numbers)
         self.progressed.losses.append(losses / len(order))
         self.progressed.penalties.append(penalties / len(order))
 
-    def _step(self, numbers: np.ndarray) -> tuple[float, float]:
+    def _step(self, numbers: np.ndarray, step: int) -> tuple[float, float]:
         batch, labels = self._batch(numbers)
         loss = self.loss(batch.scores, labels)
-        penalty = self.evidence.share(batch, labels) / self.scale
+        penalty = self.evidence.share(batch, labels, step) / self.scale
         every = list(self.parameters.values())
         gradients = grad(loss + self.recipe.strength * penalty, every, allow_unused=True)
         for parameter, gradient in zip(every, gradients, strict=True):

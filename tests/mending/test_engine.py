@@ -143,6 +143,15 @@ def test_equal_pictures_are_on_one_side():
         assert all(len(each) == 1 for each in sides.values())
 
 
+def test_of_classes_with_one_example_each_a_share_of_all_is_held_out():
+    labels = [f"class {number}" for number in range(30)] + ["common"] * 10
+    pictures = [np.full((12, 12, 3), number, np.uint8) for number in range(40)]
+    names = tuple(dict.fromkeys(labels))
+    examples = labelled(of_sequence(list(zip(pictures, labels, strict=True)), "rare"), names, len(names))
+    chosen = held_out(examples, 0.3, 0)
+    assert chosen[:30].sum() == 9 and chosen[30:].sum() == 3
+
+
 def test_a_training_goes_on_where_it_was_interrupted_and_gives_the_same(tmp_path):
     module = network()
     own = task(module, epochs=4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from watching import Watched, until
 
+import bbilang
 from bbilang import BbiError
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.preview.objection import TRAINING, object_in, with_objection
@@ -40,6 +41,16 @@ def test_a_network_without_a_name_gets_one():
     assert text == f"{added}\ninput | present(image)" and "model a" not in text
     text, _ = with_objection("\ufeff# comment\nmodel net\ninput | present(image)", LINE)
     assert text.startswith(f"# comment\nmodel a = net\n{TRAINING}\n")
+
+
+def test_the_line_names_a_dataset_that_nothing_shows_yet():
+    text = (
+        'model a = "sample:marks"\ndataset pics = "sample:marks"\ninput "sample:marked_disc"\n'
+        'first.channel | attribute(output["square"]) | top(2) | present(bars)'
+    )
+    (interface,) = bbilang.run(text, cache=False).view.interfaces
+    (element,) = interface.elements
+    assert element.objection[-1].endswith("data=pics)")
 
 
 @pytest.mark.parametrize("line", [

@@ -9,7 +9,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import p_value, percent
 from bbilang.runtime.fields.statements import Line, Statements
-from bbilang.runtime.mending.report import AGREE, FOOLED, OPEN, Comparison, Mean, Report, Side
+from bbilang.runtime.mending.report import AGREE, FOOLED, OPEN, UNSEEN, Comparison, Mean, Report, Side
 from bbilang.runtime.ops.mending.discourage import Discourage, atoms_of, called, mended_by
 from bbilang.runtime.statistics.intervals import FEW
 
@@ -17,6 +17,13 @@ Span = tuple[float, float, float]  # a number, and its interval
 VERDICTS = {
     AGREE: ("counts less", "holds", "less", "by both methods"),
     FOOLED: ("not by another method", "fails", "less", "by the method that it was trained on, and not by another"),
+    UNSEEN: (
+        "not by another method",
+        "open",
+        "less",
+        "by the method that it was trained on; exchanging it changes too "
+        "little of what the layer does for another opinion",
+    ),
     OPEN: ("counts as before", "open", "about as much as before", ""),
 }
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.program import Node, PerExample, Program, walk
 from bbilang.compiler.ir.spelling import name_text
+from bbilang.grammar import ast
+from bbilang.grammar.parse import parse
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.pipes.writer import PipeWriter, holes
 
@@ -28,7 +31,7 @@ class Objector(PipeWriter):
         self.base = first.alias or name_text(first.name)
         names = (f"{NAME}{number}" for number in ("", *range(2, 3 + len(self.models))))
         self.name = next(name for name in names if name not in self.models)
-        self.data = next(_labelled(program), SOME_DATA)
+        self.data = next(chain(_labelled(program), _unused(program)), SOME_DATA)
 
     def asking(self, element: Element, node: Node) -> Element:
         """Return the element with its atoms' texts, its pipes and its line. ``node``: the node that it presents."""
@@ -70,6 +73,13 @@ def _labelled(program: Program) -> Iterator[str]:
             called = node.get("called")
             if isinstance(called, str) and called:
                 yield name_text(called)
+
+
+def _unused(program: Program) -> Iterator[str]:
+    """Yield the names of all datasets of the text: those that nothing shows may have labels, too."""
+    if program.source is not None:
+        statements = parse(program.source).statements
+        yield from (name_text(one.name.text) for one in statements if isinstance(one, ast.Dataset))
 
 
 def _every(program: Program) -> Iterator[Node]:
