@@ -21,9 +21,9 @@ from bbilang.runtime.passes.boundary import Cut, expand_rows
 from bbilang.runtime.passes.fallback import NotTraceable
 from bbilang.runtime.passes.forward import forward
 from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable
-from bbilang.runtime.passes.grouped_convolutions import TwiceDifferentiable
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.module.behaviour import behaviour_of
+from bbilang.runtime.passes.module.grouped_convolutions import TwiceDifferentiable
 from bbilang.runtime.passes.module.results import map_leaves, tensors
 from bbilang.runtime.passes.replay_above import OUTPUT, nearly_equal
 

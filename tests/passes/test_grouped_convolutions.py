@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bbilang.runtime.passes.grouped_convolutions import TwiceDifferentiable
+from bbilang.runtime.passes.module.grouped_convolutions import TwiceDifferentiable
 
 CASES = [  # channels in, out, groups, kernel, stride, padding, dilation
     (6, 6, 6, 3, 1, 1, 1),
