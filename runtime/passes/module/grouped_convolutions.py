@@ -10,15 +10,17 @@ the weights is the dearest. `TwiceDifferentiable.without_weights` says that nobo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+Steps = int | Sequence[int]
 
 ROUTED = (torch.conv1d, torch.conv2d, functional.conv1d, functional.conv2d)
 
@@ -165,35 +167,34 @@ class TwiceDifferentiable(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        function: Any,
+        function: Callable[..., object],
         types: Sequence[type],
-        arguments: Sequence[Any] = (),
-        named: Mapping[str, Any] | None = None,
-    ) -> Any:
+        arguments: Sequence[object] = (),
+        named: Mapping[str, object] | None = None,
+    ) -> object:
         named = named or {}
         if function in ROUTED and torch.is_grad_enabled():
-            return self._routed(function, *arguments, **named)
+            return self._routed(function, *arguments, **named)  # type: ignore[arg-type]
         return function(*arguments, **named)
 
     def _routed(
         self,
-        function: Any,
+        function: Callable[..., Tensor],
         input: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
+        stride: Steps = 1,
+        padding: Steps | str = 0,
+        dilation: Steps = 1,
         groups: int = 1,
     ) -> Tensor:
         dims = weight.dim() - 2
         if groups == 1 or isinstance(padding, str) or input.dim() != weight.dim():
-            found: Tensor = function(input, weight, bias, stride, padding, dilation, groups)
-            return found
+            return function(input, weight, bias, stride, padding, dilation, groups)
         geometry = Geometry(_each(stride, dims), _each(padding, dims), _each(dilation, dims), groups)
         result: Tensor = _Result.apply(input, weight, geometry, self.asked)
         return result if bias is None else result + bias.view(-1, *[1] * dims)
 
 
-def _each(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
+def _each(value: Steps, dims: int) -> tuple[int, ...]:
     return (value,) * dims if isinstance(value, int) else tuple(value) * (dims if len(value) == 1 else 1)
