@@ -165,6 +165,8 @@ class PresentReader:
         what = f"`{style.name}` draws pictures, and the model"
         if description.reads == "text":
             raise at(span, "E304", f"{what} reads text", "draw numbers: `bars`, or tokens as words: `heatmap`")
+        if description.reads == "audio":  # icons are clips
+            return
         if description.reads != "image":
             raise at(span, "E304", f"{what} takes {description.reads}s", "draw numbers: `bars`")
         if description.channels not in (1, 3):

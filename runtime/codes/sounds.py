@@ -7,6 +7,7 @@ from typing import Final
 from bbilang.grammar.codes import Code
 
 _HEAR = "conv4.channel | attribute(output) | top(8) | present(bars)"
+_TWO = 'model crepe_tiny\ninput "sample:note"\nconv4.channel | attribute(output) | top(2) | present(featvis'
 _RUN = "$ bbi run -e 'salience.neuron | activation | present(heatmap)' --model crepe_tiny"
 
 SOUNDS: Final[dict[str, Code]] = {
@@ -24,6 +25,14 @@ SOUNDS: Final[dict[str, Code]] = {
         "of them: sounds are resampled. `hop` says how far one window is from the next.",
         f'model crepe_tiny\nset preprocess(window=2048)\ninput "sample:melody"\n{_HEAR}',
         f'model crepe_tiny\nset preprocess(hop=800)\ninput "sample:melody"\n{_HEAR}',
+    ),
+    "E371": Code(
+        "an icon of a sound with options of pictures",
+        "Icons of a network that hears are clips. Diversity, places, starts, octaves, regularizers of pixels, random "
+        "search, checks and transparency are of pictures.",
+        f"{_TWO}, search=9)",
+        f"{_TWO})",
+        needs="a run",
     ),
     "E425": Code(
         "a sound without samples",

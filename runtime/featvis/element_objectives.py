@@ -68,6 +68,9 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
         notes.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
     elif icon_option(node, program, "start", str) == "input":
         notes.append("the icons start from the input")
+    if program.description is not None and program.description.reads == "audio":
+        notes.append("an icon is a loop to which the response is largest, as loud as the others, repeated to a second")
+        notes.append("frequencies of the spectrograms from 50 Hz at the bottom, each octave as high as the next")
     if signed_coefficients(node):
         notes.append("the icon of a negative number shows the other end of the component")
     if node.type.atom != "whole" and icon_option(node, program, "negative", bool):
@@ -86,6 +89,18 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _require_clips(node: Node, program: Program) -> None:
+    """Raise BbiError E371 for icons of sounds with options of pictures."""
+    names = ("diversity", "place", "start", "objective", "octaves", "search", *NAMES)
+    given = next((name for name in names if icon_option(node, program, name, object) is not None), None)
+    what = f"`{given}=`" if given else "a dream or a caricature" if node.type.atom == "whole" else ""
+    what = what or next((f"`{name}`" for name in ("parametrization", "transparency", "coherence", "check")
+                         if program.setting(f"featvis.{name}") not in (None, False, "fourier")), "")  # fmt: skip
+    if what:
+        help = "`size=`, `steps=` and `negative=` are of clips too"
+        raise error("E371", f"{what} is of pictures, and icons of this network are sounds", help)
+
+
 def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
     """Return (the number of each atom's objective, over the axes that the atoms depend on, -1 for no atom; the
     objectives). Raises BbiError E510 for options that exclude each other."""
@@ -93,6 +108,8 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
 
     from bbilang.runtime.featvis.icon import Objective
 
+    if run.adapter.description.reads == "audio":
+        _require_clips(node, run.program)
     whole = node.type.atom == "whole"
     components = () if whole else _components(field)
     positioned = not whole and bool(icon_option(node, run.program, "place", bool)) and {"y", "x"} <= field.coords.keys()

@@ -98,7 +98,8 @@ def make(
     counter.cached_icons += len(distinct) - len(missing)
     elsewhere = workers(missing, recipe, cache, counter) if workers is not None else None
     if announce:
-        announce(len(missing), _seconds(adapter, missing, recipe, cache) if elsewhere is None else None)
+        known = elsewhere is None and not _hears(adapter)
+        announce(len(missing), _seconds(adapter, missing, recipe, cache) if known else None)
     if elsewhere is not None:
         with closing(elsewhere):
             for objective, icon in elsewhere:
@@ -141,6 +142,13 @@ class _Making:
         """Make icons that the cache does not have."""
         adapter, recipe, counter, cache, clock = self.adapter, self.recipe, self.counter, self.cache, self.clock
         requested, step = set(missing), partial(clock.step, 0)
+        if _hears(adapter):
+            from bbilang.runtime.featvis.sound_icons import sound_icons
+
+            for objective, icon in sound_icons(adapter, missing, recipe, counter, step):
+                self.store(objective, icon)
+                clock.count(self.take, objective, icon)
+            return
         for objective, icon in _separate_icons(adapter, missing, recipe, counter, cache, self.find, step):
             self.store(objective, icon)
             if objective in requested:
@@ -169,6 +177,11 @@ class _Making:
                     raise
                 self.batch //= 2
                 left = dict.fromkeys(self.look_up(left))
+
+
+def _hears(adapter: Adapter) -> bool:
+    """Return whether the network takes sounds, so that icons are clips."""
+    return getattr(adapter.description, "reads", "") == "audio"
 
 
 def _cached(
@@ -211,13 +224,14 @@ def estimate(
     adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
 ) -> tuple[int, float]:
     """Return (icons to make, seconds at most) for what is not in the cache, at a speed measured on this machine: three
-    steps per layer after a warm-up, once per process. Padded batches count as full, and early stopping is ignored."""
+    steps per layer after a warm-up, once per process. Padded batches count as full, and early stopping is ignored. NaN
+    seconds for clips."""
     recipe = recipe or Recipe()
     distinct = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
     if cache is not None:
         model = model_key(adapter)
         distinct = [o for o in distinct if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
-    return len(distinct), _seconds(adapter, distinct, recipe, cache)
+    return len(distinct), float("nan") if _hears(adapter) else _seconds(adapter, distinct, recipe, cache)
 
 
 def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -236,13 +237,15 @@ class Check:
 class Icon:
     """A finished icon: ``picture`` uint8 (y, x, rgb), with alpha where it has transparency; ``objective`` measured on
     the picture itself, without transforms; ``dead`` where nothing could be optimized, then the picture is grey and
-    ``reason`` says why. ``check``: where `set featvis(check=...)` requests one."""
+    ``reason`` says why. ``check``: where `set featvis(check=...)` requests one. ``sound``: (samples per second, int16
+    (channel, time)) of a clip, whose spectrogram the picture is."""
 
     picture: np.ndarray
     objective: float
     dead: bool = False
     reason: str = ""
     check: Check | None = None
+    sound: tuple[int, np.ndarray] | None = None
 
     @classmethod
     def grey(cls, like: np.ndarray, reason: str, objective: float = 0.0) -> Icon:
@@ -342,7 +345,11 @@ def pack(icon: Icon) -> tuple[bytes, JsonObject]:
 
     stream = io.BytesIO()
     Image.fromarray(icon.picture).save(stream, "PNG")
-    return stream.getvalue(), {"objective": icon.objective, "dead": icon.dead, "reason": icon.reason}
+    metadata: JsonObject = {"objective": icon.objective, "dead": icon.dead, "reason": icon.reason}
+    if icon.sound is not None:
+        rate, samples = icon.sound
+        metadata["sound"] = [rate, len(samples), b64encode(np.ascontiguousarray(samples, "<i2").tobytes()).decode()]
+    return stream.getvalue(), metadata
 
 
 def unpack(data: bytes, metadata: JsonObject) -> Icon:
@@ -351,4 +358,8 @@ def unpack(data: bytes, metadata: JsonObject) -> Icon:
 
     opened = Image.open(io.BytesIO(data))
     picture = np.array(opened.convert("RGBA" if opened.mode == "RGBA" else "RGB"))
-    return Icon(picture, float(metadata["objective"]), bool(metadata["dead"]), str(metadata["reason"]))
+    sound = None
+    if "sound" in metadata:
+        rate, channels, samples = metadata["sound"]
+        sound = int(rate), np.frombuffer(b64decode(samples), "<i2").reshape(int(channels), -1)
+    return Icon(picture, float(metadata["objective"]), bool(metadata["dead"]), str(metadata["reason"]), sound=sound)

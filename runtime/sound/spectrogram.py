@@ -32,9 +32,9 @@ def levels(samples: np.ndarray, rate: int, window: int = 1024, deep: int = DEEP,
     return np.full((deep, wide), -RANGE) if silent else np.clip(db, -RANGE, 0).T[::-1]
 
 
-def coloured(db: np.ndarray) -> np.ndarray:
-    """Return levels (y, x) as uint8 (y, x, rgb)."""
-    share = (db + RANGE) / RANGE * (len(STOPS) - 1)
+def coloured(db: np.ndarray, range: float = RANGE) -> np.ndarray:
+    """Return levels (y, x) as uint8 (y, x, rgb); the darkest is ``range`` dB below the loudest."""
+    share = np.clip((db + range) / range, 0, 1) * (len(STOPS) - 1)
     low = np.clip(share.astype(int), 0, len(STOPS) - 2)
     rest = (share - low)[..., None]
     stops = np.array(STOPS, float)  # made here, so that checking a text loads no numpy
@@ -42,10 +42,16 @@ def coloured(db: np.ndarray) -> np.ndarray:
 
 
 def spectrogram(
-    samples: np.ndarray, rate: int, wide: int = 0, deep: int = DEEP, window: int | None = None
+    samples: np.ndarray,
+    rate: int,
+    wide: int = 0,
+    deep: int = DEEP,
+    window: int | None = None,
+    range: float = RANGE,
 ) -> np.ndarray:
-    """Return uint8 (y, x, rgb) of (channel, time). ``window``: samples that a column looks at; by default 64 ms."""
-    return coloured(levels(samples, rate, window or round(0.064 * rate), deep, wide))
+    """Return uint8 (y, x, rgb) of (channel, time). ``window``: samples that a column looks at; by default 64 ms.
+    ``range``: dB from the darkest to the brightest colour."""
+    return coloured(levels(samples, rate, window or round(0.064 * rate), deep, wide), range)
 
 
 def row_of(hertz: float, rate: int, deep: int = DEEP) -> float:

@@ -8,6 +8,7 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.runtime.featvis.dream_options import guide_name, guide_of
 from bbilang.runtime.featvis.element_objectives import pictures_per_atom
 from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.media.sounds import played
 
 
 def icon_areas(drawing: Drawing, axis: Axis) -> np.ndarray | None:
@@ -29,6 +30,13 @@ def icon_picture(drawing: Drawing, number: int) -> int:
         return -1
     from bbilang.runtime.view.image_bytes import webp
 
+    icon = drawing.results.icons[number]
+    if icon.sound is not None:
+        rate, samples = icon.sound
+        sound = played(samples, rate)
+        y, x = icon.picture.shape[:2]
+        made = drawing.picture(webp(icon.picture), "image/webp", x, y, f"a sound that excites it: {sound.words}")
+        return drawing.heard(made, sound)
     count = pictures_per_atom(drawing.node, drawing.results.program)
     pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
     y, x = pixels.shape[:2]

@@ -11,5 +11,10 @@ from bbilang.runtime.view.model import Sound
 
 def playable(samples: np.ndarray, rate: int) -> Sound:
     """Return (channel, time) as a sound for a page, as loud as the others."""
-    data, mime = encoded(sixteen_bits(normalized(samples)), rate)
+    return played(sixteen_bits(normalized(samples)), rate)
+
+
+def played(samples: np.ndarray, rate: int) -> Sound:
+    """Return int16 (channel, time) as a sound for a page."""
+    data, mime = encoded(samples, rate)
     return Sound(data, mime, samples.shape[1] / rate, words_of(samples, rate))
