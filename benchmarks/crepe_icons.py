@@ -1,8 +1,8 @@
 """Which pitch the icons of CREPE's classes have: `python benchmarks/crepe_icons.py [EVERY] [STEPS]`.
 
 Class k is 10 * 2^((1997.3794 + 20 k) / 1200) Hz. Every EVERYth class (1: all 295 from 65 to 1,975 Hz) gets an icon of
-STEPS steps (512), whose fundamental is estimated by the sum over harmonics. Errors of whole octaves are counted apart: a
-tone without its fundamental has the pitch of its harmonics, for the network and for the ear.
+STEPS steps (512), whose fundamental is estimated by the sum over harmonics. Errors of whole octaves are counted apart:
+a tone without its fundamental has the pitch of its harmonics.
 """
 
 from __future__ import annotations
