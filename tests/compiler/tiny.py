@@ -96,6 +96,7 @@ class FakeIcon:
     dead: bool = False
     reason: str = ""
     check: None = None
+    sound: None = None
 
 
 def fake_icons(adapter: Any, objectives: Any, counter: Any) -> list[FakeIcon]:
