@@ -9,7 +9,6 @@ import numpy as np
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.prose import percent
-from bbilang.runtime.view.answers.pieces import Part, listed, sentence
 from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel, Piece
@@ -17,6 +16,7 @@ from bbilang.runtime.view.model import Answer, Element, Frame, Panel, Piece
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.pieces import Part
     from bbilang.runtime.view.answers.shown import Shown
 
 ENDS = ("query", "key")
@@ -69,6 +69,8 @@ class Arcs(Style):
 
     def answer(self, shown: Shown) -> Answer | None:
         """Say where the last word of each panel looks most."""
+        from bbilang.runtime.view.answers.pieces import listed, sentence
+
         items: list[list[Part]] = []
         for frame, label in list(zip(shown.frames, shown.labels, strict=True))[:3]:
             slot = max((slot for slot, atom in enumerate(frame.atoms) if atom >= 0), default=-1)
