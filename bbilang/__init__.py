@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BbiError",
     "Clip",
+    "Limits",
     "Page",
     "adapt",
     "adapt_audio",
@@ -39,6 +40,7 @@ __all__ = [
 
 _MODULES = {
     "BbiError": "bbilang.grammar.diagnostic",
+    "Limits": "bbilang.compiler.plan.limits",
     "Page": "bbilang.page",
     "adapt": "bbilang.runtime.models.adapt",
     "adapt_text": "bbilang.runtime.models.adapt",

@@ -16,6 +16,7 @@ from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force, Speeds
 from bbilang.compiler.optimize.rules import optimize as optimize_program
 from bbilang.compiler.plan.installed import require_installed
+from bbilang.compiler.plan.limits import NO_LIMITS, Limits
 from bbilang.compiler.plan.plan import Plan
 from bbilang.compiler.plan.plan import plan as plan_program
 from bbilang.given_models import named
@@ -55,6 +56,8 @@ def run(
     cache: Any = None,
     progress: RunListener | None = None,
     title: str = "",
+    limits: Limits = NO_LIMITS,
+    root: str | Path | None = None,
 ) -> Page:
     """Compile a .bbi text to a page. text: the text itself, or the path of its file.
 
@@ -67,7 +70,9 @@ def run(
     file, `random`, or `download` (into the cache), or a dict of these by the names of models. device: `auto`, `cpu`,
     `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in pixels, if the model does not define it.
     draft: small icons of few steps, labelled as such on the page. cache: False for none, or a folder. progress: a
-    function that receives progress events. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
+    function that receives progress events. limits: what the page may cost (`bbilang.Limits`): E380 to E382 before any
+    work, E587 to E589 after it began. root: a folder that must contain every file that the text names. Raises
+    `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
         _request(source_of(text), model, input, data, weights, settings, input_size),
@@ -76,6 +81,8 @@ def run(
         draft=givens.flag("draft", draft),
         cache=_cache(cache),
         title=givens.words("title", title),
+        limits=_limits(limits),
+        root=_root(root),
     )
     return Pipeline(request, listener=givens.listener(progress)).page
 
@@ -104,6 +111,17 @@ def _request(
         settings=givens.settings_of(settings),
         input_size=input_size,
     )
+
+
+def _limits(limits: object) -> Limits:
+    if isinstance(limits, Limits):
+        return limits
+    return givens.wrong("limits", limits, "a `bbilang.Limits`", "as in `Limits(seconds=60)`")
+
+
+def _root(root: str | Path | None) -> Path | None:
+    name = givens.file_name("root", root)
+    return Path(name) if name is not None else None
 
 
 def check(
@@ -257,13 +275,15 @@ def explain(
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
     force: Literal["forward", "reverse"] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Explanation:
     """Explain the plan before and after optimization; `print` the result, call `.to_svg()`, or display it in a
     notebook. Nothing runs.
 
-    force: the mode wherever both are possible, to override the cost model.
+    force: the mode wherever both are possible, to override the cost model. limits: what the page may cost: E380 to
+    E382.
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")
     request = _request(source_of(text), model, input, data, weights, settings, input_size)
-    return Pipeline(replace(request, force=force, cache=_cache(None))).explanation()
+    return Pipeline(replace(request, force=force, cache=_cache(None), limits=_limits(limits))).explanation()

@@ -67,7 +67,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
 
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
     from bbilang import api
-    from bbilang.cli.request import data_of, settings_of
+    from bbilang.cli.request import data_of, limits_named, settings_of
     from bbilang.grammar.holes import has_hole
     from bbilang.grammar.parse import parse_recovering
     from bbilang.grammar.source import Source
@@ -88,6 +88,7 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     page = api.run(
         source, model=model, input=inputs or None, data=data, weights=options.weights, device=options.device,
         settings=settings_of(options.set, options.seed), draft=options.draft, title=options.title, progress=shown,
+        limits=limits_named(options.limit),
     )  # fmt: skip
     return options.name or NAME, page, options.height
 
@@ -139,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-s", "--set", metavar="NAME=VALUE", action="append", help="such as featvis.steps=64; repeatable"
     )
+    parser.add_argument("--limit", metavar="NAME=NUMBER", action="append",
+                        help="passes, seconds, memory, page or states, such as seconds=60; repeatable")  # fmt: skip
     parser.add_argument("--seed", metavar="NUMBER", type=int, help="of everything random")
     parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     parser.add_argument("--draft", action="store_true", help="small icons of few steps, labelled as such on the page")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.plan.limits import NO_LIMITS, Limits
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.registry import registry
@@ -38,10 +42,13 @@ class Page:
     view: View
     results: Results
     plan: Plan
+    limits: Limits = NO_LIMITS
 
     def html(self) -> str:
-        """Return the standalone page as HTML."""
-        return rendered(self.view)
+        """Return the standalone page as HTML. Raises BbiError E589 for a page beyond its limit."""
+        text = rendered(self.view)
+        check_size(len(text.encode()), self.limits, self.results.program)
+        return text
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by default the format of the file's suffix.
@@ -59,6 +66,8 @@ class Page:
         if chosen not in FORMATS:
             raise error("E430", f"there is no format `{chosen}`", f"formats are {', '.join(FORMATS)}")
         try:
+            if chosen == "html" and self.limits:
+                self.html()  # before anything is written
             view = view_of(self.results, self.view.title, whole=True) if chosen == "csv" else self.view
             return export(view, path, chosen, registry().styles, parents)
         except OSError as reason:
@@ -100,6 +109,21 @@ class Page:
     def __repr__(self) -> str:
         count = sum(len(i.elements) for i in self.view.interfaces)
         return f"<bbilang page {self.view.title!r}: {count} elements, {self.view.provenance.passes}>"
+
+
+def check_size(count: int, limits: Limits, program: Program) -> None:
+    """Raise BbiError E589 for a page of more bytes than are allowed, at the element with most marks in all states."""
+    if limits.page is None or count <= limits.page:
+        return
+    largest = max(program.elements, key=lambda each: each.node.type.state_count * _atoms(each.node.type))
+    spans = program.spans(largest.node)
+    message = f"the page has {count / 10**6:,.3g} MB, and {limits.page / 10**6:,.3g} MB is allowed"
+    help = f"`{largest.id}` has most marks in all of its states: show fewer, or smaller pictures"
+    raise BbiError(Diagnostic("E589", message, spans[0] if spans else None, help), program.source)
+
+
+def _atoms(type: FieldType) -> int:
+    return math.prod(axis.size for axis in type.axes)
 
 
 def view_of(results: Results, title: str = "", whole: bool = False) -> View:

@@ -7,11 +7,10 @@ A `Request` says what is wanted; a `Pipeline` runs the stages of one request, ea
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,14 @@ from bbilang.compiler.check.options import GivenModel, Options
 from bbilang.compiler.check_text import check_text
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
+from bbilang.compiler.plan.limits import NO_LIMITS, Limits
 from bbilang.given_models import Given, given_models, modules_of
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.holes import holes
 from bbilang.grammar.parse import parse_recovering
-from bbilang.grammar.source import Source
+from bbilang.grammar.source import Source, Span
 from bbilang.registry import operation_defaults, registry
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from bbilang.runtime.events import RunListener
     from bbilang.runtime.execution.job import Job, PartialResultsListener
     from bbilang.runtime.execution.results import Results
-    from bbilang.runtime.execution.scanning import ScanWork
     from bbilang.runtime.execution.shared import Files, Workers
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.recall.pages import StoredPage
     from bbilang.runtime.scan.scanned import Scanned
+    from bbilang.runtime.watch import Watch
 
 
 @frozen
@@ -52,8 +52,8 @@ class Request:
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
     adapter; or these by names of the text, as may be ``weights``. ``input``, ``data``: as in `bbilang.run`. ``force``:
     forward or reverse mode wherever both would do. ``cache``: the cache of results, or None. ``root``: the folder that
-    must contain all files that the text names. ``workers`` and ``ray``: how many processes scan datasets and make
-    icons, of this machine or of the Ray cluster at an address.
+    must contain all files that the text names. ``limits``: what the page may cost. ``workers`` and ``ray``: how many
+    processes scan datasets and make icons, of this machine or of the Ray cluster at an address.
     """
 
     text: Source | ast.File
@@ -72,6 +72,7 @@ class Request:
     workers: int | None = None
     ray: str | None = None
     data: Mapping[str, object] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
 
 
 class Pipeline:
@@ -147,13 +148,17 @@ class Pipeline:
 
     @cached_property
     def plan(self) -> Plan:
-        """Return the plan to run: that of the optimized program, unless the request disables optimization."""
+        """Return the plan to run: that of the optimized program, unless the request disables optimization. Raises
+        BbiError E380 to E382 for one that is not within the limits."""
         from bbilang.runtime.device.mode_choice import plan_for_device
 
         request = self.request
-        if not request.optimized:
-            return self.plan_as_written
-        return plan_for_device(self.program, registry(), request.cache, request.device, request.force)
+        if request.optimized:
+            made = plan_for_device(self.program, registry(), request.cache, request.device, request.force)
+        else:
+            made = self.plan_as_written
+        request.limits.check(made, self.program.source)
+        return made
 
     @cached_property
     def plan_as_written(self) -> Plan:
@@ -179,8 +184,29 @@ class Pipeline:
         models = modules_of(self._given_models, request.text)
         return Job(
             self.plan, registry(), models, request.input, request.device, request.draft, request.cache,
-            self._listener, self._partial, self.loaded, self._workers, self._files,
+            self._watched, self._partial, self.loaded, self._workers, self._files,
         )  # fmt: skip
+
+    @cached_property
+    def _watch(self) -> Watch:
+        """Return what ends the run where it is beyond its limits."""
+        from bbilang.runtime.watch import Watch
+
+        program = self.program
+
+        def span_of(kind: str) -> Span | None:
+            spans = [step.requested_by for step in self.plan.every_step if step.kind == kind and step.requested_by]
+            shown = program.spans(program.elements[0].node) if program.elements else ()
+            return next(iter(spans[0] if spans else shown), None)
+
+        return Watch(self.request.limits, program.source, span_of, self._listener)
+
+    @property
+    def _watched(self) -> RunListener | None:
+        return self._watch if self.request.limits else self._listener
+
+    def _within_limits(self) -> AbstractContextManager[None]:
+        return self._watch.within() if self.request.limits else nullcontext()
 
     @cached_property
     def _files(self) -> Files:
@@ -194,13 +220,16 @@ class Pipeline:
         """The processes that scan and make icons. Raises BbiError E440, E423 for a network of the caller's own."""
         if self.request.workers is None and self.request.ray is None:
             return None
+        from bbilang.recipes import NetworkRecipe, ScanRecipe
         from bbilang.runtime.execution.shared import Workers
+        from bbilang.runtime.models.sources.permission import is_allowed
         from bbilang.runtime.workers.choose import pool_of
 
         pool = pool_of(self.request.workers, self.request.ray)
         if pool is None:
             return None
-        network = NetworkRecipe.of(self.request)
+        alone = replace(self.request, cache=None, workers=None, ray=None)
+        network = NetworkRecipe(partial(loaded_network, alone), is_allowed())
         return Workers(pool, ScanRecipe(network), network)
 
     def scan(self) -> list[Scanned]:
@@ -222,7 +251,7 @@ class Pipeline:
         adapter = job.adapter()
         chosen = any(choice for scan in program.scans for field in scan.fields for choice in frames_of(field))
         inputs = job.inputs(adapter) if chosen else ()  # atoms of some pipes are chosen on them
-        with job.workers_kept():
+        with job.workers_kept(), self._within_limits():
             return scan_all(program, job.registry, adapter, inputs, job.listener, store, job.workers, job.files)
 
     def overlaps(self) -> tuple[str, ...]:
@@ -254,7 +283,8 @@ class Pipeline:
         from bbilang.runtime.recall.atom_names import with_names
         from bbilang.runtime.recall.incremental import execute
 
-        results = with_overlaps(with_names(execute(self.job, self.recalls)), self._files)
+        with self._within_limits():
+            results = with_overlaps(with_names(execute(self.job, self.recalls)), self._files)
         if self.recalls and self.request.optimized and results.adapter is not None:
             calibrate_for(self.plan, self.request.cache, results.adapter.device)
         return results
@@ -268,7 +298,8 @@ class Pipeline:
         """Return results with the time and peak memory of each step; only icons come from the cache."""
         from bbilang.runtime.recall.incremental import execute
 
-        return execute(self.job, measure=True)
+        with self._within_limits():
+            return execute(self.job, measure=True)
 
     # --- results -> page ------------------------------------------------------------------------------------------
 
@@ -277,13 +308,16 @@ class Pipeline:
         """Return the page with the view of the results."""
         from bbilang.page import Page, view_of
 
-        return Page(view_of(self.results, self.request.title), self.results, self.plan)
+        results = self.results
+        with self._within_limits():
+            return Page(view_of(results, self.request.title), results, self.plan, self.request.limits)
 
     def stored_page(
         self, make: Callable[[], Page], summarize: Callable[[Page], tuple[list[str], list[str]]]
     ) -> tuple[StoredPage, bool]:
         """Return (the rendered page, whether it came whole from the cache). If it did not, ``make`` makes it, and it is
         cached with the lines and notes that ``summarize`` returns."""
+        from bbilang.page import check_size
         from bbilang.runtime.featvis.icon import words_of
         from bbilang.runtime.recall import pages
         from bbilang.runtime.recall.atom_names import keep
@@ -295,6 +329,7 @@ class Pipeline:
         key = pages.page_key(known, title)
         stored = pages.recall(cache, key) if key is not None else None
         if stored is not None:
+            check_size(len(stored.html), self.request.limits, self.program)
             if self.job.program.names:
                 keep(self.job.program, self.fingerprint)
             return stored, True
@@ -311,50 +346,10 @@ class Pipeline:
         return stored, False
 
 
-@frozen
-class NetworkRecipe:
-    """Loads a request's network in a worker, from the text and the names that the request holds."""
-
-    request: Request
-    allowed: bool  # whether models may run code of their own
-
-    @classmethod
-    def of(cls, request: Request) -> NetworkRecipe:
-        from bbilang.runtime.models.sources.permission import is_allowed
-
-        return cls(replace(request, cache=None, workers=None, ray=None), is_allowed())
-
-    def __call__(self) -> Adapter:
-        return self.loaded()[1]
-
-    def loaded(self) -> tuple[Program, Adapter]:
-        """Return the program, too. A worker loads them once for the scans and the icons of a page."""
-        from bbilang.runtime.models.sources.permission import code_allowed
-
-        same = hashlib.sha256(pickle.dumps(self)).digest()
-        if same not in _loaded:
-            with code_allowed(self.allowed):
-                pipeline = Pipeline(self.request)
-                _loaded.clear()
-                _loaded[same] = pipeline.plan.program, pipeline.job.adapter()
-        return _loaded[same]
-
-
-_loaded: dict[bytes, tuple[Program, Adapter]] = {}  # in a worker
-
-
-@frozen
-class ScanRecipe:
-    """Makes the work of a request's scans in a worker."""
-
-    network: NetworkRecipe
-
-    def __call__(self) -> ScanWork:
-        from bbilang.runtime.execution.context import Run
-        from bbilang.runtime.execution.scanning import ScanWork, union
-
-        program, adapter = self.network.loaded()
-        return ScanWork(Run.of(program, registry(), adapter, ()), union(program.scans))
+def loaded_network(request: Request) -> tuple[Program, Adapter]:
+    """Load the network of a request, in a worker."""
+    pipeline = Pipeline(request)
+    return pipeline.plan.program, pipeline.job.adapter()
 
 
 def _of_holes(text: Source | ast.File) -> Diagnostic:

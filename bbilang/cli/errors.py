@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from bbilang.cli.console import report, result_json, tell
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
-MISUSES = ("E440", "E430")  # of the command line alone
+MISUSES = ("E440", "E430", "E433")  # of the command line alone
 FINE, WRONG, MISUSE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
 PACKAGES = {  # the module -> what pip calls it, where the two differ

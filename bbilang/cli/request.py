@@ -15,6 +15,7 @@ from bbilang.cli.files import source_of
 from bbilang.compiler.check_text import may_need_no_input, names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
+from bbilang.compiler.plan.limits import Limits, limits_of
 from bbilang.given_models import of_words
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
@@ -81,6 +82,7 @@ def command_line(
     format: str | None = None,
     workers: int | None = None,
     ray: str | None = None,
+    limit: Sequence[str] | None = None,
     **result: Any,
 ) -> CommandLine:
     """Read a command line. some_picture: nothing runs, so the text may leave its picture open. formats: that the
@@ -113,6 +115,7 @@ def command_line(
         root=root_of(root),
         workers=workers,
         ray=ray,
+        limits=limits_named(limit),
     )
     if some_picture and not inputs and not names_its_input(source) and not _needs_no_picture(request, source):
         request = replace(request, input=SOME_PICTURE)
@@ -145,6 +148,17 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
     if seed is not None:
         chosen["seed"] = seed
     return chosen
+
+
+def limits_named(given: Sequence[str] | None) -> Limits:
+    """Parse `memory=2GB`. Raises BbiError E433."""
+    chosen: dict[str, str] = {}
+    for words in given or ():
+        name, equals, value = (part.strip() for part in words.partition("="))
+        if not (name and equals and value):
+            misuse(f"--limit {words} has no {'number' if name else 'name'}", "as in `--limit seconds=60`")
+        chosen[name] = value
+    return limits_of(chosen)
 
 
 def data_of(given: Sequence[str] | None) -> dict[str, str]:

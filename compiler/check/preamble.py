@@ -130,9 +130,14 @@ class Preamble(ModelStatements):
             name = literal_name.value
             self._check_input(name, literal_name.span)
             try:
-                if not name.startswith(("sample:", TEXT)) and "://" not in name:
+                is_file = not name.startswith(("sample:", TEXT)) and "://" not in name
+                if is_file:
                     name = str(beside(self._folder(), name))
+                    self._stays(name, literal_name.span)
                 own = self._with_span(literal_name.span, partial(self._files, name))
+                if is_file and self.options.root is not None:  # links among what a pattern finds
+                    for file in self.options.expand(name):
+                        self._stays(file, literal_name.span)
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
             self._name_input(called, len(files), own, literal_name.span)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.statements.atom_names import AtomNames
@@ -13,6 +14,7 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import inside, path_of, short
 from bbilang.grammar.source import NOWHERE, Span
 
 P = ParamSpec("P")
@@ -82,3 +84,17 @@ class Reporter:
     def _warn(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         shown = span if span != NOWHERE else None
         self.diagnostics.append(Diagnostic(code, message, shown, help, severity="warning"))
+
+    def _stays(self, name: str, span: Span) -> None:
+        """Raise CheckError E244 for a file that a text names outside of the folder that its files may not leave."""
+        try:
+            stays = inside(path_of(name), self.options.root)
+        except OSError:  # reported when it is opened
+            return
+        if not stays:
+            message = f"{short(name)} lies outside of the folder given with `--root`"
+            raise at(span, "E244", message, "a text from elsewhere may use only what is in that folder")
+
+    def _folder(self) -> Path:
+        """Return the folder of the text, which file names in it are relative to."""
+        return self.file.source.folder if self.file.source else Path()

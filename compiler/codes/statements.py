@@ -72,6 +72,14 @@ STATEMENTS: Final[dict[str, Code]] = {
         f'interface "Cats" {{\n    set featvis(size=96)\n    {ICONS}\n}}',
         f'set featvis(size=96)\ninterface "Cats" {{\n    {ICONS}\n}}',
     ),
+    "E244": Code(
+        "a file outside of the folder",
+        "With `--root FOLDER`, or `run(..., root=folder)`, everything that a text names must be inside of that folder: "
+        "pictures, weights, models and labels, and what links lead to. What the caller gives may be anywhere.",
+        f'input "../secret.jpg"\n{BARS}',
+        f'input "sample:chelsea"\n{BARS}',
+        needs="a folder that files must not leave",
+    ),
     "E241": Code(
         "a definition or a file that calls itself",
         "A call is replaced by its definition, and a `use` by the file that it names; a cycle would never end.",
@@ -169,5 +177,28 @@ STATEMENTS: Final[dict[str, Code]] = {
         "Elements that the layout does not name follow below it. Name them, or leave the layout out.",
         f"{PHOTO}\nicons = {ICONS}\nlayout row(photo)",
         f"{PHOTO}\nicons = {ICONS}\nlayout row(photo, icons)",
+    ),
+    "E380": Code(
+        "more passes than the limit",
+        "Whoever makes the page allows so many passes through the network; each step of an icon is two of them. The "
+        "plan is compared before anything runs: `bbi explain` shows it.",
+        "$ bbi run page.bbi --limit passes=10",
+        "$ bbi run page.bbi --limit passes=100000",
+        needs="a limit",
+    ),
+    "E381": Code(
+        "more states than the limit",
+        "Whoever makes the page allows so many states of an element: the product of what a reader can choose.",
+        "$ bbi run page.bbi --limit states=1",
+        "$ bbi run page.bbi --limit states=100",
+        needs="a limit",
+    ),
+    "E382": Code(
+        "more memory than the limit, by the plan",
+        "Whoever makes the page allows so many bytes, and the activations that the plan keeps are more. The plan is "
+        "compared before anything runs.",
+        "$ bbi run page.bbi --limit memory=1kB",
+        "$ bbi run page.bbi --limit memory=2GB",
+        needs="a limit",
     ),
 }

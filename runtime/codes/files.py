@@ -127,4 +127,11 @@ FILES: Final[dict[str, Code]] = {
         RUN,
         needs="a cache that changes meanwhile",
     ),
+    "E433": Code(
+        "a limit that is none",
+        "Limits are `passes`, `seconds`, `memory` and `page` (bytes), and `states`; each is a number above zero.",
+        f"{RUN} --limit second=60",
+        f"{RUN} --limit seconds=60",
+        needs="a limit",
+    ),
 }

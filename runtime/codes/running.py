@@ -259,4 +259,27 @@ RUNNING: Final[dict[str, Code]] = {
         """$ bbi run -e 'weights(block6d, block7a, expanded=true) | top(8) | present(matrix)'""",
         needs="a network of many layers",
     ),
+    "E587": Code(
+        "longer than the limit",
+        "Whoever makes the page allows so many seconds, from the loading of the network on. Finished icons stay in the "
+        "cache; nothing else is written.",
+        f"{RUN} --limit seconds=0.001",
+        f"{RUN} --limit seconds=600",
+        needs="a run",
+    ),
+    "E588": Code(
+        "more memory than the limit",
+        "Whoever makes the page allows so many bytes, and the process or the device took more while the page was "
+        "computed. Nothing is written.",
+        f"{RUN} --limit memory=1MB",
+        f"{RUN} --limit memory=8GB",
+        needs="a run",
+    ),
+    "E589": Code(
+        "a page larger than the limit",
+        "Pictures take most of a page: icons, photographs, maps in every state. Nothing is written.",
+        f"{RUN} --limit page=1kB",
+        f"{RUN} --limit page=20MB",
+        needs="a run",
+    ),
 }

@@ -15,6 +15,7 @@ from bbilang.cli.options import (
     File,
     Force,
     Inputs,
+    Limit,
     Models,
     NoCache,
     NoOptimize,
@@ -53,6 +54,7 @@ def run(
     sha256: Pin = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     seed: Seed = None,
     device: Device = "auto",
@@ -79,7 +81,7 @@ def run(
     from bbilang.cli.request import command_line
 
     line = command_line(
-        file, pipe, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model,
+        file, pipe, settings=settings, data=data, seed=seed, root=root, limit=limit, inputs=input, model=model,
         weights=weights, device=device, draft=draft, optimized=not no_optimize, force=force, cache=not no_cache,
         quiet=quiet, title=title, output=output, format=format, sha256=sha256, parents=parents,
         workers=workers, ray=ray,
@@ -97,6 +99,7 @@ def scan(
     sha256: Pin = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     seed: Seed = None,
     device: Device = "auto",
@@ -119,8 +122,8 @@ def scan(
     from bbilang.cli.request import command_line
 
     line = command_line(
-        file, pipe, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model, weights=weights,
-        device=device, quiet=quiet, sha256=sha256, workers=workers, ray=ray, some_picture=True,
+        file, pipe, settings=settings, data=data, seed=seed, root=root, limit=limit, inputs=input, model=model,
+        weights=weights, device=device, quiet=quiet, sha256=sha256, workers=workers, ray=ray, some_picture=True,
     )  # fmt: skip
     return running.scan(line)
 
@@ -139,6 +142,7 @@ def watch(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     seed: Seed = None,
     device: Device = "auto",
@@ -158,8 +162,8 @@ def watch(
     from bbilang.preview.watch import watch as begin
 
     line = command_line(
-        file, settings=settings, data=data, seed=seed, root=root, inputs=input, model=model, weights=weights,
-        device=device, draft=draft, title=title,
+        file, settings=settings, data=data, seed=seed, root=root, limit=limit, inputs=input, model=model,
+        weights=weights, device=device, draft=draft, title=title,
     )  # fmt: skip
     return begin(line, port, open_it)
 

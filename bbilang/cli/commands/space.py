@@ -16,6 +16,7 @@ from bbilang.cli.options import (
     Files,
     Inputs,
     Json,
+    Limit,
     Model,
     NoCache,
     Parents,
@@ -47,6 +48,7 @@ def complete(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     device: Device = "auto",
     draft: Draft = False,
@@ -70,8 +72,9 @@ def complete(
 
     with errors_as(json):
         line = command_line(
-            file, pipe, settings=settings, data=data, root=root, some_picture=run is None, inputs=input, model=model,
-            weights=weights, device=device, draft=draft, cache=not no_cache, quiet=quiet or json, output=output,
+            file, pipe, settings=settings, data=data, root=root, limit=limit, some_picture=run is None,
+            inputs=input, model=model, weights=weights,
+            device=device, draft=draft, cache=not no_cache, quiet=quiet or json, output=output,
             parents=parents,
         )  # fmt: skip
         return list_completions(line, by, Limits(max_passes, tuple(without or ())), show, run, json)

@@ -18,6 +18,7 @@ from bbilang.cli.options import (
     Force,
     Inputs,
     Json,
+    Limit,
     Model,
     Models,
     NoCache,
@@ -75,6 +76,7 @@ def explain(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     device: Device = "auto",
     draft: Draft = False,
@@ -100,7 +102,7 @@ def explain(
 
     with errors_as(json or format == "json"):
         line = command_line(
-            file, pipe, settings=settings, data=data, root=root, some_picture=not analyze, formats=FORMATS,
+            file, pipe, settings=settings, data=data, root=root, limit=limit, some_picture=not analyze, formats=FORMATS,
             inputs=input, model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
             force=force, cache=not no_cache, quiet=json or format == "json", output=output,
             format="json" if json else format, parents=parents,
@@ -119,6 +121,7 @@ def test(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     device: Device = "auto",
     no_cache: NoCache = False,
@@ -137,7 +140,7 @@ def test(
     $ bbi test claims.bbi --model before.safetensors --model after.safetensors --junit claims.xml
     """
     from bbilang.cli.errors import errors_as
-    from bbilang.cli.request import data_of, root_of, settings_of
+    from bbilang.cli.request import data_of, limits_named, root_of, settings_of
     from bbilang.cli.test import test as test_texts
     from bbilang.given_models import of_words
     from bbilang.grammar.source import Source
@@ -149,7 +152,7 @@ def test(
         request = Request(
             Source("", ""), input=tuple(input) if input else None, data=data_of(data),
             weights=of_words(None, weights)[1], settings=settings_of(settings), root=root_of(root), device=device,
-            cache=None if no_cache else Cache(),
+            cache=None if no_cache else Cache(), limits=limits_named(limit),
         )  # fmt: skip
         return test_texts(files or [], model or [], request, json, junit)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from bbilang.compiler.check.arguments.binding import at
@@ -106,6 +105,8 @@ class ModelStatements(Reporter):
         if item.weights and weights == "download":
             message = "a text cannot request a download: nothing is fetched unless the command line allows it"
             raise at(item.weights.span, "E446", message, "use the command line: `--weights download`")
+        if item.weights and weights != "random":
+            self._stays(str(weights), item.weights.span)
         if (given := options.models.get(alias)) is not None:
             return self._given(alias, given, span, name, weights)
         if first and options.description is not None:
@@ -115,6 +116,9 @@ class ModelStatements(Reporter):
             name, weights, span = options.model, None, NOWHERE
         if first and options.weights:
             weights = options.weights
+        is_file = (prefix := next((p for p in FOLDERS if name.startswith(p)), "")) or name.endswith(FILE)
+        if is_file and span != NOWHERE:
+            self._stays(self._located(name).removeprefix(prefix), span)
         return self._model(alias, name, weights, span)
 
     def _given(
@@ -332,6 +336,8 @@ class ModelStatements(Reporter):
             return description
         statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
         span = statement.value.span if statement and statement.value else NOWHERE
+        if statement is not None:
+            self._stays(str(beside(self._folder(), name)), span)
         try:
             lines = read_text(beside(self._folder(), name), LARGEST).removeprefix("\ufeff").splitlines()
         except OSError as error:
@@ -364,10 +370,6 @@ class ModelStatements(Reporter):
             return f"{prefix}{own if own.exists() or not path.exists() else path}"
         except OSError:  # reported when the model is loaded
             return name
-
-    def _folder(self) -> Path:
-        """Return the folder of the text, which file names in it are relative to."""
-        return self.file.source.folder if self.file.source else Path()
 
 
 def unused_models(program: Program, file: ast.File, registry: Registry) -> Iterator[Diagnostic]:
