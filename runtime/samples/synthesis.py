@@ -1,4 +1,4 @@
-"""Synthesis of the sounds of `runtime/samples/sounds.py`: partials with envelopes, and noise."""
+"""Synthesis of the sounds of `runtime/samples/sounds.py`: partials with envelopes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,9 @@ def synthesized(sound: Sound) -> np.ndarray:
 
 def _note(note: Note) -> np.ndarray:
     time = np.arange(round(note.seconds * RATE)) / RATE
-    if note.timbre == "noise":
-        values = 0.3 * np.random.default_rng(note.seed).standard_normal(len(time))
-    else:
-        vibrato = 0.004 * np.sin(2 * np.pi * 5.5 * time) * (note.timbre == "bowed")
-        phase = 2 * np.pi * note.hertz * np.cumsum(1 + vibrato) / RATE
-        partials = {k: a for k, a in PARTIALS[note.timbre].items() if k * note.hertz < 0.45 * RATE}
-        values = np.sum([a * np.sin(k * phase) for k, a in partials.items()], 0) / sum(partials.values())
+    vibrato = 0.004 * np.sin(2 * np.pi * 5.5 * time) * (note.timbre == "bowed")
+    phase = 2 * np.pi * note.hertz * np.cumsum(1 + vibrato) / RATE
+    partials = {k: a for k, a in PARTIALS[note.timbre].items() if k * note.hertz < 0.45 * RATE}
+    values = np.sum([a * np.sin(k * phase) for k, a in partials.items()], 0) / sum(partials.values())
     rise, fall = np.clip(time / 0.02, 0, 1), np.clip((note.seconds - time) / 0.03, 0, 1)
     return note.loud * values * rise * fall * np.exp(-DECAYING.get(note.timbre, 0.0) * time)
