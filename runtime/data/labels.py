@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bbilang.compiler.check.class_names import classes_by_name
+from bbilang.compiler.ir.model_description import ModelDescription
 
 # columns that no text can name: what conditions compare
 CLASS, CLASS_OF_LABEL = "class predicted", "class of the label"
@@ -29,6 +30,13 @@ def class_of_label(labels: Iterable[str], class_names: Sequence[str]) -> np.ndar
     if all(index < 0 for index in known.values()) and all(word.isascii() and word.isdigit() for word in known if word):
         known = {word: int(word) if word and int(word) < len(names) else -1 for word in known}
     return np.array([known[word] for word in words], np.int64)
+
+
+def classes_of(labels: Iterable[object], description: ModelDescription) -> np.ndarray:
+    """Return the class of each label, (example,); -1 where it is none. Classes without names are called by their
+    numbers."""
+    names = description.labels or tuple(str(number) for number in range(description.classes))
+    return class_of_label([str(label) for label in labels], names)
 
 
 def _class(label: str, every: dict[str, tuple[int, ...]], first: dict[str, tuple[int, ...]]) -> int:

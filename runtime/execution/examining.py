@@ -12,7 +12,7 @@ import numpy as np
 
 from bbilang.compiler.ir.program import Node, Scan, source_dataset
 from bbilang.runtime.cache.disk import key_of
-from bbilang.runtime.data.labels import class_of_label
+from bbilang.runtime.data.labels import classes_of
 from bbilang.runtime.data.pictures import Unreadable
 from bbilang.runtime.errors import NotKept
 from bbilang.runtime.execution.example_maps import remembered_arrays
@@ -55,8 +55,7 @@ class Examined:
     def labels(self) -> np.ndarray:
         """The class of each example's label, (example,); -1 where it is no class of the network."""
         words = self.dataset.labels
-        names = [""] * len(self.dataset) if words is None else [str(word) for word in words]
-        return class_of_label(names, self.run.adapter.description.labels)
+        return classes_of([""] * len(self.dataset) if words is None else words, self.run.adapter.description)
 
     @cached_property
     def identity(self) -> str:

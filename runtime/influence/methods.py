@@ -60,11 +60,15 @@ class Gradients:
     queries: Matrices
     scale: float = 1.0
     cosine: bool = False
-    names: tuple[str, ...] = (PRODUCTS, SQUARES)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (PRODUCTS, SQUARES) if self.cosine else (PRODUCTS,)
 
     def batch(self, images: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
-        own, squares = products(self.network, images, labels, self.queries)
-        return {PRODUCTS: own.numpy(), SQUARES: squares.numpy()}
+        squares = torch.zeros(len(images), dtype=torch.float64) if self.cosine else None
+        own = {PRODUCTS: products(self.network, images, labels, self.queries, squares).numpy()}
+        return own if squares is None else own | {SQUARES: squares.numpy()}
 
     def influence(self, kept: Arrays, labels: np.ndarray) -> np.ndarray:
         values = -np.asarray(kept[PRODUCTS], np.float64) * self.scale

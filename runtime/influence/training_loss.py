@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, PROBABILITIES, SIGMOID
+from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID
 from bbilang.runtime.errors import error
-
-SMALLEST = 1e-12
+from bbilang.runtime.losses.classes import CROSS_ENTROPY, FITTING, SMALLEST, loss_of_each
 
 
 def losses(scores: Tensor, labels: Tensor, kind: str) -> Tensor:
     """Return the loss of each example, (example,), in nats. scores (example, class); labels (example,), -1 where an
     example has none, whose loss is 0. Raises BbiError E592 for scores that are no classes."""
-    known = labels >= 0
-    own = labels.clamp_min(0)
-    if kind == LOGITS:
-        each = functional.cross_entropy(scores, own, reduction="none")
-    elif kind == PROBABILITIES:
-        each = functional.nll_loss(scores.clamp_min(SMALLEST).log(), own, reduction="none")
-    else:
+    if FITTING.get(kind) != CROSS_ENTROPY:
         message = f"influence takes the cross-entropy of exclusive classes, and these scores are {_words(kind)}"
         raise error("E592", message, "`set scores(logits)` says that they are logits of exclusive classes")
-    return torch.where(known, each, torch.zeros_like(each))
+    each = loss_of_each(scores, labels.clamp_min(0), kind)
+    return torch.where(labels >= 0, each, torch.zeros_like(each))
 
 
 def margins(scores: Tensor, labels: Tensor, kind: str) -> tuple[Tensor, Tensor]:

@@ -50,17 +50,20 @@ class Network:
         return self.gradients(images, score)
 
 
-def products(network: Network, images: Tensor, labels: Tensor, queries: Matrices) -> tuple[Tensor, Tensor]:
-    """Return the inner product of the gradient of each example's loss with each query, (example, query), and the
-    gradient's squared length, (example,), in float64. queries: (query, out, in) for each layer."""
+def products(
+    network: Network, images: Tensor, labels: Tensor, queries: Matrices, squares: Tensor | None = None
+) -> Tensor:
+    """Return the inner product of the gradient of each example's loss with each query, (example, query), in float64.
+    queries: (query, out, in) for each layer. ``squares`` (example,): zeros to which the gradient's squared length is
+    added, where it is needed."""
     count = len(next(iter(queries.values())))
     total = torch.zeros(len(images), count, dtype=torch.float64)
-    squares = torch.zeros(len(images), dtype=torch.float64)
     for layer, pairs in network.gradients(images, network.loss_of(labels)):
         own = per_example(pairs).flatten(1)
         total += (own @ queries[layer.name].to(own).flatten(1).T).double().cpu()
-        squares += own.square().sum(1).double().cpu()
-    return total, squares
+        if squares is not None:
+            squares += own.square().sum(1).double().cpu()
+    return total
 
 
 def on_itself(network: Network, images: Tensor, labels: Tensor, curvature: Curvature | None = None) -> Tensor:

@@ -82,8 +82,8 @@ def mend(
     on. ``recent``: results of this process. Raises BbiError E487 to E489 for examples, labels or a loss that do not
     fit, E553 to E556."""
     description = adapter.description
-    training = labelled(task.dataset, description.labels, description.classes)
-    other = None if task.other is None else labelled(task.other, description.labels, description.classes)
+    training = labelled(task.dataset, description)
+    other = None if task.other is None else labelled(task.other, description)
     key = _key(adapter, task, training, other)
     if (known := _recalled(adapter, cache, key, recent or {})) is not None:
         return known

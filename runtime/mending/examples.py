@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime.data.dataset import Dataset
-from bbilang.runtime.data.labels import class_of_label
+from bbilang.runtime.data.labels import classes_of
 from bbilang.runtime.errors import error
 
 FEWEST = 2  # examples on either side
@@ -31,7 +31,7 @@ class Labelled:
         return len(self.numbers)
 
 
-def labelled(dataset: Dataset, class_names: Sequence[str], classes: int) -> Labelled:
+def labelled(dataset: Dataset, description: ModelDescription) -> Labelled:
     """Return the examples whose label is a class. Raises BbiError E487 without labels, or of one class alone."""
     from bbilang.runtime.data.duplicates import digests
 
@@ -39,8 +39,7 @@ def labelled(dataset: Dataset, class_names: Sequence[str], classes: int) -> Labe
     if labels is None:
         help = 'name the column: `dataset photos = "photos.csv", label=kind`, or put the pictures into folders'
         raise error("E487", f"the examples of {dataset.name} have no labels", help)
-    names = class_names or tuple(str(number) for number in range(classes))
-    own = class_of_label([str(label) for label in labels], names)
+    own = classes_of(labels, description)
     known = np.flatnonzero(own >= 0)
     if len(set(own[known].tolist())) < 2:
         some = f"those of {len(known):,} of {len(labels):,} examples are classes" if len(known) else "no label is one"

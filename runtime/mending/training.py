@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from bbilang.compiler.ir import score_kinds as kinds
 from bbilang.runtime.errors import error
+from bbilang.runtime.losses.classes import FITTING, loss_of_each
 from bbilang.runtime.mending.above import Examples, Ran
 from bbilang.runtime.mending.evidence import Evidence
 from bbilang.runtime.mending.recipe import Recipe
@@ -19,7 +18,7 @@ from bbilang.runtime.passes.autograd import grad
 
 SCALED_ON = 512  # examples that say how large the evidence is before the training
 STATE, WEIGHTS = "state/", "weights/"
-DIVERGED = "lower the learning rate or the strength: `set training(lr=0.0003, ...)`"
+DIVERGED = "lower the learning rate or the strength: `set training(lr=0.00003, ...)`"
 
 
 @dataclass
@@ -38,24 +37,11 @@ class Progressed:
 def loss_of(recipe: Recipe, kind: str) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of scores (example, class) and classes (example,). Raises BbiError E489 where it does not fit the
     kind of the network's scores."""
-    match recipe.loss, kind:
-        case "cross_entropy", kinds.LOGITS:
-            return functional.cross_entropy
-        case "cross_entropy", kinds.PROBABILITIES:
-            return lambda scores, y: functional.nll_loss(scores.clamp_min(1e-12).log(), y)
-        case "binary_cross_entropy", kinds.SIGMOID:
-            return lambda scores, y: functional.binary_cross_entropy_with_logits(
-                scores, functional.one_hot(y, scores.shape[1]).to(scores)
-            )
-        case "binary_cross_entropy", kinds.INDEPENDENT:
-            return lambda scores, y: functional.binary_cross_entropy(
-                scores, functional.one_hot(y, scores.shape[1]).to(scores)
-            )
-    help = {
-        kinds.LOGITS: "`loss=cross_entropy` fits", kinds.PROBABILITIES: "`loss=cross_entropy` fits",
-        kinds.SIGMOID: "`loss=binary_cross_entropy` fits", kinds.INDEPENDENT: "`loss=binary_cross_entropy` fits",
-    }.get(kind, "only classifiers are trained here")  # fmt: skip
-    raise error("E489", f"`{recipe.loss}` is no loss of scores that are {kind or 'of an unknown kind'}", help)
+    fits = FITTING.get(kind)
+    if recipe.loss != fits:
+        help = f"`loss={fits}` fits" if fits else "only classifiers are trained here"
+        raise error("E489", f"`{recipe.loss}` is no loss of scores that are {kind or 'of an unknown kind'}", help)
+    return lambda scores, classes: loss_of_each(scores, classes, kind).mean()
 
 
 class Trainer:

@@ -44,7 +44,7 @@ def test_equal_to_kronfluence(tmp_path):
     curvature = measured(batches, len(images))
     with requiring_gradients(layers), torch.enable_grad():
         queries = gradients_of(module(asked)[torch.arange(6), classes], layers)
-    own = products(network, images, labels, curvature.solve(queries))[0].T
+    own = products(network, images, labels, curvature.solve(queries)).T
 
     prepared = kronfluence.prepare_model(module, Task())
     analyzer = kronfluence.Analyzer("small", prepared, Task(), cpu=True, output_dir=str(tmp_path), disable_tqdm=True)

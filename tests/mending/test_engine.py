@@ -134,7 +134,7 @@ def test_what_is_held_out_never_trains():
 
 def test_equal_pictures_are_on_one_side():
     pictures = [(np.full((12, 12, 3), 20 * (n // 6), np.uint8), trained.LABELS[n // 2 % 3]) for n in range(72)]
-    examples = labelled(of_sequence(pictures, "twins"), trained.LABELS, 3)
+    examples = labelled(of_sequence(pictures, "twins"), adapted(network()).description)
     for seed in range(5):
         chosen = held_out(examples, 0.3, seed)
         sides: dict[str, set[bool]] = {}
@@ -147,7 +147,8 @@ def test_of_classes_with_one_example_each_a_share_of_all_is_held_out():
     labels = [f"class {number}" for number in range(30)] + ["common"] * 10
     pictures = [np.full((12, 12, 3), number, np.uint8) for number in range(40)]
     names = tuple(dict.fromkeys(labels))
-    examples = labelled(of_sequence(list(zip(pictures, labels, strict=True)), "rare"), names, len(names))
+    described = replace(adapted(network()).description, labels=names, classes=len(names))
+    examples = labelled(of_sequence(list(zip(pictures, labels, strict=True)), "rare"), described)
     chosen = held_out(examples, 0.3, 0)
     assert chosen[:30].sum() == 9 and chosen[30:].sum() == 3
 
