@@ -10,6 +10,14 @@ PHOTOS = 'dataset photos = "sample:shapes"\n'
 SHOWN = "top(9, along=example) | present(image)"
 
 INFLUENCE: Final[dict[str, Code]] = {
+    "E280": Code(
+        "TracIn without checkpoints",
+        "TracIn sums over the weights that a network had while it was trained, which files hold: safetensors or "
+        "PyTorch checkpoints of the same network. Other methods are of the network as it is.",
+        f"{PHOTOS}output | influence(photos, method=tracin) | {SHOWN}",
+        f'{PHOTOS}output | influence(photos, method=tracin, checkpoints="runs/*.safetensors") | {SHOWN}',
+        needs="checkpoints in runs/",
+    ),
     "E590": Code(
         "a network without weights of convolutions or linear layers",
         "Influence is measured by gradients by the weights of convolutions and linear layers. A network of other "

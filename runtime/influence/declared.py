@@ -10,7 +10,8 @@ TYPICAL = "multiples of the root mean square"  # the scale of an estimate means 
 @dataclass(frozen=True)
 class Method:
     """``words``: for the legend, with the number of examples at {count}. ``damping``: the usual one; 0 without a
-    curvature to damp. ``runs``: how often each example runs through the network. ``returns``: and back."""
+    curvature to damp. ``runs``: how often each example runs through the network. ``returns``: and back. ``along``: it
+    takes checkpoints of the training."""
 
     name: str
     words: str
@@ -18,6 +19,7 @@ class Method:
     unit: str = TYPICAL
     runs: int = 1
     returns: bool = True
+    along: bool = False
 
 
 METHODS = {
@@ -28,6 +30,8 @@ METHODS = {
         Method("dot", "how the number changes with one gradient step on the example, to first order"),
         Method("cosine", "the cosine between the gradients of the number and of the example's loss, positive where a "
                "step on the example makes the number larger", unit="cosine"),
+        Method("tracin", "how the number changes with one gradient step on the example, to first order, summed over "
+               "checkpoints of the training with one learning rate (TracIn)", along=True),
         Method("trak", "how the number would change without the example, estimated by a logistic regression on "
                "randomly projected gradients (TRAK)", 1e-3),
         Method("exact", "how much larger the number is with the example than without it, by one Newton step of the "

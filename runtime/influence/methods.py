@@ -206,5 +206,5 @@ def _exact(question: Question) -> Estimate:
 
 
 ESTIMATES: dict[str, Callable[[Question], Estimate]] = {
-    "ekfac": _ekfac, "dot": _dot, "cosine": _cosine, "trak": _trak, "exact": _exact,
+    "ekfac": _ekfac, "dot": _dot, "tracin": _dot, "cosine": _cosine, "trak": _trak, "exact": _exact,
 }  # fmt: skip

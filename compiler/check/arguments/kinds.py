@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bbilang.compiler.check.arguments import bounding_boxes as boxes
-from bbilang.compiler.check.arguments import picture_files
+from bbilang.compiler.check.arguments import picture_files, weights_files
 from bbilang.compiler.check.arguments.binding import (
     SOME_LAYER,
     CheckError,
@@ -71,6 +71,7 @@ class ArgumentReader:
             "measures": self._measures,
             "boxes": self._boxes,
             "picture": self._picture,
+            "checkpoints": self._checkpoints,
             "input": self._input,
         }
 
@@ -248,6 +249,16 @@ class ArgumentReader:
         except BbiError as error:  # from what finds the pictures of a name
             first = error.diagnostics[0]
             raise at(value.span, first.code, first.message, first.help) from error
+
+    def _checkpoints(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        """Return (path, digest) of each file of weights."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        name = self.argument(value, Parameter(parameter.name, "text", parameter.doc), field)
+        try:
+            return weights_files.read(name, parameter.name, self.scope.files)
+        except Fail as fail:
+            raise CheckError(fail, value.span) from fail
 
     def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         dataset = self.scope.value(value) if isinstance(value, ast.Path) else None

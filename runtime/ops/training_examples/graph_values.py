@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,16 +32,16 @@ def check_graph(field: Node, name: str, registry: Registry) -> None:
                    "take the channels that they are made of")  # fmt: skip
 
 
-def values_with_graph(pipes: Sequence[tuple[Node, Field]], run: Run) -> Tensor:
+def values_with_graph(pipes: Sequence[tuple[Node, Field]], run: Run, adapter: Adapter) -> Tensor:
     """Return the numbers that the network gave for the page's inputs, of several pipes one after another, each in the
-    order of its field's own: (number,) with the graph of one forward pass."""
+    order of its field's own: (number,) with the graph of one forward pass. adapter: the network, or it with other
+    weights."""
     import torch
 
     from bbilang.runtime.losses.batch import TrainingBatch
 
     substrates = (each for node, _ in pipes for each in walk(node) if each.op == "substrate")
     layers = tuple(dict.fromkeys(layer for each in substrates for layer in each.type.layers))
-    adapter = cast("Adapter", run.adapter)
     with adapter.evaluating():
         labels = torch.as_tensor(run.scores.argmax(1)).to(adapter.device)
         batch = TrainingBatch(adapter, adapter.normalize(run.images), labels, layers)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -40,8 +41,9 @@ class Influence(Operation):
 
     `ekfac`: gradients of the number and of the example's loss, with the curvature of the loss between them (Koh and
     Liang 2017), approximated by Kronecker factors whose eigenvalues are corrected (Grosse et al. 2023). `dot` and
-    `cosine`: without curvature. `trak`: randomly projected gradients (Park et al. 2023). `exact`: the example left out
-    at the last layer, by one Newton step.
+    `cosine`: without curvature. `tracin`: `dot` summed over checkpoints of the training (Pruthi et al. 2020). `trak`:
+    randomly projected gradients (Park et al. 2023). `exact`: the example left out at the last layer, by one Newton
+    step.
 
     The loss is cross-entropy. Gradients are by the weights of convolutions and linear layers; normalization layers are
     left out. An example whose label is no class of the network has no influence.
@@ -53,6 +55,8 @@ class Influence(Operation):
         Parameter("method", "word", "how influence is estimated", "ekfac", choices=tuple(METHODS)),
         Parameter("damping", "number", "what is added to the curvature's eigenvalues, as a part of their mean; usually "
                   "0.1 for `ekfac`, 0.001 for `trak` and `exact`", None, minimum=1e-8, maximum=10),
+        Parameter("checkpoints", "checkpoints", "files of the weights that the network had while it was trained, for "
+                  "`tracin`: `\"runs/*.safetensors\"`", None),
     )  # fmt: skip
     example = (
         "# in place of the sample: the pictures that the network was trained on, with its labels\n"
@@ -72,6 +76,7 @@ class Influence(Operation):
             help = "choose some of them before it: `top(4)`, or one: `.channel[447]`"
             raise Fail("E238", f"each of these {count:,} numbers has influences of its own", help)
         _check_damping(arguments)
+        _check_checkpoints(arguments)
         dataset = arguments["dataset"].type
         example = replace(dataset.axes[0], whole=False)
         unit = METHODS[arguments["method"]].unit
@@ -83,7 +88,8 @@ class Influence(Operation):
         return (field,)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        return (_gradients_of(node["dataset"], METHODS[node["method"]], " ".join(map(str, _family(node)))),)
+        times = len(node["checkpoints"] or (1,))
+        return (_gradients_of(node["dataset"], METHODS[node["method"]], " ".join(map(str, _family(node))), times),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -110,10 +116,21 @@ def _check_damping(arguments: Arguments) -> None:
         raise Fail("E238", f"`{arguments['method']}` has no curvature to damp", "leave it out", "damping")
 
 
-def _gradients_of(dataset: Node, method: Method, shares: str = "") -> Again:
-    """Say what a method runs over a dataset."""
+def _check_checkpoints(arguments: Arguments) -> None:
+    """Raise `Fail` E280 where a method that needs checkpoints has none, or another has some."""
+    method, given = arguments["method"], arguments["checkpoints"]
+    if METHODS[method].along and not given:
+        raise Fail("E280", f"`{method}` sums over checkpoints of the training, and none are given",
+                   'name the files: `checkpoints="runs/*.safetensors"`', "method")  # fmt: skip
+    if given and not METHODS[method].along:
+        raise Fail("E280", f"`{method}` is of the network as it is, and takes no checkpoints", "take `method=tracin`",
+                   "checkpoints")  # fmt: skip
+
+
+def _gradients_of(dataset: Node, method: Method, shares: str = "", times: int = 1) -> Again:
+    """Say what a method runs over a dataset, at so many checkpoints."""
     words = f"gradients of the weights for {dataset.get('called') or 'the examples'}"
-    return Again(words, method.runs * dataset.type.axes[0].size, (), returns=method.returns, shares=shares)
+    return Again(words, times * method.runs * dataset.type.axes[0].size, (), returns=method.returns, shares=shares)
 
 
 def _typical(values: np.ndarray) -> np.ndarray:
@@ -130,33 +147,50 @@ def _of_scale(values: np.ndarray) -> str:
 
 def _family(node: Node) -> tuple[object, ...]:
     """Return what influences must have in common to be computed together."""
-    return (node.op, node["dataset"].digest, node["method"], node["damping"])
+    return (node.op, node["dataset"].digest, node["method"], node["damping"], node["checkpoints"])
 
 
 def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return (places of the readable examples, (example, number) of all nodes side by side, words for the legend)."""
-    from bbilang.runtime.influence.methods import ESTIMATES, Queries, Question
+    from bbilang.runtime.influence.checkpoints import at_checkpoint
     from bbilang.runtime.influence.weights import Coverage
 
     node = together[0]
     dataset = node["dataset"]
     network, settings, method = _prepared(node, dataset, run)
-    examples, queries = run.examples(dataset), Queries(partial(_values, together, run))
+    labels = np.asarray(run.examples(dataset).labels)
+    parts = []
+    for path, digest in node["checkpoints"] or (("", ""),):
+        at = at_checkpoint(network, path) if path else network
+        parts.append(_of_network(together, run, at, settings, digest))
+    rows, values = parts[0][0], np.sum([own for _, own in parts], 0)
+    values[labels[rows] < 0] = np.nan
+    notes = _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, network.layers))
+    if node["checkpoints"]:
+        names = [Path(path).name for path, _ in node["checkpoints"]]
+        notes = (*notes, f"{len(names)} checkpoints: {names[0]} to {names[-1]}" if len(names) > 1 else
+                 f"1 checkpoint: {names[0]}")  # fmt: skip
+    return rows, values, notes
+
+
+def _of_network(
+    together: list[Node], run: Run, network: Network, settings: Settings, checkpoint: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the readable examples, and (example, number), for the network as it is or as it was at a
+    checkpoint, by its digest."""
+    from bbilang.runtime.influence.methods import ESTIMATES, Queries, Question
+
+    dataset, method = together[0]["dataset"], METHODS[together[0]["method"]]
+    examples, queries = run.examples(dataset), Queries(partial(_values, together, run, network.adapter))
     labels = np.asarray(examples.labels)
     curvature = partial(_curvature, run, dataset, network, settings)
     estimate = ESTIMATES[method.name](Question(network, queries, settings, curvature, int((labels >= 0).sum())))
-    drawn = [settings.damping, settings.seed]
+    drawn = [settings.damping, settings.seed, *([checkpoint] if checkpoint else [])]
     what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
     each = examples.each(what, estimate.batch)
     (part,) = each.parts
     rows = np.asarray(each.rows)
-    values = estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
-    values[labels[rows] < 0] = np.nan
-    return (
-        rows,
-        values,
-        _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, estimate.network.layers)),
-    )
+    return rows, estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
 
 
 def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, Method]:
@@ -188,8 +222,8 @@ def _kind(dataset: Node, run: Run) -> str:
     return kind_of_rows(scores.float().cpu().numpy(), adapter.description.scores)
 
 
-def _values(together: list[Node], run: Run) -> Tensor:
-    return values_with_graph([(node.inputs[0], run.value(node.inputs[0])) for node in together], run)
+def _values(together: list[Node], run: Run, adapter: Adapter) -> Tensor:
+    return values_with_graph([(node.inputs[0], run.value(node.inputs[0])) for node in together], run, adapter)
 
 
 def _curvature(run: Run, dataset: Node, network: Network, settings: Settings) -> Curvature:
