@@ -250,7 +250,9 @@ class ArgumentReader:
             first = error.diagnostics[0]
             raise at(value.span, first.code, first.message, first.help) from error
 
-    def _checkpoints(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+    def _checkpoints(
+        self, value: ast.Expression, parameter: Parameter, field: Node
+    ) -> tuple[tuple[str, str], ...] | None:
         """Return (path, digest) of each file of weights."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
