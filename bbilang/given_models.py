@@ -40,6 +40,7 @@ class Given:
     adapter: Adapter | None = None
 
     def for_checker(self, inputs: Sequence[object]) -> GivenModel:
+        """Return what the checker needs to know of the model, for these inputs."""
         if self.adapter is None:
             return GivenModel(self.name, self.weights)
         description = self.adapter.description_for(inputs)
