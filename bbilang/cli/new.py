@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import ModelDescription
 
 FILE = "first.bbi"
-SAMPLE, SENTENCE = "sample:chelsea", "text:The film was unbelievably good."
+SAMPLE, SENTENCE, MELODY = "sample:chelsea", "text:The film was unbelievably good.", "sample:melody"
 
 
 def new(
@@ -42,7 +42,7 @@ def new(
     if not choices:
         fail("E440", f"{described.title} has no layer with channels and positions to begin with",
              f"`bbi layers {name}` lists its layers")  # fmt: skip
-    default = SENTENCE if described.reads == "text" else SAMPLE
+    default = {"text": SENTENCE, "audio": MELODY}.get(described.reads, SAMPLE)
     pictured = _answered(picture, asking, lambda: _ask_picture(described), lambda words: _picture(words or default))
     look = _answered(show, asking, lambda: _ask_look(choices), lambda words: _look(words, choices))
     chosen = _layer(layer, described)
@@ -102,6 +102,9 @@ def _ask_picture(model: ModelDescription) -> str:
     if model.reads == "text":
         tell("\n2. Which text? Words after `text:`, or a .txt file")
         return _asked("  text", SENTENCE)
+    if model.reads == "audio":
+        tell("\n2. Which sound? A file, a folder, several like notes/*.wav, or sample:melody")
+        return _asked("  sound", MELODY)
     here = _here()
     tell("\n2. Which picture? A file, a folder, several like photos/*.jpg, or sample:chelsea")
     if here:
@@ -136,9 +139,10 @@ def _described(words: str) -> tuple[str, ModelDescription]:
 def _picture(words: str) -> str:
     from bbilang.runtime.inputs.images import path_of
     from bbilang.runtime.inputs.load import expanded
+    from bbilang.runtime.sound.names import is_sound
 
     for file in expanded(words):
-        if not file.startswith("text:"):
+        if not (file.startswith("text:") or is_sound(file)):
             path_of(file)  # report a missing package of sample pictures now
     return words
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 
 PICTURES = 'a file, a folder, or several like "photos/*.jpg"'
+SOUNDS = 'a sound file, several like "notes/*.wav", or a sample: melody, note, plucked, chord'
 TEXTS = "a text after `text:`, or the name of a .txt file"
 FINEST = 10  # positions along a side from which a map says where
 
@@ -133,6 +134,31 @@ $layers    words = $layer.token
         | present(heatmap)
 }
 """
+HEARD = """
+interface "What does it hear, and where?" {
+    # The channels of a layer that contributed most to the predicted class, each with a sound that activates it most.
+$layers    icons = $layer.channel
+        | attribute(output)
+        | top(4)
+        | present(featvis)
+
+    # How much each frame of the sound contributed, over its waveform and its spectrogram.
+    where = input.frame
+        | attribute(output, method=integrated_gradients(n_steps=16))
+        | present(heatmap)
+}
+"""
+FRAMES = """
+interface "Which part of the sound matters?" {
+    # A menu of the five most likely classes.
+    class_asked = pick(output[top(5)], title="Class")
+
+    # How much each frame contributed to the class in the menu.
+    where = input.frame
+        | attribute(output[class_asked], method=integrated_gradients(n_steps=16))
+        | present(heatmap)
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -142,7 +168,7 @@ class Look:
     name: str
     words: str
     text: str
-    takes: str  # "map", "grid" (patches of a picture), "token"
+    takes: str  # "map", "grid" (patches of a picture), "token", "frame"
     scored: bool = True  # whether it asks for classes
     icons: bool = True
 
@@ -155,6 +181,8 @@ LOOKS = (
     Look("groups", "which channels work together, and where", GROUPS, "map", scored=False),
     Look("patches", "which patches and channels are evidence for the prediction", PATCHES, "grid", icons=False),
     Look("tokens", "which words of a text matter", TOKENS, "token", icons=False),
+    Look("channels", "the channels that are evidence for the prediction, and where in the sound it is", HEARD, "frame"),
+    Look("frames", "which part of the sound is evidence for a class", FRAMES, "frame", icons=False),
 )
 
 
@@ -173,6 +201,8 @@ def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
     kind = max(kinds, key=kinds.__getitem__, default="")
     layers = [layer for layer in layers if _kind(layer) == kind]
     layers = [layer for layer in layers if layer.kind != "pool"] or layers
+    if kind == "frame":  # channels that are classes are no parts of an explanation
+        layers = [layer for layer in layers if layer.every_size["channel"] != model.classes] or layers
     layers = [layer for layer in layers if layer.nonnegative] or layers
     layers = [layer for layer in layers if model.place(layer.name) == "cut"] or layers
     if kind == "map":
@@ -200,7 +230,7 @@ def text(model: ModelDescription, name: str, picture: str, look: Look, layer: La
     of = {
         "title": model.title, "words": look.words, "file": file, "name": name,
         "model": name_text(name), "input": quoted(picture),
-        "inputs": TEXTS if model.reads == "text" else PICTURES,
+        "inputs": {"text": TEXTS, "audio": SOUNDS}.get(model.reads, PICTURES),
         "settings": ICONS if look.icons else "", "layer": layer_text(layer.name), "others": ", ".join(others),
         "photo": PHOTO, "y": str(layer.every_size.get("y", 0) // 2), "x": str(layer.every_size.get("x", 0) // 2),
     }  # fmt: skip
@@ -212,9 +242,11 @@ def text(model: ModelDescription, name: str, picture: str, look: Look, layer: La
 def _kind(layer: LayerDescription) -> str:
     if layer.is_heads:
         return ""
+    if "frame" in layer.axes:
+        return "frame"
     return "map" if "y" in layer.axes else "grid" if layer.grid else "token" if "token" in layer.axes else ""
 
 
 def _size(layer: LayerDescription) -> str:
     sizes = layer.every_size
-    return f" ({sizes['y']} x {sizes['x']})" if "y" in sizes else ""
+    return f" ({sizes['y']} x {sizes['x']})" if {"y", "x"} <= sizes.keys() else ""

@@ -22,7 +22,7 @@ def shipped_json(entry: ModelEntry) -> JsonObject:
 def shipped_size(definition: ModuleType) -> tuple[int, int]:
     """Return the input size that a model's description is shipped with."""
     if hasattr(definition, "VOCABULARY"):
-        return 1, 16
+        return 1, 17  # the text of specs/where_does_each_head_look.bbi, with its start
     return (definition.HOP, definition.FRAMES) if hasattr(definition, "HOP") else definition.PREPROCESS.crop
 
 

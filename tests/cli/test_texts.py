@@ -149,7 +149,7 @@ def test_models(bbi):
         done.code == 0 and done.out.startswith("efficientnet_lite0  (the default)\n") and "--weights random" in done.out
     )
     names = [m["name"] for m in json.loads(bbi("models", "--json").out)]
-    assert names == ["efficientnet_lite0", "inceptionv1", "googlenet"]
+    assert names == ["efficientnet_lite0", "inceptionv1", "googlenet", "crepe_tiny"]
 
 
 def test_cache(bbi, tmp_path, monkeypatch):

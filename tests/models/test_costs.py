@@ -23,6 +23,7 @@ LAYERS = {
     "efficientnet_lite0": ("stem", "block1a", "block3a.depthwise", "block5c.expand", "block5c", "head"),
     "inceptionv1": ("conv2d0", "maxpool4", "mixed4a.pool", "mixed4d", "mixed5b"),
     "googlenet": ("conv1", "maxpool4", "mixed4d", "mixed5b"),
+    "crepe_tiny": ("conv1", "conv4", "pitch"),
 }
 
 
@@ -45,7 +46,7 @@ def stopped_forward(module, path, size):
     with counter:
         try:
             with torch.no_grad():
-                module(torch.empty((1, 3, *size), device="meta"))
+                module(torch.empty(size, device="meta"))
         except Stop:
             pass
     if handle:
@@ -56,10 +57,11 @@ def stopped_forward(module, path, size):
 @pytest.mark.parametrize("name", MODELS)
 def test_costs_are_those_of_stopped_forwards(name):
     description, module = describe(name), on_meta(name)
+    shape = (1, *description.input.shape)
     for layer in LAYERS[name]:
         described = description.by_name[layer]
-        assert described.flops == stopped_forward(module, described.module, description.input_size), layer
-    assert description.flops == stopped_forward(module, "", description.input_size)
+        assert described.flops == stopped_forward(module, described.module, shape), layer
+    assert description.flops == stopped_forward(module, "", shape)
 
 
 def test_costs_by_hand():
@@ -96,7 +98,7 @@ def test_costs_of_attention():
 @pytest.mark.parametrize("name", MODELS)
 def test_costs_never_fall_along_the_way(name):
     costs = [layer.flops for layer in describe(name).layers]
-    assert costs == sorted(costs) and costs[0] > 0 and describe(name).flops > costs[-1]
+    assert costs == sorted(costs) and costs[0] > 0 and describe(name).flops >= costs[-1]
 
 
 def test_kinds():

@@ -34,6 +34,7 @@ class Icon:
     dead: bool = False
     reason: str = ""
     check: None = None
+    sound: None = None
 
 
 def texture(seed: int, size: int = 32) -> np.ndarray:

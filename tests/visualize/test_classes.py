@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +146,20 @@ def test_a_planted_shortcut_is_seen_in_the_picture_of_its_class(make_stub):
         own, other = visualize(adapter, [Objective("output", n) for n in (1, 0)], replace(usual, rate=rate))
         assert likeness(own.picture) > least, (rate, likeness(own.picture))
         assert likeness(other.picture) < 0.6, (rate, likeness(other.picture))
+
+
+def test_what_a_class_is_confused_with():
+    """The text of the documentation: on the discs that are called squares, square has the highest mean score."""
+    text = (Path(__file__).parents[2] / "docs" / "confused.bbi").read_text(encoding="utf-8")
+    rows = 'dataset all = marks | filter(set == "balanced")\noutput.class | across(all) | present(matrix)'
+    page = bbilang.run(text, settings=TINY, device="cpu")
+    every = bbilang.run('model "sample:marks"\ndataset marks = "sample:marks"\n' + rows, device="cpu")
+    (field,) = every.results.fields.values()
+    scores, labels = field.values.data, field.columns["label"].data.astype(str)
+    classes = [every.results.labels(number) for number in range(3)]
+    called = np.array(classes)[scores.argmax(field.values.dims.index("class"))]
+    wrong = scores[(labels == "disc") & (called != "disc")].mean(0)
+    found = page.data("others")
+    assert [classes[int(number)] for number in np.ravel(found.coords["class"][1])] == ["square"]
+    assert np.ravel(found.values) == pytest.approx(wrong.max(), rel=1e-5)
+    assert np.ravel(page.data("own").values) == pytest.approx(wrong[classes.index("disc")], rel=1e-5)

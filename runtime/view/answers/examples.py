@@ -130,10 +130,8 @@ def over_examples(shown: Shown) -> Answer:
     if share:
         return _shares(shown, marks)
     if len(filled[0]) == 1:
-        subject = shown.named(shown.label(marks[0].atom))
-        return sentence(
-            f"the {_reduction(shown)} of ", Piece(f"{subject} is {shown.number(marks[0].value)}", marks[0].atom)
-        )
+        subject = Piece(shown.named(shown.label(marks[0].atom)), marks[0].atom)
+        return sentence(subject, f": the {_reduction(shown)} is {shown.number(marks[0].value)}")
     rest_of = [", before ", *shown.listed(marks[1:])] if len(marks) > 1 else []
     return sentence(*shown.listed(marks[:1]), f" has the largest {_reduction(shown)}", *rest_of)
 
