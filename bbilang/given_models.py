@@ -69,7 +69,7 @@ def given_models(model: object, weights: object, input: object, input_size: obje
 
 
 def _by_name(model: object) -> dict[str, object]:
-    if not isinstance(model, Mapping):
+    if not isinstance(model, Mapping) or any(hasattr(value, "detach") for value in model.values()):  # or weights alone
         return {} if model is None else {"": named(model)}
     for name, value in model.items():
         if not isinstance(name, str):

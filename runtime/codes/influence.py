@@ -15,7 +15,7 @@ INFLUENCE: Final[dict[str, Code]] = {
         "TracIn sums over the weights that a network had while it was trained, which files hold: safetensors or "
         "PyTorch checkpoints of the same network. Other methods are of the network as it is.",
         f"{PHOTOS}output | influence(photos, method=tracin) | {SHOWN}",
-        f'{PHOTOS}output | influence(photos, method=tracin, checkpoints="runs/*.safetensors") | {SHOWN}',
+        f"{PHOTOS}output | influence(photos, method=ekfac) | {SHOWN}",
         needs="checkpoints in runs/",
     ),
     "E590": Code(

@@ -52,7 +52,9 @@ def test_a_number_is_the_score_a_sum_or_one_atom(net, pictures):
         element = drawn(f"{text} | present(number)", net, pictures[0])
         (frame,) = element.panels[0].frames
         close_to(frame.values[0][0], value, digits=3)
-        assert words in frame.notes[0] and element.options["unit"] == "logits"
+        assert element.legend is not None and element.options["unit"] == "logits"
+        said = [*frame.notes, element.legend.quantity]  # a quantity without an atom is the legend's alone
+        assert words in " ".join(said).lower() and len({one.lower() for one in said}) == len(said)
         assert element.atoms[frame.atoms[0]].label  # a screen reader hears what the number is of
 
 
