@@ -336,10 +336,11 @@ class ModelStatements(Reporter):
             return description
         statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
         span = statement.value.span if statement and statement.value else NOWHERE
-        if statement is not None:
-            self._stays(str(beside(self._folder(), name)), span)
         try:
-            lines = read_text(beside(self._folder(), name), LARGEST).removeprefix("\ufeff").splitlines()
+            path = beside(self._folder(), name)
+            if statement is not None:
+                self._stays(str(path), span)
+            lines = read_text(path, LARGEST).removeprefix("\ufeff").splitlines()
         except OSError as error:
             raise at(
                 span,
