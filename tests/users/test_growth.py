@@ -211,7 +211,7 @@ STYLES = {
     "number": "output | present(number)",
     "table": "late.channel | attribute(output) | top(2) | present(table)",
 }
-LATER = ("atlas",)  # needs a data set
+LATER = ("atlas", "arcs")  # need a dataset, and heads of attention
 
 
 def pages(text, formats, folder, runs, **options):
