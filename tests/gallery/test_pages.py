@@ -32,6 +32,8 @@ def test_page(name, compiled, read):
     if '"sample:marks"' in made.text:
         network = "the network of sample:marks"
         about = "held-out examples of biased" if "discourage(" in made.text else "sample:marks"
+    if '"sample:pan"' in made.text:
+        about = "crash helmet"
     if '"sample:induction"' in made.text:
         network, about = "the network of sample:induction", "Lily saw the red"
     for words in (network, about, *made.page.view.provenance.fingerprint.split(", "), "seed"):

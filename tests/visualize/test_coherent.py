@@ -77,7 +77,7 @@ def test_a_grid_is_kept_whole_and_recalled(adapter, tmp_path):
 
 def test_out_of_memory_halves_a_grids_batch(adapter):
     class Small(passes.Passes):
-        def forward(self, rows):
+        def forward(self, rows, resumed=False):
             if rows > 2:
                 raise MemoryError
 

@@ -178,7 +178,7 @@ def test_out_of_memory_halves_the_batch(adapter, monkeypatch, tmp_path):
     sizes = []
 
     class Small(passes.Passes):
-        def forward(self, rows):
+        def forward(self, rows, resumed=False):
             sizes.append(rows)
             if rows > 2:
                 raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
@@ -188,7 +188,7 @@ def test_out_of_memory_halves_the_batch(adapter, monkeypatch, tmp_path):
     assert max(sizes) == 4 and all(equal(a, b) for a, b in zip(icons, small, strict=True))
 
     class None_(passes.Passes):
-        def forward(self, rows):
+        def forward(self, rows, resumed=False):
             raise MemoryError
 
     with pytest.raises(BbiError) as error:
