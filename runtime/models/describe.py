@@ -85,8 +85,7 @@ def describe_module(
     output = output if record.results.get(output) is not None else ""
     return ModelDescription(
         name, title or name, size, tuple(layers), classes, labels, output, others, record.total, reads, record.bytes,
-        3 if reads == "text" else channels, absent=dict(sorted(absent.items())), scores=kind, part=part,
-        parts=() if record.plain else parts,
+        3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if record.plain else parts,
         ends=resolved(record.ends) if record.followed else (),
         heads=modules_with_heads(heads, {layer.module: layer.name for layer in layers}),
     )  # fmt: skip

@@ -174,7 +174,7 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
         whole = {layer.module.removeprefix("model."): layer.name for layer in own_modules if layer.module != "model"}
         taken = {*names, *aliases, INPUT, OUTPUT}
         aliases |= {path: name for path, name in whole.items() if path not in taken}
-    absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
+    absent = {name: why for path, why in description.absent.items() for name in (short.get(path, path), path)}
     known = {name: short[path] for name, path in described.items()}
     parts = tuple(replace(p, layers=tuple(known.get(name, name) for name in p.layers)) for p in description.parts)
     ends = tuple(known.get(name, name) for name in description.ends)
