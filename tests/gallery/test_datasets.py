@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from smaller_specs import SMALLER
 
 from bbilang.runtime.page.html import data_of
@@ -274,7 +275,7 @@ def test_an_atlas_by_keyboard_and_as_a_table(read):
     table = reader.tab.locator("#element-atlas .points-table")
     table.locator("summary").click()
     rows = table.locator("tbody tr")
-    assert rows.count() == count_at(element["bins"], 1)
+    expect(rows).to_have_count(count_at(element["bins"], 1))
     rows.nth(0).locator("button").click()
     reader.tab.wait_for_function(
         "() => document.querySelector('#element-atlas .detail h4').textContent"
