@@ -7,6 +7,7 @@ Every refusal is an OSError with a readable reason in ``strerror``: callers add 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import stat
 from io import BufferedReader
@@ -47,6 +48,24 @@ def beside(folder: Path, name: str) -> Path:
     """Resolve a name relative to ``folder``; absolute and `~` names stay. Raises Unusable."""
     path = path_of(name)
     return path if name.startswith("~") and path.is_absolute() else folder / path
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a name may stand for several files."""
+    return any(c in name for c in "*?[")
+
+
+def matching(name: str, folder: str | Path) -> list[str]:
+    """Return the file of a name relative to ``folder``, or those that a pattern matches, sorted; none where there is
+    nothing. Raises OSError for a name that no file can have, and for what is no regular file."""
+    own = path_of(name)
+    path = folder / own
+    if path.exists():  # before the pattern: a name may hold brackets
+        regular(path)
+        return [str(path)]
+    if not is_pattern(name):
+        return []
+    return sorted(glob.glob(os.path.join(glob.escape(str(folder)), own), recursive=True))
 
 
 def inside(path: Path, root: Path | None) -> bool:

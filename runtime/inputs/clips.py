@@ -101,13 +101,13 @@ class _Decoder:
     """Decodes a file's frames in order, and keeps the last one for whoever asks again."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.signature = name, _signature(name)
+        self.name, self.signature = name, signature(name)
         self.frames = _decoded(name)
         self.at = -1
         self.last: Timed | None = None
 
     def leads_to(self, name: str, number: int) -> bool:
-        return name == self.name and number >= self.at and self.signature == _signature(name)
+        return name == self.name and number >= self.at and self.signature == signature(name)
 
     def frame(self, number: int) -> Timed:
         with _reported(self.name):
@@ -130,7 +130,7 @@ def _close() -> None:
     _open = None
 
 
-def _signature(name: str) -> tuple[int, int]:
+def signature(name: str) -> tuple[int, int]:
     """Return what tells a file from the one that replaces it."""
     try:
         status = path_of(name).stat()

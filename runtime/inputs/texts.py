@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import glob
-import os
 from pathlib import Path
 from typing import NoReturn
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.grammar.files import path_of, read_text, regular, short
+from bbilang.grammar.files import is_pattern, matching, read_text, short
 from bbilang.runtime.errors import error
 
 PREFIX = "text:"
@@ -28,16 +26,11 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     if spec.startswith(PREFIX):
         return [spec]
     try:
-        own = path_of(spec)
-        path = Path(base_folder) / own
-        if path.exists():
-            regular(path)
-            return [str(path)]
+        files = matching(spec, base_folder)
     except OSError as e:
         raise error("E411", f"{short(spec)} cannot be read: {e.strerror or e}") from e
-    if any(c in spec for c in "*?["):
-        matches = glob.glob(os.path.join(glob.escape(str(base_folder)), own), recursive=True)
-        return sorted(matches) or _fail("E417", f"no text matches {spec}")
+    if files or is_pattern(spec):
+        return files or _fail("E417", f"no text matches {spec}")
     return _fail(
         "E411", f"there is no text {short(spec)}", f'the words themselves follow `{PREFIX}`: `input "{PREFIX}..."`'
     )

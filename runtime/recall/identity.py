@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,11 +200,11 @@ def input_identity(item: Input) -> str | None:
     if isinstance(item, str) and item.startswith(sounds.PREFIX) and sounds.is_sound(item):
         return hashlib.sha256(f"sound {item} {SOUNDS_VERSION}".encode()).hexdigest()
     if isinstance(item, str | Path):
-        frame = clips.frame_of(str(item))
-        most = clips.MOST_BYTES if frame else MOST_BYTES
         try:
-            with opened(picture_path(clips.file_of(str(item))), most) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() + (f", frame {frame[1]}" if frame else "")
+            if frame := clips.frame_of(str(item)):
+                return f"{_video_digest(frame[0], clips.signature(frame[0]))}, frame {frame[1]}"
+            with opened(picture_path(str(item)), MOST_BYTES) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
     if hasattr(item, "samples") and hasattr(item, "rate"):
@@ -222,6 +223,17 @@ def input_identity(item: Input) -> str | None:
     digest.update(head.encode())
     digest.update(data)
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _video_digest(file: str, signature: tuple[int, int]) -> str:
+    """Return the digest of a video, which all of its frames share. ``signature``: what tells the file from another of
+    its name. Raises OSError."""
+    from bbilang.runtime.inputs import clips
+    from bbilang.runtime.inputs.images import path_of as picture_path
+
+    with opened(picture_path(file), clips.MOST_BYTES) as opened_file:
+        return hashlib.file_digest(opened_file, "sha256").hexdigest()
 
 
 def expected_device(name: str, cache: Cache) -> str | None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import glob
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from bbilang.grammar.files import opened, path_of, regular, short
+from bbilang.grammar.files import is_pattern, matching, opened, path_of, short
 from bbilang.runtime.errors import error
 from bbilang.runtime.samples import sounds
 from bbilang.runtime.sound.clip import MOST_SECONDS, Clip, checked
 from bbilang.runtime.sound.names import PREFIX
+
+if TYPE_CHECKING:
+    from soundfile import SoundFile
 
 MOST_BYTES = 1 << 30
 
@@ -26,16 +28,12 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     if spec.startswith(PREFIX):
         return [spec]
     try:
-        own = path_of(spec)
-        path = Path(base_folder) / own
-        if path.exists():
-            regular(path)
-            return [str(path)]
-        if any(c in spec for c in "*?["):
-            root = glob.escape(str(base_folder))
-            return sorted(glob.glob(os.path.join(root, own), recursive=True)) or _none(spec, "E417")
+        files = matching(spec, base_folder)
+        path = Path(base_folder) / path_of(spec)
     except OSError as e:
         raise error("E411", f"{short(spec)} cannot be opened: {e.strerror or e}") from e
+    if files or is_pattern(spec):
+        return files or _none(spec, "E417")
     names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     return _none(spec, "E411", difflib.get_close_matches(path.name, names, 1))
 
@@ -56,36 +54,37 @@ def read(spec: str) -> Clip:
 
         name = spec.removeprefix(PREFIX)
         return Clip(name, synthesized(sounds.CLIPS[name]), sounds.RATE)
-    library, name = soundfile(), Path(spec).name
-    try:
-        with opened(Path(spec), MOST_BYTES) as file, library.SoundFile(file) as sound:
-            if sound.frames > MOST_SECONDS * sound.samplerate:  # before it fills the memory
-                checked(Clip(name, np.zeros((1, sound.frames), np.int8), sound.samplerate))
-            samples = sound.read(dtype="float32", always_2d=True)
-            return checked(Clip(name, np.ascontiguousarray(samples.T), sound.samplerate))
-    except library.LibsndfileError as e:
-        what = f"{name} is not a sound that can be read: {e.error_string}"
-        raise error("E429", what, "WAV, FLAC, OGG, MP3 and AIFF can be read") from e
-    except OSError as e:
-        raise error("E411", f"{short(spec)} cannot be opened: {e.strerror or e}") from e
+    name = Path(spec).name
+    with _decoding(spec) as sound:
+        if sound.frames > MOST_SECONDS * sound.samplerate:  # before it fills the memory
+            checked(Clip(name, np.zeros((1, sound.frames), np.int8), sound.samplerate))
+        samples = sound.read(dtype="float32", always_2d=True)
+        return checked(Clip(name, np.ascontiguousarray(samples.T), sound.samplerate))
 
 
 def seconds_of(spec: str) -> float:
     """Return how long a sound lasts, from its header. Raises as `read` does."""
     if spec.startswith(PREFIX):
         return sounds.CLIPS[spec.removeprefix(PREFIX)].seconds
-    library, name = soundfile(), Path(spec).name
+    with _decoding(spec) as sound:
+        frames, rate = int(sound.frames), int(sound.samplerate)
+    if frames < 1:
+        raise error("E425", f"{Path(spec).name} has no samples", "give a sound that lasts longer than nothing")
+    return frames / max(rate, 1)
+
+
+@contextmanager
+def _decoding(spec: str) -> Iterator[SoundFile]:
+    """Open a file for soundfile. Raises BbiError E411, E429, E224."""
+    library = soundfile()
     try:
         with opened(Path(spec), MOST_BYTES) as file, library.SoundFile(file) as sound:
-            frames, rate = int(sound.frames), int(sound.samplerate)
+            yield sound
     except library.LibsndfileError as e:
-        raise error("E429", f"{name} is not a sound that can be read: {e.error_string}",
-                    "WAV, FLAC, OGG, MP3 and AIFF can be read") from e  # fmt: skip
+        what = f"{Path(spec).name} is not a sound that can be read: {e.error_string}"
+        raise error("E429", what, "WAV, FLAC, OGG, MP3 and AIFF can be read") from e
     except OSError as e:
         raise error("E411", f"{short(spec)} cannot be opened: {e.strerror or e}") from e
-    if frames < 1:
-        raise error("E425", f"{name} has no samples", "give a sound that lasts longer than nothing")
-    return frames / max(rate, 1)
 
 
 def soundfile() -> ModuleType:
