@@ -13,7 +13,7 @@ from bbilang.compiler.check.arguments.bounding_boxes import FileContext
 from bbilang.compiler.check.holes.statements import HoleStatements
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
-from bbilang.compiler.check.paths import without_paths
+from bbilang.compiler.check.paths import of_themselves, without_paths
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
@@ -169,7 +169,7 @@ class Checker(HoleStatements):
         if self.lost is not None or self.has_errors or self.with_holes:
             return False
         shown = [element for interface in interfaces for element in interface.elements]
-        errors = list(self.unreachable(shown))
+        errors = [*self.unreachable(shown), *of_themselves(shown, self.registry, self.resolver.origins)]
         for error in errors:
             self._report(error)
         if errors:

@@ -68,6 +68,7 @@ class Operation:
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers
     pure: ClassVar[bool] = False  # computes from the field's numbers alone, each input apart
     intervenes: ClassVar[bool] = False  # says how atoms change; what that does is an operation of its own
+    mixes_inputs: ClassVar[bool] = False  # an input takes parts of another, which has as many tokens
     of_interventions: ClassVar[bool] = False  # gives numbers of atoms that an intervention changes
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     of_datasets_only: ClassVar[bool] = False  # and to nothing else

@@ -207,8 +207,9 @@ class Run(Protocol):
     def dataset(self, node: Node) -> Dataset:
         """Return the files of a dataset."""
 
-    def scanned(self, dataset: Node) -> Scanned:
-        """Return what the scan kept of a dataset, or of one that it is a part of."""
+    def scanned(self, dataset: Node, pipe: Node | None = None) -> Scanned:
+        """Return what the scan kept of a dataset, or of one that it is a part of. ``pipe``: that is computed for each
+        example; none for what no pipe of the text is."""
 
     def examples(self, dataset: Node) -> Examples:
         """Return the examples of a dataset, for what is computed of them besides the numbers of pipes. Raises

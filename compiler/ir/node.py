@@ -73,6 +73,16 @@ class PerExample:
     node: Node
 
 
+STAND_IN = "stand_in"
+"""The parameter of an intervention that is computed for each example of a dataset and takes something from elsewhere:
+the intervention as it stands in the text (`PerExample`), and once that is found, a digest of what it takes."""
+
+
+def waits(*pipes: Node) -> bool:
+    """Return whether pipes that are computed for each example need what the page has to find first."""
+    return any(isinstance(node.get(STAND_IN), PerExample) for node in walk(*pipes))
+
+
 PLAIN = frozenset((type(None), bool, int, float, str))
 
 

@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import HEADS, ModelDescription
 from bbilang.compiler.ir.node import MOST_STAGES as MOST_STAGES
+from bbilang.compiler.ir.node import STAND_IN as STAND_IN
 from bbilang.compiler.ir.node import Node as Node
 from bbilang.compiler.ir.node import PerExample as PerExample
 from bbilang.compiler.ir.node import source_dataset as source_dataset
+from bbilang.compiler.ir.node import waits as waits
 from bbilang.compiler.ir.node import walk as walk
 from bbilang.compiler.ir.relatives import Lent, Relative, Resumed
 from bbilang.compiler.ir.speeds import Choices
@@ -227,6 +229,11 @@ class Scan:
     samples: tuple[tuple[Node, int], ...] = ()
     histograms: tuple[Node, ...] = ()
     cubes: tuple[Node, ...] = ()
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether its pipes need what other scans, or the page, have to find first."""
+        return waits(*self.fields)
 
     @property
     def contents(self) -> tuple[Node, ...]:

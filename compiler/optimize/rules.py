@@ -175,11 +175,12 @@ def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
 
 def share_scan(program: Program) -> Program:
     """Read each example once for everything that is kept of it: scans of one dataset are one, and that of a part joins
-    that of the whole."""
+    that of the whole. Pipes that need what a scan finds have scans of their own, which come after it."""
     merged: list[Scan] = []
-    for scan in sorted(program.scans, key=lambda scan: len(wholes(scan.dataset))):
+    for scan in sorted(program.scans, key=lambda scan: (scan.waits, len(wholes(scan.dataset)))):
         around = wholes(scan.dataset)
-        whole = next((n for n, other in enumerate(merged) if other.dataset in around), None)
+        alike = (n for n, other in enumerate(merged) if other.dataset in around and other.waits == scan.waits)
+        whole = next(alike, None)
         if whole is None:
             merged.append(scan)
             continue

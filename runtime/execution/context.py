@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import LayerDescription
-from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Scan, walk
+from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Scan, waits, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.ir.types import MADE
 from bbilang.compiler.optimize.scans import wholes
@@ -186,11 +186,14 @@ class Run:
             self.shared.datasets[node] = self.located(node, opened)
         return self.shared.datasets[node]
 
-    def scanned(self, dataset: Node) -> ScannedDataset:
-        """Return what the scan kept of a dataset, or of one that it is a part of; it runs on first use."""
-        scans = {scan.dataset for scan in self.program.scans}
+    def scanned(self, dataset: Node, pipe: Node | None = None) -> ScannedDataset:
+        """Return what the scan kept of a dataset, or of one that it is a part of; it runs on first use. ``pipe``: that
+        is computed for each example, which says which of its scans."""
+        after = pipe is not None and waits(pipe)
+        own = [scan for scan in self.program.scans if scan.waits == after]
+        scans = {scan.dataset for scan in own}
         whole = next(whole for whole in wholes(dataset) if whole in scans)
-        first, *others = [self.scan(scan) for scan in self.program.scans if scan.dataset == whole]
+        first, *others = [self.scan(scan) for scan in own if scan.dataset == whole]
         return first.with_parts_of(others)  # without the optimizer each part has a scan of its own
 
     def scan(self, scan: Scan) -> ScannedDataset:

@@ -16,6 +16,8 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.events import Progress, RunListener
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.data.given import Given
@@ -88,6 +90,8 @@ class Shared:
         self.files = files or Files()
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
+        self.stand_ins: dict[str, dict[str, Callable[[], Tensor]]] = {}  # digest -> layer -> what atoms become
+        self.stand_in_keys: dict[str, str] = {}  # digest of an intervention -> that digest
         self.progress = Progress(listener)
         self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
         self.made_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups or directions

@@ -26,7 +26,7 @@ def natural_distance(node: Node, layer: ChangedLayer, sets: Sets) -> tuple[str, 
     """
     import torch
 
-    means = natural_means(node, layer)
+    means = natural_means(node, layer.run, layer.name)
     if len(means) < FEWEST:
         return (f"{len(means)} examples are too few to tell whether the network ever sees such a state",)
     scale = np.maximum(means.std(0), 1e-6 * max(float(np.abs(means).max()), 1e-12))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Operation, Run
+from bbilang.compiler.contract import Arguments, Demand, Fail, Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import LAYER_AXES, FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -16,6 +17,7 @@ from bbilang.runtime.fields.prose import PLURALS, singular
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bbilang.runtime.execution.context import Run as ProgramRun
     from bbilang.runtime.interventions.layer import ChangedLayer
     from bbilang.runtime.interventions.sets import Sets
 
@@ -31,7 +33,6 @@ class Intervention(Operation):
     decomposable = False
     intervenes = True
     keeps: ClassVar[bool] = False
-    mixes_inputs: ClassVar[bool] = False  # an input takes parts of another, which has as many tokens
 
     def together(self, arguments: Arguments) -> bool:
         """Return whether all atoms of the field change at once."""
@@ -58,6 +59,15 @@ class Intervention(Operation):
         """Return what is added to the layer if a direction changes, (direction, input, *layer axes), 1 for what all
         positions have in common; None where the component of the difference along it changes."""
         return None
+
+    def demands_outside(self, node: Node) -> tuple[Demand, ...]:
+        """Return what a source needs of the model, where the intervention is computed for each example."""
+        return ()
+
+    def outside(self, node: Node, layer: str, run: ProgramRun) -> tuple[str, Callable[[], Tensor]]:
+        """Return what a source puts in the place of a layer of every example: a digest of it, and what makes it, (draw,
+        1, *layer axes), 1 for what all draws or positions have in common."""
+        raise NotImplementedError
 
     def evens_out(self, node: Node) -> bool:
         """Return whether parts become their mean over positions, which nothing may distinguish from the parts."""

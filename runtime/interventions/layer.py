@@ -14,7 +14,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.atoms import axes_of_atoms, masks_over, numpy_of, reduce_part
 from bbilang.runtime.fields.groups import group_parts
-from bbilang.runtime.interventions import along
+from bbilang.runtime.interventions import along, stand_ins
 from bbilang.runtime.interventions.intervention import Intervention
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class ChangedLayer:
 
     @cached_property
     def draws(self) -> int:
-        return self.operation.repeats(self.change)
+        repeats = self.operation.repeats(self.change)
+        return repeats if repeats == 1 else min(repeats, len(self.difference))  # a dataset may have fewer examples
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -80,7 +81,9 @@ class ChangedLayer:
     @cached_property
     def difference(self) -> Tensor:
         """(draw, input, *layer axes), or 1 draw or input: what each entry is more than it was, if it changes."""
-        return self.operation.difference(self.change, self).to(self.activation)
+        outside = stand_ins.difference(self)
+        own = self.operation.difference(self.change, self) if outside is None else outside
+        return own.to(self.activation)
 
     @cached_property
     def of_groups(self) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Parameter
+from bbilang.compiler.contract import Again, Arguments, Demand, Fail, Parameter
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
@@ -16,6 +17,8 @@ from bbilang.runtime.interventions.donors import donors
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.execution.context import Run
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 DRAWS = 8
@@ -50,10 +53,8 @@ def mean(node: Node, layer: ChangedLayer) -> Tensor:
     """Return each channel's mean over all positions of all examples."""
     import torch
 
-    means = natural_means(node, layer).mean(0)
-    shape = [1] * layer.activation.dim()
-    shape[1 + layer.layer.axes.index("channel")] = len(means)
-    return torch.from_numpy(means).to(layer.activation).view(shape).expand_as(layer.activation)[None]
+    means = over_positions(natural_means(node, layer.run, layer.name).mean(0), layer.layer)
+    return torch.from_numpy(means).to(layer.activation).expand(1, *layer.activation.shape)
 
 
 def noise(node: Node, layer: ChangedLayer) -> Tensor:
@@ -73,6 +74,26 @@ def resample(node: Node, layer: ChangedLayer) -> Tensor:
     return donors(layer.run, node["source"], layer.name, DRAWS)[:, None]
 
 
+def demanded(node: Node) -> tuple[Demand, ...]:
+    """Return what the network runs on to know what other examples have."""
+    if node["value"] != "resample":
+        return ()
+    whose = node["source"].get("called") or "the dataset"
+    return (Again(f"what {DRAWS} examples of {whose} have at {', '.join(node.type.layers)}", DRAWS, node.type.layers),)
+
+
+def outside(node: Node, layer: str, run: Run) -> tuple[str, Callable[[], Tensor]]:
+    """Return what stands in the place of a layer of every example (`Intervention.outside`)."""
+    import torch
+
+    if node["value"] == "mean":
+        means = natural_means(node, run, layer).mean(0)
+        values = over_positions(means, run.layer(layer))
+        return hashlib.sha256(means.tobytes()).hexdigest(), lambda: torch.from_numpy(values)
+    source = node["source"]
+    return run.examples(source).identity, lambda: donors(run, source, layer, DRAWS)[:, None]
+
+
 VALUES = {
     "zero": Replacement(zero, "set to zero", of_groups=True),
     "position_mean": Replacement(position_mean, "set to {its} mean over positions", of_groups=True),
@@ -80,6 +101,11 @@ VALUES = {
     "noise": Replacement(noise, "replaced by noise", DRAWS, of_directions=False),
     "resample": Replacement(resample, "replaced by {its} counterparts in examples of {source}", DRAWS, of_dataset=True),
 }
+
+
+def over_positions(means: np.ndarray, layer: LayerDescription) -> np.ndarray:
+    """Return means (channel,) as what all positions have in common, (1, 1, *layer axes)."""
+    return means.reshape(1, 1, *(len(means) if axis == "channel" else 1 for axis in layer.axes))
 
 
 def check_source(name: str, arguments: Arguments) -> None:
@@ -112,10 +138,10 @@ def position_means(field: Node) -> tuple[PerExample, ...]:
     return tuple(contents)
 
 
-def natural_means(node: Node, layer: ChangedLayer) -> np.ndarray:
+def natural_means(node: Node, run: Run, layer: str) -> np.ndarray:
     """Return the mean over positions of each channel in each example of the source, (example, channel)."""
-    run, source = layer.run, node["source"]
+    source = node["source"]
     scanned = run.scanned(source)
     inside = np.isin(scanned.rows, run.value(source).coords["example"].data)
-    content = next(each.node for each in node["each"] if each.node.type.layers == (layer.name,))
+    content = next(each.node for each in node["each"] if each.node.type.layers == (layer,))
     return np.asarray(scanned.summary(content, "mean"))[inside]

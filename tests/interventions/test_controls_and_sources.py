@@ -117,6 +117,31 @@ def test_a_mean_is_that_of_all_positions_of_all_examples(tmp_path: Path):
         np.testing.assert_allclose(values[channel], scores(network, image, layer, change) - before, atol=1e-5)
 
 
+@pytest.mark.parametrize("stage", ["ablate(resample, source=few, together=true)", "isolate(source=few)"])
+def test_a_dataset_of_three_examples_is_drawn_from_three_times(stage, tmp_path: Path):
+    folder, made = tmp_path / "few", []
+    folder.mkdir()
+    for number in range(3):
+        pixels = (np.random.default_rng(number).random((12, 12, 3)) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        made.append(torch.from_numpy(pixels).permute(2, 0, 1).float() / 255)
+    network, image = blocks.block("residual"), blocks.image()
+    text = f'dataset few = "{folder}"\nstem.channel[1] | {stage} | effect(output.class) | present(bars)'
+    results = executed(text, blocks.adapter("residual"), image)
+    before, rows = scores(network, image, "stem", None), []
+    for one in made:
+        other = activation(network, one, "stem")
+
+        def change(own, other=other):
+            mixed = other.copy() if stage.startswith("isolate") else own.copy()
+            mixed[1] = own[1] if stage.startswith("isolate") else other[1]
+            return mixed
+
+        rows.append(scores(network, image, "stem", change) - before)
+    np.testing.assert_allclose(field_of(results).values.data.ravel(), np.mean(rows, 0), atol=2e-6, rtol=1e-6)
+    assert results.reruns == 3
+
+
 @pytest.mark.parametrize("name", ["residual", "concatenation", "attention"])
 def test_a_patch_takes_the_parts_of_the_other_input(name):
     network, images = blocks.block(name), (blocks.image(0), blocks.image(1))

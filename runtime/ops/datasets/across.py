@@ -61,7 +61,8 @@ class Across(pipes.OfPipe):
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         each = node["each"].node
-        return tuple(pipes.demanded(each, whole(dataset), registry) for dataset in _listed(node["dataset"]))
+        datasets = _listed(node["dataset"])
+        return tuple(demand for one in datasets for demand in pipes.demanded(each, whole(one), registry))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, datasets = node["each"].node, _listed(node["dataset"])
@@ -99,7 +100,7 @@ def whole(dataset: Node) -> Node:
 
 def _of(dataset: Node, each: Node, run: Run) -> Field:
     """Return the numbers of a pipe for the examples of one dataset that could be read."""
-    scanned, kept = run.scanned(dataset), run.value(dataset)
+    scanned, kept = run.scanned(dataset, each), run.value(dataset)
     rows = kept.coords["example"].data
     field = pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
     index = np.searchsorted(scanned.rows, rows)

@@ -103,12 +103,12 @@ class Examples(pipes.OfPipe):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
         if not summarized(node["each"].node, registry):
-            return (pipes.demanded(node["each"].node, node["dataset"], registry), *_again(node, content))
+            return (*pipes.demanded(node["each"].node, node["dataset"], registry), *_again(node, content))
         return (ExamplesOf(node["dataset"], summaries=(content,)), *_again(node, content))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, dataset = node["each"].node, run.value(node["dataset"])
-        scanned = run.scanned(node["dataset"])
+        scanned = run.scanned(node["dataset"], each)
         values = numbers(node, run, scanned)
         inside = np.isin(scanned.rows, dataset.coords["example"].data)
         atoms = tuple(d for d in values.values.dims if d != "example")

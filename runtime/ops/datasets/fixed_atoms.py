@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.contract import Operation, Run
-from bbilang.compiler.ir.program import Node, PerExample, Scan, walk
+from bbilang.compiler.ir.program import STAND_IN, Node, PerExample, Scan, walk
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.interventions import stand_ins
 from bbilang.runtime.ops.datasets.restricted import restricted
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.context import Run as ProgramRun
 
 NAME = "fixed_atoms"
 
@@ -61,8 +66,9 @@ def frames_of(pipe: Node) -> Iterator[Node]:
             yield node["of"].node
 
 
-def resolved(node: Node, run: Run) -> Node:
-    """Return a pipe with the atoms in it that were chosen."""
+def resolved(node: Node, run: ProgramRun) -> Node:
+    """Return a pipe with the atoms in it that were chosen, and with what its interventions put in the place of
+    atoms."""
     if node.op == NAME and node["atoms"] is None:
         frame = run.value(node["of"].node)
         own = {component for axis in node.type.atom_axes for component in axis.components}
@@ -71,11 +77,12 @@ def resolved(node: Node, run: Run) -> Node:
         atoms = tuple((c, a.dims, a.data.shape, tuple(a.data.ravel().tolist())) for c, a in sorted(first.items()))
         return replace(node, parameters=(("atoms", atoms), ("of", None)))
     inputs = tuple(resolved(part, run) for part in node.inputs)
-    return node if all(a is b for a, b in zip(inputs, node.inputs, strict=True)) else replace(node, inputs=inputs)
+    node = node if all(a is b for a, b in zip(inputs, node.inputs, strict=True)) else replace(node, inputs=inputs)
+    return stand_ins.resolved(node, run) if isinstance(node.get(STAND_IN), PerExample) else node
 
 
-def resolved_scan(scan: Scan, run: Run) -> Scan:
-    """Return a scan of pipes with the atoms in them that were chosen; the scan itself where nothing is."""
+def resolved_scan(scan: Scan, run: ProgramRun) -> Scan:
+    """Return a scan of pipes with what the page finds for them (`resolved`); the scan itself where that is nothing."""
     fields = tuple(resolved(node, run) for node in scan.fields)
     return replace(scan, fields=fields) if fields != scan.fields else scan
 

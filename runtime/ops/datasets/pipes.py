@@ -11,10 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, ExamplesOf, Fail, Make, Operation, Registry, Run, Scanned
+from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Operation, Registry, Run, Scanned
 from bbilang.compiler.ir.program import Node, PerExample, walk
 from bbilang.runtime.fields import directions
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.interventions import stand_ins
 from bbilang.runtime.ops.datasets import every_position
 from bbilang.runtime.ops.datasets.fixed_atoms import frames_of, with_fixed_atoms
 from bbilang.runtime.ops.datasets.restricted import restricted
@@ -25,8 +26,11 @@ class OfPipe(Operation):
     pipe is computed on the page's own input only where it chooses atoms."""
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
-        own = {"directions": directions.origin(field)} if directions.of(field) else {}
-        return {**arguments, "each": PerExample(with_fixed_atoms(field)), **own}
+        own: dict[str, object] = {"directions": directions.origin(field)} if directions.of(field) else {}
+        each = stand_ins.with_stand_ins(with_fixed_atoms(field))
+        if sources := stand_ins.sources_of(each):
+            own["sources"] = sources
+        return {**arguments, "each": PerExample(each), **own}
 
     def fed(self, field: Node, arguments: Arguments, registry: Registry) -> tuple[Node, ...]:
         check(field, self.name, registry)
@@ -86,10 +90,11 @@ def everywhere(field: Node, registry: Registry) -> tuple[Node, ...]:
     return tuple(made)
 
 
-def demanded(field: Node, dataset: Node, registry: Registry) -> ExamplesOf:
-    """Return what a scan keeps for the numbers of a pipe."""
+def demanded(field: Node, dataset: Node, registry: Registry) -> tuple[Demand, ...]:
+    """Return what a scan keeps for the numbers of a pipe, and what has to be found before it."""
     cubes = everywhere(field, registry)
-    return ExamplesOf(dataset, cubes=cubes) if cubes else ExamplesOf(dataset, (content_of(field, registry),))
+    own = ExamplesOf(dataset, cubes=cubes) if cubes else ExamplesOf(dataset, (content_of(field, registry),))
+    return (own, *stand_ins.demanded(field, registry))
 
 
 def frame_of(field: Node, registry: Registry) -> Node:
@@ -159,15 +164,12 @@ def _of_the_page(made: Node, registry: Registry) -> bool:
 
 
 def _check_change(change: Node, name: str, registry: Registry) -> None:
-    """Check that an intervention is the same for every example. Raises `Fail` E261, E262."""
+    """Check that an intervention is the same for every example. Raises `Fail` E262."""
     (frame,) = change.inputs
     chosen = any(not registry.operations[node.op].head for node in chain(frame))
     if chosen and directions.of(frame):
         message = f"directions that are chosen on the page's input cannot stand in `{change.op}` before `{name}`"
         raise Fail("E262", message, "name them: `concepts[0]`")
-    if change.get("source") is not None:
-        message = f"`{change.op}` with a source cannot stand before `{name}`"
-        raise Fail("E261", message, "`zero`, `position_mean` and `noise` can, and `steer(2)`")
 
 
 def per_example(field: Node, run: Run, scanned: Scanned) -> Field:

@@ -47,10 +47,10 @@ class SpectrumOf(pipes.OfPipe):
         each = node["each"].node
         if summarized(each, registry):
             return (ExamplesOf(node["dataset"], summaries=(pipes.content_of(each, registry),)),)
-        return (pipes.demanded(each, node["dataset"], registry),)
+        return pipes.demanded(each, node["dataset"], registry)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
-        dataset, scanned = run.value(node["dataset"]), run.scanned(node["dataset"])
+        dataset, scanned = run.value(node["dataset"]), run.scanned(node["dataset"], node["each"].node)
         values = numbers(node, run, scanned)
         inside = np.flatnonzero(np.isin(scanned.rows, dataset.coords["example"].data))
         atoms = tuple(d for d in values.values.dims if d != "example")

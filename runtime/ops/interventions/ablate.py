@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from bbilang.compiler.contract import (
@@ -16,7 +17,7 @@ from bbilang.compiler.contract import (
     Writer,
     Written,
 )
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import STAND_IN, Node, PerExample
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.interventions import replacements
 from bbilang.runtime.interventions.distance import natural_distance
@@ -27,6 +28,7 @@ from bbilang.runtime.ops.activation import require_layer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bbilang.runtime.execution.context import Run as ProgramRun
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 
@@ -48,12 +50,25 @@ class Replacing(NetworkIntervention):
         return {**arguments, "each": replacements.position_means(field) if needed else ()}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        return (
-            (ExamplesOf(node["source"], summaries=tuple(each.node for each in node["each"])),) if node["each"] else ()
-        )
+        if node["source"] is None:
+            return ()
+        summaries = tuple(each.node for each in node["each"])
+        own = (ExamplesOf(node["source"], summaries=summaries),) if summaries else ()
+        return (*own, *replacements.demanded(node))
+
+    def demands_outside(self, node: Node) -> tuple[Demand, ...]:
+        if node["value"] != "mean":  # the legend of one picture alone says how far the state lies from others
+            return replacements.demanded(node)
+        return (ExamplesOf(node["source"], summaries=tuple(each.node for each in node["each"])),)
+
+    def outside(self, node: Node, layer: str, run: ProgramRun) -> tuple[str, Callable[[], Tensor]]:
+        return replacements.outside(node, layer, run)
 
     def repeats(self, node: Node) -> int:
-        return self.repeats_for(dict(node.parameters))
+        held = node.get(STAND_IN)
+        source = held.node["source"] if isinstance(held, PerExample) else node["source"]
+        most = self.repeats_for(dict(node.parameters))
+        return most if source is None else min(most, source.type.axes[0].size)
 
     def repeats_for(self, arguments: Arguments) -> int:
         return replacements.VALUES[arguments["value"]].draws
@@ -146,7 +161,7 @@ class Isolate(Replacing):
         return super().type(field, arguments)
 
     def remarks(self, node: Node, layer: ChangedLayer, sets: Sets) -> tuple[str, ...]:
-        return natural_distance(node, layer, sets)
+        return () if node["source"] is None else natural_distance(node, layer, sets)
 
 
 OPERATIONS = (Ablate(), Isolate())

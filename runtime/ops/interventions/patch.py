@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Arguments, Fail, Make, Parameter
+from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Make, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.groups import origin
@@ -14,6 +16,7 @@ from bbilang.runtime.ops.activation import require_layer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bbilang.runtime.execution.context import Run as ProgramRun
     from bbilang.runtime.interventions.layer import ChangedLayer
 
 
@@ -39,10 +42,6 @@ class Patch(Intervention):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
-        inputs = field.axis("input")
-        if inputs is None or inputs.size < 2:
-            help = 'give two: `input cat = "a.jpg", dog = "b.jpg"`'
-            raise Fail("E273", "`patch` takes parts of another input, and this page has one", help, "source")
         return self.changed(field, arguments)
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
@@ -58,6 +57,15 @@ class Patch(Intervention):
     def of_groups(self, node: Node, layer: ChangedLayer) -> Tensor:
         _, source = node["source"]
         return layer.parts[:, source : source + 1] - layer.parts
+
+    def demands_outside(self, node: Node) -> tuple[Demand, ...]:
+        return (Activations(node.type.layers),)
+
+    def outside(self, node: Node, layer: str, run: ProgramRun) -> tuple[str, Callable[[], Tensor]]:
+        _, source = node["source"]
+        own = run.images[source]
+        number = next(n for n, f in enumerate(run.program.forwards) if layer in f.layers and not f.picture)
+        return sha256(own.cpu().numpy().tobytes()).hexdigest(), lambda: run.forward(number)[layer][None, source, None]
 
     def words(self, arguments: Arguments, its: str) -> str:
         name, _ = arguments["source"]
