@@ -24,7 +24,7 @@ from bbilang.runtime.data.dataset import list_unreadable
 from bbilang.runtime.errors import NotKept
 from bbilang.runtime.execution.constant_parts import constant_parts
 from bbilang.runtime.execution.example_maps import maps_of, remembered
-from bbilang.runtime.execution.scanning import BEFORE, KNOWN, OVER, SUM, VALUES, ScanIdentity, ScanWork
+from bbilang.runtime.execution.scanning import BEFORE, BESIDE, KNOWN, NO_SET, OVER, SUM, VALUES, ScanIdentity, ScanWork
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets.fixed_atoms import resolved, resolved_scan
@@ -196,14 +196,21 @@ class ScannedDataset:
         coords, names = self._coordinates(node, part)
         name = self._values_of(part)
         dims = name.removeprefix(VALUES + OVER).split()
-        return Field(node.type, Named(("input", *dims), self._kept(part).array(part, name)), coords, names)
+        beside = {}
+        for other in self._kept(part).names(part):
+            if other.startswith(BESIDE):
+                called, _, axes = other.removeprefix(BESIDE).partition(OVER)
+                array = self._kept(part).array(part, other)
+                beside[called] = Named(("input", *axes.split()), np.where(array == np.float32(NO_SET), np.nan, array))
+        values = Named(("input", *dims), self._kept(part).array(part, name))
+        return Field(node.type, values, coords, names, beside=beside)
 
     def _coordinates(self, node: Node, part: str) -> tuple[dict[str, Named], dict[str, Named]]:
         coords, names = constant_parts(with_inputs(node, 1), self.run)
         tables: dict[str, Named] = {}
         for name in self._kept(part).names(part):
             component, _, dims = name.partition(OVER)
-            if component != VALUES:
+            if component != VALUES and not name.startswith(BESIDE):
                 tables[component] = Named(("input", *dims.split()), self._kept(part).array(part, name))
         coords |= tables
         if "class" in tables:

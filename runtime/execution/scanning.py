@@ -28,7 +28,7 @@ from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.execution.heads import heads_of
 from bbilang.runtime.execution.preparation import Preparation
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import CONTROLS, Field, Named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +40,10 @@ FORMAT = 2
 KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
 VALUES = "values"  # the name of a field's numbers among the arrays of its part; the others are its coordinates
 BEFORE = "before"  # the largest value before the layer's nonlinearity, among the arrays of a summary
+BESIDE = "beside "  # before the name of what stands beside the numbers
+NO_SET = float(
+    np.finfo(np.float32).max
+)  # stands there for a random set that there is not: NaN is a fault of an example
 SUM = "sum"  # over positions: the mean, times their number
 OVER = " over "  # what stands between a name and the axes of the array
 
@@ -174,13 +178,18 @@ def _positions_last(node: Node, run: Run) -> Tensor:
 
 
 def _arrays(field: Field, count: int) -> dict[str, np.ndarray]:
-    """Return the numbers of a field over (input, ...), and those of its coordinates that differ between inputs. The
-    names of the arrays say which axes they have."""
+    """Return the numbers of a field over (input, ...), those of random sets beside them, and those of its coordinates
+    that differ between inputs. The names of the arrays say which axes they have."""
     arrays = {f"{VALUES}{OVER}": field.values}
     arrays |= {
         f"{name}{OVER}": Named(array.dims, array.data.astype(np.int32))
         for name, array in field.coords.items()
         if "input" in array.dims and name != "input"
+    }
+    arrays |= {
+        f"{BESIDE}{name}{OVER}": Named(array.dims, np.where(np.isnan(array.data), np.float32(NO_SET), array.data))
+        for name, array in field.beside.items()
+        if name == CONTROLS
     }
     results = {}
     for name, array in arrays.items():

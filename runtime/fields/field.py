@@ -12,6 +12,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
 
 ABSENT = -1  # the coordinate of a missing atom; its values are NaN
+CONTROLS, CONTROL = "controls", "control"  # what random sets do, beside an effect's numbers; the axis of these sets
 TERM = "term"  # the axis of the classes that one score is made of
 
 

@@ -38,4 +38,4 @@ def donors(run: Run, dataset: Node, layer: str, count: int) -> Tensor:
     if not images:
         raise error("E451", "no example of the dataset can be read", "choose another `source=`")
     stacked = torch.stack(images).to(run.adapter.device)
-    return passes.forward(run.adapter, stacked, [layer], want_output=False, counter=run.passes)[layer]
+    return passes.forward(run.adapter, stacked, [layer], want_output=False, counter=run.shared.scan_passes)[layer]

@@ -76,7 +76,7 @@ def sets_of(frame: Field, layer: ChangedLayer, together: bool, controls: int) ->
                 own = np.array([next(others) for _ in range(len(atoms))], np.int64)
                 sets.put(input, (1 + number, *position), own, atoms)
         elif controls:
-            random = np.random.default_rng([layer.seed, 4, input, *position])
+            random = np.random.default_rng([layer.seed, 4, 0, *position])  # whatever other inputs there are
             for number, chosen in enumerate(control_sets(atoms, layer.norms[input], controls, random)):
                 sets.put(input, (1 + number, *position), chosen)
     return sets

@@ -9,11 +9,11 @@ import numpy as np
 from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.contract.claims import CASES, Claim, Condition, claims_of
 from bbilang.compiler.ir.program import Node, source_dataset
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import CONTROL, CONTROLS, Field, Named
 from bbilang.runtime.fields.verdicts import Verdicts
 from bbilang.runtime.statistics.claims import HOLDS, Outcome, corrected, outcome, verdicts
 
-CONTROLS, CONTROL = "controls", "control"  # what an operation leaves beside its numbers; the axis of the random sets
+SOURCES = "sources"  # datasets that an intervention takes something from, and whose examples these are not
 FORMATS = {"value": ".3~g", "from": ".3~g", "to": ".3~g", "p": ".2~g"}
 
 
@@ -86,7 +86,8 @@ def _source(node: Node) -> set[Node]:
     """Return the datasets whose examples are a node's."""
     while before := next((part for part in node.inputs if part.type.axis("example") is not None), None):
         node = before
-    given = [part for _, value in node.parameters for part in (value if isinstance(value, tuple) else (value,))]
+    named = [value for name, value in node.parameters if name != SOURCES]
+    given = [part for value in named for part in (value if isinstance(value, tuple) else (value,))]
     return {source_dataset(each) for each in given if isinstance(each, Node) and each.type.content == "dataset"} or {
         node
     }

@@ -63,6 +63,19 @@ def test_intervention_example(text):
     assert page.view.interfaces[0].elements
 
 
+CLAIMS = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(CLAIMS), ids=lambda text: text.split("\n")[-2][:40])
+def test_claims_example(text):
+    """Every block runs, at the last layer, and each of its claims has a verdict."""
+    import bbilang
+
+    text = re.sub(r"block\w+\.(project|expand)", "head", text)
+    claims = bbilang.run(text, cache=False).results.fields["claims"]
+    assert len(claims.verdicts) == text.count("claim ") and "undefined" not in claims.verdicts
+
+
 WEIGHTS = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
 
 

@@ -189,3 +189,16 @@ def test_it_is_planned(sources, others):
     drawn = next(step for step in resample if step.kind == "draw")
     assert drawn.passes == DRAWS and "what 8 examples of some have at stem" in drawn.words
     assert next(step for step in resample if step.kind == "scan").passes == 5 * (1 + 4 * DRAWS)
+
+
+def test_random_sets_of_an_example_do_not_depend_on_the_others(others):
+    """Each example of five has the sets that it has alone."""
+    folder, _ = others
+    text = (f'dataset others = "{folder}"\ndataset one = others | sample(1)\n'
+            "stem.channel | ablate(zero) | effect(output[1], controls=2) | across({}) | present(matrix)")  # fmt: skip
+    every, alone = (field_of(executed(text.replace("{}", name), blocks.adapter("residual"), blocks.image()))
+                    for name in ("others", "one"))  # fmt: skip
+    place = every.coords["example"].data.tolist().index(alone.coords["example"].data.item())
+    sets, own = (f.beside["controls"].ordered(("example", "channel", "control")).data for f in (every, alone))
+    assert sets.shape == (5, 4, 2) and np.isfinite(sets).all()
+    np.testing.assert_allclose(sets[place], own[0], atol=2e-6)

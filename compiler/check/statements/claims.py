@@ -6,7 +6,7 @@ from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract.claims import CASES, Claim, Condition
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
@@ -15,6 +15,7 @@ from bbilang.grammar.source import Source, Span
 CLAIMS = "claims"  # the id of their element
 LONGEST = 200  # letters of a sentence
 CONTROLS = 999  # random sets of a claim about an intervention, where it does not say how many
+CONTROLS_OF_EXAMPLES = 99  # of one over the examples of a dataset, in each of which they run
 PER_CLAIM = 20  # with fewer than 20 m - 1 random sets, no p-value of m claims passes Holm's correction
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 FORM = f'as in `claim "..." = {SOME_LAYER}.channel[7] | ablate(zero) | effect(output) < -0.5`'
@@ -74,6 +75,7 @@ class ClaimReader:
         if not isinstance(value, Node) or value.type.content in ("picture", "selection", "intervention", "dataset"):
             raise at(side.span, "E285", f"{describe(side)} is no number", FORM)
         node = self.fields.with_content(value, side.span) if value.type.content == "substrate" else value
+        node = self._without_mean(node)
         left = [axis.name for axis in node.type.axes if axis.name not in CASES and axis.size > 1]
         if left:
             axes = ", ".join(f"`{name}`" for name in left)
@@ -86,7 +88,7 @@ class ClaimReader:
         """Return the node of all claims; None where there is none. ``inputs``: of the page. Raises CheckError E287."""
         if not self.tests:
             return None
-        count = sum(any(self._parameter(test.left) for test in tests) for _, tests, _ in self.tests)
+        count = sum(any(self._compared(test.left) for test in tests) for _, tests, _ in self.tests)
         nodes: list[Node] = []
         claims = []
         for sentence, tests, _ in self.tests:
@@ -103,7 +105,7 @@ class ClaimReader:
                 conditions.append(Condition(number, test.comparison, right, bound, test.text))
             claims.append(Claim(sentence, tuple(conditions)))
         several = inputs > 1 or any(axis.name == "example" for node in nodes for axis in node.type.axes)
-        by_chance = any(self._parameter(node) and node[self._parameter(node)] for node in nodes)
+        by_chance = any(self._sets(node) for node in nodes)
         measures = ("value", *(("from", "to") if several else ()), *(("p",) if by_chance else ()))
         rows = sum(len(tests) for _, tests, _ in self.tests)
         type = FieldType(
@@ -122,27 +124,50 @@ class ClaimReader:
         """The name of the style that lists claims."""
         return next(name for name, style in self.scope.registry.styles.items() if style.lists_claims)
 
-    def _parameter(self, node: Node) -> str:
-        """Return the parameter that says how many random sets an operation compares with; empty where it has none."""
-        return self.scope.registry.operations[node.op].controls_of(node.type)
+    def _compared(self, node: Node) -> tuple[Node, str] | None:
+        """Return the stage of a pipe that compares its numbers with random sets, for each example where it stands last
+        before `across`, and its parameter that says with how many; None where none does."""
+        each = node.get("each")
+        stage = each.node if isinstance(each, PerExample) else node
+        name = self.scope.registry.operations[stage.op].controls_of(stage.type)
+        return (stage, name) if name else None
+
+    def _sets(self, node: Node) -> int:
+        """Return with how many random sets a pipe compares its numbers."""
+        found = self._compared(node)
+        return int(found[0][found[1]]) if found else 0
 
     def _controlled(self, node: Node, count: int, span: Span) -> Node:
         """Return a field with as many random sets as ``count`` claims need. Raises CheckError E287."""
-        name = self._parameter(node)
-        if not name:
+        found = self._compared(node)
+        if found is None:
             return node
+        stage, name = found
         needed = PER_CLAIM * count - 1
-        given = int(node[name])
+        given = int(stage[name])
         if given and given < needed:
             message = (
                 f"{given} random sets are too few for {count} claim{'s' * (count > 1)}: no p-value could pass 0.05"
             )
-            raise at(span, "E287", message, f"{needed} suffice: `{name}={needed}`; without it there are {CONTROLS}")
+            usual = CONTROLS if stage is node else CONTROLS_OF_EXAMPLES
+            raise at(span, "E287", message, f"{needed} suffice: `{name}={needed}`; without it there are {usual}")
         if given:
             return node
-        parameters = {key: value for key, value in node.parameters if key != name}
-        parameters[name] = max(CONTROLS, needed)
-        return self.scope.make(node.op, node.inputs, parameters, node.type, span)
+        if stage is node:
+            return self._with(node, name, max(CONTROLS, needed), span)
+        own = self._with(stage, name, max(CONTROLS_OF_EXAMPLES, needed), span)
+        return self._with(node, "each", PerExample(own), span)
+
+    def _with(self, node: Node, name: str, value: object, span: Span) -> Node:
+        """Return a node with another value of a parameter."""
+        parameters = {key: own for key, own in node.parameters if key != name}
+        return self.scope.make(node.op, node.inputs, {**parameters, name: value}, node.type, span)
+
+    def _without_mean(self, node: Node) -> Node:
+        """Return what a pipe takes the mean of over the examples of a dataset: a claim takes it itself, with its
+        interval."""
+        reduced = self.scope.registry.operations[node.op].reduces_examples(node)
+        return node.inputs[0] if reduced == ("mean", 0.0) and node.get("per") is None else node
 
 
 def _cases(node: Node) -> tuple[object, ...]:

@@ -199,4 +199,6 @@ def of_examples(field: Field, rows: np.ndarray) -> Field:
     values = field.values.renamed({"input": "example"})
     if "example" not in values.dims:  # constant over examples
         values = Named(("example", *values.dims), np.broadcast_to(values.data, (len(rows), *values.data.shape)))
-    return replace(field, values=values, coords={**renamed, "example": Named(("example",), rows)}, names=names)
+    beside = {name: array.renamed({"input": "example"}) for name, array in field.beside.items()}
+    coords = {**renamed, "example": Named(("example",), rows)}
+    return replace(field, values=values, coords=coords, names=names, beside=beside)

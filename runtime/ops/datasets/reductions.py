@@ -71,7 +71,8 @@ def over_examples(node: Node, field: Field, run: Run, kind: str, number: float =
             reduced = every[0]
             others = tuple(d for d in rest if d != "subset")
             result = Named(("subset", per, *others), np.stack([each.values for each in every]).astype(np.float32))
-    made = field.with_values(result, node.type).drop(EXAMPLE)
+    beside = _means(field) if per is None and kind == "mean" else {}
+    made = replace(field, beside=beside).with_values(result, node.type).drop(EXAMPLE)
     made.type = node.type
     if groups is not None:
         names = np.array([f"{group:g}" if isinstance(group, float) else group for group in groups], object)
@@ -80,6 +81,16 @@ def over_examples(node: Node, field: Field, run: Run, kind: str, number: float =
         if reduced.ungrouped:
             made.notes = (*made.notes, f"{reduced.ungrouped:,} examples have no {per}, and are left out")
     return made
+
+
+def _means(field: Field) -> dict[str, Named]:
+    """Return the means over the examples of what stands beside a field's numbers."""
+    means = {}
+    for name, array in field.beside.items():
+        rest = tuple(d for d in array.dims if d != EXAMPLE)
+        reduced = _reduced(array.ordered((EXAMPLE, *rest)).data, None, 1, "mean", 0.0)
+        means[name] = Named(rest, reduced.values[0].astype(np.float32))
+    return means
 
 
 def _reduced(data: np.ndarray, numbers: np.ndarray | None, groups: int, kind: str, number: float) -> Reduced:

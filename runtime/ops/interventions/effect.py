@@ -25,14 +25,14 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, LAYER_AXES, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, gather
-from bbilang.runtime.fields.field import Field, Named, coalesce, combine
+from bbilang.runtime.fields.field import CONTROL, CONTROLS, Field, Named, coalesce, combine
 from bbilang.runtime.interventions.intervention import Intervention
 from bbilang.runtime.interventions.sets import atom_axes, dims_together
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
 
 AMOUNT, SET = "amount", "set"  # axes of the engine's numbers
 LEADING = ("slot", "input", AMOUNT, SET)
-BEFORE, CONTROLS, CONTROL = "before", "controls", "control"  # what stands beside the numbers; the axis of controls
+BEFORE = "before"  # the target's value, beside the numbers
 ATOMS = {*LAYER_AXES, "group", "concept"}
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bbilang.compiler.ir.types import LAYER_AXES, Axis
-from bbilang.runtime.fields.field import Named
+from bbilang.runtime.fields.field import CONTROL, CONTROLS, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.view.drawing import Drawing, Index
 
-CONTROL = "control"
 FEW = 999  # sets from which a rank p-value is given
 
 
@@ -25,7 +24,7 @@ class Controls:
     @classmethod
     def of(cls, drawing: Drawing) -> Controls | None:
         """Return the controls of an element's numbers; None where there are none."""
-        values = drawing.field.beside.get("controls")
+        values = drawing.field.beside.get(CONTROLS)
         if values is None or not np.isfinite(values.data).any():
             return None
         return cls(drawing, values.ordered((*(d for d in values.dims if d != CONTROL), CONTROL)))
