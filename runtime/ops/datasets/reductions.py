@@ -71,9 +71,8 @@ def over_examples(node: Node, field: Field, run: Run, kind: str, number: float =
             reduced = every[0]
             others = tuple(d for d in rest if d != "subset")
             result = Named(("subset", per, *others), np.stack([each.values for each in every]).astype(np.float32))
-    beside = _means(field) if per is None and kind == "mean" else {}
-    made = replace(field, beside=beside).with_values(result, node.type).drop(EXAMPLE)
-    made.type = node.type
+    made = field.with_values(result, node.type).drop(EXAMPLE)
+    made.type, made.beside = node.type, _means(field) if per is None and kind == "mean" else {}
     if groups is not None:
         names = np.array([f"{group:g}" if isinstance(group, float) else group for group in groups], object)
         made.names[per] = Named((per,), names)
