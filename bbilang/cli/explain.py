@@ -13,6 +13,7 @@ from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.files import writable, write
 from bbilang.cli.progress_bar import ProgressBar
 from bbilang.cli.request import CommandLine, reported
+from bbilang.compiler.explain.comparison import names_of
 from bbilang.compiler.explain.explain import Explanation
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.pipeline import Pipeline
@@ -50,8 +51,8 @@ def _analyzed(line: CommandLine, pipeline: Pipeline, bar: ProgressBar) -> Explan
             results = pipeline.measured()
     except KeyboardInterrupt as interrupt:
         raise line.interrupted from interrupt
-    parts = {part.program.models[0].alias: part for part in results.parts}
-    if parts:
+    if results.parts:
+        parts = dict(zip(names_of(part.program for part in results.parts), results.parts, strict=True))
         probes = sum(part.passes.probes for part in parts.values() if part.passes)
         return replace(explanation, timings_of={name: it.timings for name, it in parts.items()}, probes=probes)
     timings = list(results.timings)

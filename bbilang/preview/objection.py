@@ -1,4 +1,4 @@
-"""Add to a text the line by which a reader of its page objects to evidence."""
+"""Add to a text the line by which a reader of its page objects to evidence, and take it back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,40 @@ TRAINING = "set training(loss=cross_entropy)"
 BASE = "a"  # what a network without a name is called
 
 
-def object_in(path: str, line: str, check: Callable[[Source], object]) -> str:
-    """Add a line to a file, unless the text would then have errors. ``check``: raises those. Returns what was added.
-    Raises BbiError E557 for a line that is no objection; OSError."""
-    source = read(path)
-    text, added = with_objection(source.text, line)
-    check(Source(text, source.name))
-    write(path, text.encode())
-    return added
+class Objections:
+    """The lines that a reader adds to a file, and takes back. ``check``: raises the errors of a text."""
+
+    def __init__(self, path: str, check: Callable[[Source], object]):
+        self.path, self.check = path, check
+        self._added: list[tuple[str, str, str]] = []  # of each its lines, the text before and the text after
+
+    def add(self, line: str) -> str:
+        """Add a line, unless the text would then have errors. Returns what was added. Raises BbiError E557 for a line
+        that is no objection; OSError."""
+        before = read(self.path)
+        text, added = with_objection(before.text, line)
+        self._put(Source(text, before.name))
+        self._added.append((added, before.text, text))
+        return added
+
+    def undo(self) -> str:
+        """Take back what was added last, and leave alone what was written since. Returns it. Raises BbiError E557 where
+        it is not there any more, and the errors that the text would have; OSError."""
+        if not self._added:
+            raise BbiError(Diagnostic("E557", "nothing was added to the text that could be taken back"))
+        added, before, after = self._added[-1]
+        now = read(self.path)
+        if now.text.count(f"{added}\n") != 1:
+            self._added.pop()
+            help = "delete the line yourself, with what uses the model"
+            raise BbiError(Diagnostic("E557", "the text was changed where the line was added", help=help))
+        self._put(Source(before if now.text == after else now.text.replace(f"{added}\n", ""), now.name))
+        self._added.pop()
+        return added
+
+    def _put(self, text: Source) -> None:
+        self.check(text)
+        write(self.path, text.text.encode())
 
 
 def with_objection(text: str, line: str) -> tuple[str, str]:

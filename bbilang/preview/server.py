@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from socketserver import TCPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bbilang.cli.console import printed
@@ -22,7 +21,7 @@ from bbilang.grammar.diagnostic import BbiError, render
 from bbilang.preview.auth import ADDRESS, Guard
 from bbilang.preview.state import Shown, State
 
-OBJECT = "/object"
+OBJECT, UNDO = "/object", "/undo"
 LARGEST = 8192  # bytes of a line
 EVERY = 10.0  # seconds after which a stream without news shows that it is there
 SHELL = (
@@ -33,15 +32,23 @@ FILES = {"/": ("shell.html", "text/html"), "/shell.js": ("shell.js", "text/javas
          "/shell.css": ("shell.css", "text/css")}  # fmt: skip
 
 
+class Lines(Protocol):
+    """Lines that a reader adds to the text, and takes back; both say what they did, and raise BbiError, OSError."""
+
+    def add(self, line: str) -> str: ...
+
+    def undo(self) -> str: ...
+
+
 class Server(ThreadingHTTPServer):
     """Listens on 127.0.0.1, at a port of the system's choice where ``port`` is 0. Raises OSError where it is taken."""
 
     daemon_threads = True
 
-    def __init__(self, shown: Shown, port: int = 0, objecting: Callable[[str], str] | None = None):
-        """``objecting``: adds a line to the text, and says what it added; raises BbiError, OSError."""
+    def __init__(self, shown: Shown, port: int = 0, objections: Lines | None = None):
+        """``objections``: adds lines to the text."""
         super().__init__((ADDRESS, port), _Handler)
-        self.shown, self.objecting = shown, objecting
+        self.shown, self.objections = shown, objections
         self.guard = Guard(self.server_address[1])
 
     def server_bind(self) -> None:
@@ -85,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._text(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def do_POST(self) -> None:
-        """Take a line that the reader adds to the text, from the page itself alone."""
+        """Take a line that the reader adds to the text, or takes back, from the page itself alone."""
         reason = self.server.guard.refused(self.path, self.headers)
         if reason is None and self.headers.get("Origin") is None:
             reason = "only the page of this server adds to the text"
@@ -94,12 +101,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._text(HTTPStatus.FORBIDDEN, reason)
         length = self.headers.get("Content-Length", "")
         fits = length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= LARGEST
-        if urlsplit(self.path).path != OBJECT or self.server.objecting is None or not fits:
+        path, lines = urlsplit(self.path).path, self.server.objections
+        if path not in (OBJECT, UNDO) or lines is None or not fits:
             self.close_connection = True  # what follows is the body
             return self._text(HTTPStatus.NOT_FOUND, "there is nothing here")
         try:
             line = self.rfile.read(int(length)).decode()
-            self._text(HTTPStatus.OK, self.server.objecting(line))
+            self._text(HTTPStatus.OK, lines.add(line) if path == OBJECT else lines.undo())
         except UnicodeDecodeError:
             self._text(HTTPStatus.BAD_REQUEST, "this is no text")
         except BbiError as error:

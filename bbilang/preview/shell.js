@@ -1,5 +1,5 @@
 // The frame around the page: takes in what the server tells, and changes pages without losing the reader's place.
-const words = document.getElementById("words"), errors = document.getElementById("errors"), refusals = document.getElementById("refusals"), pages = document.getElementById("pages");
+const words = document.getElementById("words"), errors = document.getElementById("errors"), refusals = document.getElementById("refusals"), added = document.getElementById("added"), pages = document.getElementById("pages");
 let wanted = 0; // the page that the server has
 let frame = null, shown = 0; // the page that is seen
 let brought = new Map(); // pictures of the wanted page, until it can take them
@@ -67,18 +67,37 @@ function ready(next, number, began) {
   bring();
 }
 
-// "This should not count": the line goes into the text, which is then built anew.
+// "This should not count": the line goes into the text, which is then built anew, and can be taken back.
 function takeObjections(inner) {
   inner.addEventListener("bbi-object", async ({ detail }) => {
-    const answer = await fetch("/object", { method: "POST", body: String(detail) }).catch(() => null);
-    const said = answer ? (await answer.text()).trim() : "bbi watch does not answer";
-    if (answer?.ok) return say(`added to the text: ${said.replaceAll("\n", "; ")}`);
-    refusals.querySelector("pre").textContent = said;
-    refusals.hidden = false;
+    const said = await post("/object", String(detail), "The line was not added");
+    if (said === null) return;
+    added.querySelector("pre").textContent = said;
+    added.hidden = false;
   });
   inner.dispatchEvent(new inner.CustomEvent("bbi-edits"));
 }
+
+// What the server says to it; null where it refuses, which is then shown below those words.
+async function post(address, body, refused) {
+  refusals.hidden = true;
+  const answer = await fetch(address, { method: "POST", body }).catch(() => null);
+  const said = answer ? (await answer.text()).trim() : "bbi watch does not answer";
+  if (answer?.ok) return said;
+  refusals.querySelector("h1").textContent = refused;
+  refusals.querySelector("pre").textContent = said;
+  refusals.hidden = false;
+  return null;
+}
+
 refusals.querySelector("button").addEventListener("click", () => { refusals.hidden = true; });
+const [undo, close] = added.querySelectorAll("button");
+undo.addEventListener("click", async () => {
+  const said = await post("/undo", "", "The line was not taken back");
+  added.hidden = true;
+  if (said !== null) say(`taken back: ${said.replaceAll("\n", "; ")}`);
+});
+close.addEventListener("click", () => { added.hidden = true; });
 
 // The choices are in this address too, so that it can be loaded anew.
 setInterval(() => {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -12,7 +11,7 @@ from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.request import CommandLine
 from bbilang.preview.build import Outdated, PageBuilder
 from bbilang.preview.file_watch import Saves, watching
-from bbilang.preview.objection import object_in
+from bbilang.preview.objection import Objections
 from bbilang.preview.server import Server
 from bbilang.preview.state import Shown
 from bbilang.texts import STDIN
@@ -32,10 +31,7 @@ def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:
     builder = PageBuilder(line, shown, outdated)
     watcher = watching(text, lambda: builder.inputs, saves, stop)
 
-    def objecting(line_of_text: str) -> str:
-        return object_in(str(text), line_of_text, builder.check)
-
-    server = _server(shown, port, objecting)
+    server = _server(shown, port, Objections(str(text), builder.check))
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="bbi server", daemon=True).start()
     try:
         result(server.guard.url)
@@ -63,9 +59,9 @@ def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:
         watcher.join(2)
 
 
-def _server(shown: Shown, port: int, objecting: Callable[[str], str]) -> Server:
+def _server(shown: Shown, port: int, objections: Objections) -> Server:
     try:
-        return Server(shown, port, objecting)
+        return Server(shown, port, objections)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise

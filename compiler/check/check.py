@@ -110,7 +110,7 @@ class Checker(HoleStatements):
             if not inputs and self.lacks_input(part):
                 return None
             self.diagnostics += without_paths(part, self.models, self.resolver.origins)
-        self.diagnostics += unused_models(made, self.file, self.registry)
+        self.diagnostics += unused_models(made, program.models, self.file, self.registry)
         return made
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -294,7 +294,7 @@ class Resolver(Scope):
             call.arguments,
             operation.parameters,
             lambda value, parameter: self.arguments.argument(
-                value, parameter, self._owner(call, operation, parameter, field)
+                value, parameter, self.owner(call, operation.parameters, parameter, field)
             ),
         )
         for parameter in operation.parameters:  # `set attribute(method=...)` applies where the text names none
@@ -332,12 +332,13 @@ class Resolver(Scope):
                 )
                 raise at(span, "E318", message, help)
 
-    def _owner(self, call: ast.Call, operation: Operation, parameter: Parameter, field: Node) -> Node:
-        """Return the field that an argument is read for: the pipe's, or the dataset of another argument."""
+    def owner(self, call: ast.Call, parameters: Sequence[Parameter], parameter: Parameter, field: Node) -> Node:
+        """Return the field that an argument of a call is read for: the pipe's, or the dataset of another argument, of
+        the call's ``parameters``."""
         if not parameter.of:
             return field
-        other = next(each for each in operation.parameters if each.name == parameter.of)
-        value = written(other.name, call.arguments, operation.parameters)
+        other = next(each for each in parameters if each.name == parameter.of)
+        value = written(other.name, call.arguments, parameters)
         if value is None:
             raise at(call.span, "E212", f"`{call.name}` needs `{other.name}`: {other.doc}")
         datasets: Node | tuple[Node, ...] = self.arguments.argument(value, other, field)

@@ -186,12 +186,4 @@ FIELDS: Final[dict[str, Code]] = {
         'dataset photos = "sample:shapes"\nblock6a.expand.spatial | across(photos) | project(pca, 2) | '
         "present(atlas, bins=12)",
     ),
-    "E901": Code(
-        "not available yet",
-        "The text is right, and this version of bbilang cannot do this with it. `bbi explain` writes the plans of "
-        "several models as text, and their picture is not there yet.",
-        "$ bbi explain two_models.bbi --format svg",
-        "$ bbi explain two_models.bbi",
-        needs="a file",
-    ),
 }

@@ -14,6 +14,7 @@ from bbilang.compiler.contract.demands import (
     RerunWork,
     Rule,
     Scores,
+    Trains,
     Trials,
 )
 from bbilang.compiler.contract.method import AXIOMS, Method, Parameters, bound, named_method, spelled
@@ -60,6 +61,7 @@ __all__ = [
     "Scores",
     "Style",
     "TensorField",
+    "Trains",
     "Trials",
     "Writer",
     "Written",

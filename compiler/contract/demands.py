@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bbilang.compiler.ir.program import Node
@@ -146,4 +147,49 @@ class Again:
     shares: str = ""
 
 
-Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf | Again
+@frozen
+class Trains:
+    """The kernel trains the network above a layer on examples of a dataset, and measures it before and after.
+
+    ``examples``: how many there are, those that only measure among them; ``trained``: on how many; ``measured``: how
+    many measure. ``epochs`` and ``batch``: of the training. ``visits``: at how many other activations the network runs
+    for a contribution, each with a gradient; 0 where the gradient at the layer's own is enough. ``targets``: scores
+    whose contributions these are. ``scaled``: on how many examples they are measured before the training, ``twice``
+    each. ``shares``: equal for kernels that train the same.
+    """
+
+    layer: str
+    examples: int
+    trained: int
+    measured: int
+    epochs: int
+    batch: int
+    visits: int
+    targets: int
+    scaled: int
+    twice: int
+    shares: str
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the optimizer."""
+        return self.epochs * math.ceil(self.trained / self.batch)
+
+    @property
+    def of_evidence(self) -> int:
+        """The passes above the layer that contributions of one example take, besides its own forward."""
+        return self.visits + max(self.visits, 1) * self.targets
+
+    @property
+    def measuring(self) -> int:
+        """The passes above the layer of all measurements: before and after, the example's own, the contributions, and
+        what it is when the atoms and the whole layer are exchanged; and of what the training starts from."""
+        return 2 * self.measured * (3 + self.of_evidence) + self.trained + self.scaled * self.twice * self.of_evidence
+
+    @property
+    def training(self) -> int:
+        """The passes above the layer of the training: forward, contributions, and back to the weights."""
+        return self.epochs * self.trained * (2 + self.of_evidence)
+
+
+Demand = Activations | Gradients | Reruns | Trials | Changes | Scores | IconsOf | ExamplesOf | Again | Trains

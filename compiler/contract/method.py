@@ -125,6 +125,11 @@ class Method:
         """Run the network for a step that `Reruns` became, and fill the tables of its requests."""
         raise NotImplementedError
 
+    def differentiated_at(self, parameters: Parameters) -> int:
+        """Return at how many other activations `differentiable` runs the network above the layer, with a gradient at
+        each; 0 where the gradient at the layer's own is enough."""
+        return 0
+
     def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
         """Return the contributions of every entry of a layer, (target, example, *layer axes), with their graph, for a
         penalty (`bbilang.penalty`). Raises `Fail` E480 for a method without a second derivative."""

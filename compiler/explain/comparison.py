@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from bbilang.compiler.explain.logical import Defaults
 from bbilang.compiler.explain.units import Measured
+from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import COUNTED, Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
@@ -38,13 +39,23 @@ class Saving:
         return float("inf") if self.before else 1.0
 
 
+def names_of(parts: Iterable[Program]) -> list[str]:
+    """Return what the parts of a program of several models are called: `b`; `b, icons` where the model was loaded
+    before, and only its icons are left."""
+    names: list[str] = []
+    for part in parts:
+        alias = part.models[0].alias
+        names.append(f"{alias}, icons" if alias in names else alias)
+    return names
+
+
 @frozen
 class PlanComparison:
     """Two plans of one program: ``before`` as written, with one pass for every node that needs one, and ``after`` as
     the optimizer leaves it. They are the same object where nothing was optimized.
 
     ``timings``: a measurement for each step of ``after`` that ran; ``timings_of``: of a program of several models, by
-    their names. ``probes``: the number of small extra runs that
+    `names_of`. ``probes``: the number of small extra runs that
     learn once how the network behaves. ``defaults``: default values of the operations' parameters, which are omitted.
     """
 
@@ -57,13 +68,13 @@ class PlanComparison:
 
     @property
     def of_models(self) -> Mapping[str, PlanComparison]:
-        """Of a program of several models, the comparison of each by its name, in the order in which they run."""
+        """Of a program of several models, the comparison of each by its name (`names_of`), in the order in which they
+        run."""
         after = self.after.parts if self.optimized else self.before.parts
-        pairs = zip(self.before.parts, after, strict=True)
-        names = {one.program.models[0].alias: (one, other) for one, other in pairs}
+        names = names_of(part.program for part in after)
         return {
             name: replace(self, before=one, after=other, timings=self.timings_of.get(name, ()), probes=0)
-            for name, (one, other) in names.items()
+            for name, one, other in zip(names, self.before.parts, after, strict=True)
         }
 
     @property

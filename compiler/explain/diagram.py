@@ -1,4 +1,4 @@
-"""A plan comparison as SVG: panels of the plan as written and of the optimized one.
+"""A plan comparison as SVG: panels of the plan as written and of the optimized one, for each model.
 
 A panel shows the network from left to right, as wide as its FLOPs, an arrow for every pass, bars of FLOPs, and the
 elements that need them.
@@ -7,6 +7,7 @@ elements that need them.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.diagram_panel import (
@@ -25,10 +26,12 @@ from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import seconds_words, si
 from bbilang.compiler.plan.plan import COUNTED
 from bbilang.compiler.plan.steps import predicts
+from bbilang.grammar.frozen import frozen
 
 MARGIN, GUTTER = 40, 32
 TOP = 132  # where panels begin
 FOOT = 92  # of a panel, below its rows: the sum of all passes
+NAMED = 42  # of the line above the panels of one model of several
 ARROW_NAMES = {
     "scan": "each example of a dataset",
     "forward": "forward pass",
@@ -39,35 +42,85 @@ ARROW_NAMES = {
 }
 
 
+@frozen
+class Band:
+    """The panels of one model, side by side. ``name``: how the text calls it, empty where it is the only one."""
+
+    name: str
+    comparison: PlanComparison
+    panels: tuple[Panel, ...]
+    frame: Frame
+
+    @property
+    def above(self) -> float:
+        """The height of the line above the panels that names the model."""
+        return NAMED if self.name else 0
+
+    @property
+    def height(self) -> float:
+        return self.above + self.frame.height + FOOT
+
+
 def svg(comparison: PlanComparison, theme: str = "auto") -> str:
-    """Draw the standalone picture. Raises ValueError for an unknown theme."""
+    """Draw the standalone picture: of several models, a band of panels for each, in the order in which they run, with
+    one scale of FLOPs. Raises ValueError for an unknown theme."""
     canvas = Canvas(theme)
-    measured = comparison.measured
-    plans = [("As written", comparison.before), ("Optimized", comparison.after)]
-    panels = [
-        panel_of(
-            title,
-            plan,
-            measured if plan is comparison.after else {},
-            predicts(plan.program, comparison.before.program),
-        )
-        for title, plan in (plans if comparison.optimized else plans[:1])
-    ]
-    width = 2 * MARGIN + len(panels) * PANEL + (len(panels) - 1) * GUTTER
-    frame = Frame.around(panels)
+    bands = _bands(comparison)
+    panels = [panel for band in bands for panel in band.panels]
+    across = max(len(band.panels) for band in bands)
+    width = 2 * MARGIN + across * PANEL + (across - 1) * GUTTER
     _heading(canvas, comparison, width)
     total = max(panel.total for panel in panels)
-    for number, panel in enumerate(panels):
-        x = MARGIN + number * (PANEL + GUTTER)
-        canvas.rect(x, TOP, PANEL, frame.height + FOOT, "panel", radius=12)
-        draw_panel(canvas, panel, x, TOP, frame)
-        _draw_total(canvas, panel, x + PADDING, TOP + frame.height + 14, total)
+    top = float(TOP)
+    for band in bands:
+        if band.name:
+            _name(canvas, band, top, width)
+        below = top + band.above
+        for number, panel in enumerate(band.panels):
+            x = MARGIN + number * (PANEL + GUTTER)
+            canvas.rect(x, below, PANEL, band.frame.height + FOOT, "panel", radius=12)
+            draw_panel(canvas, panel, x, below, band.frame)
+            _draw_total(canvas, panel, x + PADDING, below + band.frame.height + 14, total)
+        top += band.height + GUTTER
     kinds = [kind for kind in ARROW_NAMES if any(row.kind == kind for panel in panels for row in panel.rows)]
-    end = _legend(canvas, kinds, TOP + frame.height + FOOT + 32, width)
+    end = _legend(canvas, kinds, top, width)
     text = "".join(canvas.parts)
     name = "bbi-plan-" + hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
     title = f"Plan of the page {comparison.title}"
     return canvas.done(width, end + 30, title, _description(comparison), name)
+
+
+def _bands(comparison: PlanComparison) -> list[Band]:
+    """Lay out the panels of each model; the bars of all of them have one scale."""
+    every = comparison.of_models if comparison.before.parts else {"": comparison}
+    laid = {name: _panels(own) for name, own in every.items()}
+    frames = {name: Frame.around(panels) for name, panels in laid.items()}
+    largest = max(frame.largest for frame in frames.values())
+    return [Band(name, every[name], panels, replace(frames[name], largest=largest)) for name, panels in laid.items()]
+
+
+def _panels(comparison: PlanComparison) -> tuple[Panel, ...]:
+    plans = [("As written", comparison.before), ("Optimized", comparison.after)]
+    return tuple(
+        panel_of(
+            title,
+            plan,
+            comparison.measured if plan is comparison.after else {},
+            predicts(plan.program, comparison.before.program),
+        )
+        for title, plan in (plans if comparison.optimized else plans[:1])
+    )
+
+
+def _name(canvas: Canvas, band: Band, top: float, width: float) -> None:
+    """Say which model the panels below are of, and which part of its forward is that of another."""
+    program = band.comparison.after.program
+    canvas.text(MARGIN, top + 24, [("model ", "muted", False), (band.name, "ink", True)], 21)
+    x = MARGIN + text_width("model ", 21) + text_width(band.name, 21, True) + 16
+    words = [program.description.title] if program.description else []
+    base = program.models[0].base
+    words += [f"derived from {base.alias}"] if base else []
+    canvas.text(x, top + 24, fit(" · ".join(words), 17, width - MARGIN - x), 17, "muted")
 
 
 def _heading(canvas: Canvas, comparison: PlanComparison, width: float) -> None:
@@ -78,7 +131,9 @@ def _heading(canvas: Canvas, comparison: PlanComparison, width: float) -> None:
         right = f"{flops.times:.1f} × less computation"
     room = width - 2 * MARGIN - (text_width(right, 30, True) + 40 if right else 0)
     canvas.text(MARGIN, 62, fit(comparison.title, 30, room, True), 30, bold=True)
-    model = program.description.title if program.description else ""
+    titles = [part.program.description.title for part in comparison.before.parts if part.program.description]
+    models = dict.fromkeys(titles or ([program.description.title] if program.description else []))
+    model = ", ".join(models)
     source = program.source.name if program.source and not program.source.name.startswith("<") else ""
     pictures = f"{len(program.inputs)} picture{'s' if len(program.inputs) != 1 else ''}" if program.inputs else ""
     words = " · ".join(part for part in ("What runs for the page", source, model, pictures) if part)
@@ -154,4 +209,6 @@ def _description(comparison: PlanComparison) -> str:
         words = [f"{saving.name}: {saving.before}" for saving in comparison.savings()[:-1]]
         words.append(f"{si(flops.before, 'FLOP')} without icons, not optimized")
     names = ", ".join(element.id for element in comparison.before.program.elements)
-    return f"Passes through the network for the elements {names}. {'; '.join(words)}."
+    models = ", ".join(comparison.of_models)
+    networks = f"the networks of the models {models}" if comparison.before.parts else "the network"
+    return f"Passes through {networks} for the elements {names}. {'; '.join(words)}."

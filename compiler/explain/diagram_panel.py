@@ -216,7 +216,7 @@ def _draw_row(
     role = row.kind if row.stretch else "muted"
     words = fit(row.head + row.words, 14, NETWORK + BAR)
     head = words[: len(row.head)]
-    foot = y - 12 if row.stretch else y + 5
+    foot = y - 12 if row.words else y + 5
     _clear(canvas, x, foot, words, 14)
     canvas.text(x, foot, [(head, role, True), (words[len(head) :], "ink", False)], 14)
     if row.stretch and description:

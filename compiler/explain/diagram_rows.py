@@ -17,8 +17,8 @@ PREDICTIONS = "\0predictions"  # stands for an element; no element can have this
 
 @frozen
 class Row:
-    """A step, or several similar ones. ``head``: the coloured beginning of the words. ``stretch``: None in the last
-    row, which sums up the steps that have no room."""
+    """A step, or several similar ones. ``head``: the coloured beginning of the words. ``stretch``: None for
+    passes that an element runs on what it finds, and in the last row, which sums up the steps that have no room."""
 
     kind: str
     head: str
@@ -41,16 +41,28 @@ def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> 
     shown = []
     for step in plan.steps:
         reach = stretch(plan.program, step)
+        if step.kind == "draw" and step.passes:
+            shown.append(_of_an_element(step, needed[step.key], measured(step)))
         if reach is not None:
             head, words = _words(plan.program, step, reach)
             own = (PREDICTIONS,) if step.kind == "forward" and step.index == page else ()
             bound = step.bound and step.least != step.passes
             elements = (*own, *needed[step.key])
-            notes, took = _notes(step), measured(step)
+            notes, took = _notes(step, reach), measured(step)
             shown.append(Row(step.kind, head, words, reach, step.passes, step.flops, bound, elements, notes, took))
     if len(shown) > MOST_ROWS:
         shown = _merge_similar(shown)
     return _cheapest_last(shown) if len(shown) > MOST_ROWS else shown
+
+
+def _of_an_element(step: Step, elements: tuple[str, ...], measured: Measured | None) -> Row:
+    """Return the row of passes that an element runs on what it finds, or trains by: no one stretch of the network."""
+    words = step.words.partition("; ")[2]
+    if trains := step.trains:
+        each = trains.steps // trains.epochs
+        words = f"training on {trains.trained:,} examples, {trains.epochs} epochs of {each} steps"
+    head = f"{passes_words(step)} passes"
+    return Row("more", head, f": {words}", None, step.passes, step.flops, step.bound, elements, (), measured)
 
 
 def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
@@ -64,7 +76,7 @@ def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
         case "forward":
             keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
             baseline = " of the baseline" if program.forwards[step.index].picture else ""
-            above = f" above {reach.start}, the rest is of {step.resumes}" if step.resumes else ""
+            above = f" above {reach.start}" if step.resumes else ""
             return f"{times}forward", f"{baseline}{above} to {target}{keeps}"
         case "backward":
             start = "" if reach.start == OUTPUT else f" from {reach.start}"
@@ -84,8 +96,11 @@ def _listed(layers: tuple[str, ...]) -> str:
     return ", ".join(layers[:shown]) + (f" and {len(layers) - shown} more" if len(layers) > shown else "")
 
 
-def _notes(step: Step) -> tuple[str, ...]:
-    """Note the estimated cost of the mode that was not chosen, if there was a choice."""
+def _notes(step: Step, reach: Stretch) -> tuple[str, ...]:
+    """Note which part of a forward is another model's, and the estimated cost of the mode that was not chosen, if there
+    was a choice."""
+    if step.resumes:
+        return (f"up to {reach.start} it is the forward of {step.resumes}",)
     ways = step.alternatives
     other = min((way for way in ways if not way.chosen), key=lambda way: way.seconds, default=None)
     chosen = next((way for way in ways if way.chosen), None)
@@ -120,7 +135,7 @@ def _times(kind: str, passes: int, bound: bool) -> str:
             return f"{count} {kind}"
         case "reruns":
             return f"{count} × the network"
-        case "scan":
+        case "scan" | "more":
             return f"{count} passes"
     return f"{count} × {kind}"
 

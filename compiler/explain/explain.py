@@ -4,11 +4,9 @@ Each form is imported when it is written: `bbi explain` starts with one of them.
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from bbilang.compiler.explain.comparison import PlanComparison
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 
 
@@ -39,11 +37,6 @@ class Explanation(PlanComparison):
         """
         from bbilang.compiler.explain.diagram import svg
 
-        if self.before.parts:
-            help = "`bbi explain` writes the plan of each model, and `--json` too"
-            raise BbiError(
-                Diagnostic("E901", "the picture of a plan of several models is not available yet", help=help)
-            )
         return svg(self, theme)
 
     def __str__(self) -> str:
@@ -53,7 +46,5 @@ class Explanation(PlanComparison):
         return {"text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
-        """Return the picture for notebooks, as wide as the cell; the plans of several models as text."""
-        if self.before.parts:
-            return f"<pre>{html.escape(str(self))}</pre>"
+        """Return the picture for notebooks, as wide as the cell."""
         return f'<div style="max-width:100%;overflow-x:auto">{self.to_svg()}</div>'

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bbilang.compiler.contract import Trains
 from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.logical import Defaults, entries, lines_of, type_words
 from bbilang.compiler.explain.units import Measured
@@ -120,8 +121,17 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
             ],
         }  # fmt: skip
         entry |= {"resumes": step.resumes} if step.resumes else {}
+        entry |= {"training": _training(step.trains)} if step.trains else {}
         steps.append(entry | (_measured(measured[step.key]) if step.key in measured else {}))
     return steps
+
+
+def _training(trains: Trains) -> dict[str, str | int]:
+    return {
+        "layer": trains.layer, "examples": trains.examples, "trained": trains.trained, "measured": trains.measured,
+        "epochs": trains.epochs, "steps": trains.steps, "passes": trains.training,
+        "passes_of_measurements": trains.measuring,
+    }  # fmt: skip
 
 
 def _measured(measured: Measured) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.settings import default
-from bbilang.compiler.contract import Registry
+from bbilang.compiler.contract import Registry, Trains
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
@@ -99,6 +99,7 @@ class Step:
     alternatives: tuple[Alternative, ...] = ()
     frees: tuple[Free, ...] = ()
     resumes: str = ""  # forward: the model from whose forward it takes what is alike
+    trains: Trains | None = None  # draw: the training that the element reports
 
     @property
     def key(self) -> StepKey:
@@ -332,10 +333,10 @@ def _draw(program: Program, number: int, element: Element, registry: Registry | 
     states = element.node.type.state_count
     words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
     again = [] if registry is None else run_again(program, element, registry, known, plan)
-    words = "; ".join([words, *(word for word, _, _ in again)])
-    passes, flops = sum(one for _, one, _ in again), sum(one for _, _, one in again)
-    spans = _spans(program, (element.node,))
-    return Step("draw", number, words, passes, flops, bound=passes > 0, requested_by=spans)
+    words = "; ".join([words, *(one.words for one in again)])
+    passes, flops = sum(one.passes for one in again), sum(one.flops for one in again)
+    return Step("draw", number, words, passes, flops, bound=passes > 0, requested_by=_spans(program, (element.node,)),
+                trains=next((one.trains for one in again if one.trains), None))  # fmt: skip
 
 
 class _Alternatives:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_
 from bbilang.runtime.passes.hooks import guard_memory
 from bbilang.runtime.passes.module.memo import module_unchanged
 
-VERSION = 2  # of what is computed: raise it when results change
+VERSION = 3  # of what is computed: raise it when results change
 TRAINS = "batches of the training"
 PIECE = 1 << 22  # bytes of pictures that run below the layer at once: more leave the processor's cache
 
@@ -153,7 +153,8 @@ class _Work:
         report = Report(
             compared(self.task.called, before[0], after[0]), others, len(self.trained), self.training.unlabelled,
             self.training.unreadable, len(near.near), sum(p.numel() for p in parameters.values()), tuple(parameters),
-            done.epochs, done.seconds, tuple(done.losses), tuple(done.penalties), examples.way,
+            done.epochs, done.seconds, tuple(done.losses), tuple(done.penalties),
+            tuple(done.differences), examples.way,
         )  # fmt: skip
         return report, {name: p.detach().clone() for name, p in parameters.items()}
 
@@ -197,7 +198,7 @@ class _Work:
         """Train the epochs that are left, and keep the state after each."""
         if self.cache is not None and (known := _unpacked(self.cache, self._state_key)) is not None:
             state, about = known
-            trainer.resume(state, Progressed(about["losses"], about["penalties"], about["seconds"]))
+            trainer.resume(state, Progressed(**{each.name: about[each.name] for each in fields(Progressed)}))
         progressed, recipe = trainer.progressed, self.task.recipe
         while trainer.progressed.epochs < recipe.epochs:
             start = time.monotonic()
@@ -205,8 +206,7 @@ class _Work:
             progressed = trainer.progressed
             progressed.seconds += time.monotonic() - start
             if self.cache is not None and progressed.epochs < recipe.epochs:
-                about = {"losses": progressed.losses, "penalties": progressed.penalties, "seconds": progressed.seconds}
-                self.cache.put(self._state_key, _packed(trainer.state()), {"kind": "training", **about})
+                self.cache.put(self._state_key, _packed(trainer.state()), {"kind": "training", **asdict(progressed)})
 
     @property
     def _state_key(self) -> str:

@@ -19,12 +19,13 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Measured:
-    """Numbers of each example. right: whether its class has the highest score. evidence: the magnitude of what the
-    atoms contribute to the target. effect: how much the target's score changes, in magnitude, when the atoms are
-    exchanged for those of an example of another class; whole: when all of the layer is. spread: the standard deviation
-    of the target's score over the examples."""
+    """Numbers of each example. right: whether its class has the highest score; predicted: which class has. evidence:
+    the magnitude of what the atoms contribute to the target. effect: how much the target's score changes, in magnitude,
+    when the atoms are exchanged for those of an example of another class; whole: when all of the layer is. spread: the
+    standard deviation of the target's score over the examples."""
 
     right: Array
+    predicted: Array
     evidence: Array
     effect: Array
     whole: Array
@@ -36,7 +37,7 @@ def measure(
 ) -> Measured:
     """Measure examples number ``rows`` with the weights as they are. labels (example,): of all examples."""
     partner = _of_another_class(labels.cpu().numpy()[rows])
-    columns: list[list[Array]] = [[], [], [], []]
+    columns: list[list[Array]] = [[], [], [], [], []]
     targets: list[Array] = []
     for start in range(0, len(rows), BATCH):
         if work is not None:
@@ -53,13 +54,17 @@ def measure(
             changed = [batch.scores_at(evidence.layer, activation + part * (others - activation)) for part in
                        (mask, torch.ones_like(mask))]  # fmt: skip
             effects = [(before - evidence.scores(scores, y)).abs().mean(1) for scores in changed]
-            right = batch.scores.argmax(1) == y
+            predicted = batch.scores.argmax(1)
         targets.append(before.double().cpu().numpy())
-        for column, value in zip(columns, (right, contributions.abs().mean(1), *effects), strict=True):
+        for column, value in zip(
+            columns, (predicted == y, predicted, contributions.abs().mean(1), *effects), strict=True
+        ):
             column.append(value.cpu().numpy())
-    rights, contributed, effect, whole = (np.concatenate(column) for column in columns)
+    rights, predictions, contributed, effect, whole = (np.concatenate(column) for column in columns)
     spread = float(np.concatenate(targets).std(0).mean())
-    return Measured(rights, contributed.astype(np.float64), effect.astype(np.float64), whole.astype(np.float64), spread)
+    return Measured(
+        rights, predictions, contributed.astype(np.float64), effect.astype(np.float64), whole.astype(np.float64), spread
+    )
 
 
 def _of_another_class(classes: Array) -> Array:

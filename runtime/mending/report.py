@@ -50,7 +50,8 @@ class Side:
 @dataclass(frozen=True)
 class Comparison:
     """A network before and after, on the same examples. gained, lost: examples that only the one after, only the one
-    before gets right. ``p``: how probable such a difference is if neither is better (McNemar, exact)."""
+    before gets right; changed: those that they call by different classes. ``p``: how probable such a difference is if
+    neither is better (McNemar, exact)."""
 
     words: str
     count: int
@@ -59,6 +60,7 @@ class Comparison:
     gained: int
     lost: int
     p: float
+    changed: int
 
     @property
     def worse(self) -> bool:
@@ -69,9 +71,10 @@ class Comparison:
 @dataclass(frozen=True)
 class Report:
     """held_out: on the held-out examples; other: on a dataset that only measures, or None. trained: how many examples;
-    left_out: those without a label that is a class; unreadable. parameters: how many numbers were
-    trained; tensors: their names. near: held-out examples that nearly equal one that was trained on. way: "above" or
-    "whole" (see `Examples`)."""
+    left_out: those without a label that is a class; unreadable. parameters: how many numbers were trained; tensors:
+    their names. near: held-out examples that nearly equal one that was trained on. losses, penalties: the means of each
+    epoch; differences: by how many nats the predictions differed from those before. way: "above" or "whole" (see
+    `Examples`)."""
 
     held_out: Comparison
     other: Comparison | None
@@ -85,6 +88,7 @@ class Report:
     seconds: float
     losses: tuple[float, ...]
     penalties: tuple[float, ...]
+    differences: tuple[float, ...]
     way: str
 
     @property
@@ -103,7 +107,7 @@ class Report:
         values = dict(plain)
         for name in ("held_out", "other"):
             values[name] = _comparison(values[name]) if values[name] is not None else None
-        for name in ("tensors", "losses", "penalties"):
+        for name in ("tensors", "losses", "penalties", "differences"):
             values[name] = tuple(values[name])
         return cls(**values)
 
@@ -121,7 +125,8 @@ def verdict(compared: Comparison) -> str:
 
 def compared(words: str, before: Measured, after: Measured) -> Comparison:
     gained, lost = int((after.right & ~before.right).sum()), int((before.right & ~after.right).sum())
-    return Comparison(words, len(before.right), _side(before), _side(after), gained, lost, _mcnemar(gained, lost))
+    return Comparison(words, len(before.right), _side(before), _side(after), gained, lost, _mcnemar(gained, lost),
+                      int((before.predicted != after.predicted).sum()))  # fmt: skip
 
 
 def _side(measured: Measured) -> Side:

@@ -10,23 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.runtime.errors import error
-from bbilang.runtime.losses.classes import FITTING, loss_of_each
+from bbilang.runtime.losses.classes import FITTING, difference_of_each, loss_of_each
 from bbilang.runtime.mending.above import Examples, Ran
 from bbilang.runtime.mending.evidence import Evidence
-from bbilang.runtime.mending.recipe import Recipe
+from bbilang.runtime.mending.recipe import SCALED_ON, Recipe
 from bbilang.runtime.passes.autograd import grad
 
-SCALED_ON = 512  # examples that say how large the evidence is before the training
+LONGEST = 10.0  # of a gradient: longer ones are shortened, since the evidence's can be very long at the beginning
 STATE, WEIGHTS = "state/", "weights/"
 DIVERGED = "lower the learning rate or the strength: `set training(lr=0.00003, ...)`"
 
 
 @dataclass
 class Progressed:
-    """What is known after some epochs: the mean loss and the mean penalty of each, and seconds in all."""
+    """What is known after some epochs: of each the mean loss, the mean penalty and by how much predictions differ from
+    the original ones, and seconds in all."""
 
     losses: list[float] = field(default_factory=list)
     penalties: list[float] = field(default_factory=list)
+    differences: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -62,19 +64,26 @@ class Trainer:
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
         self.optimizer = _optimizer(recipe, list(self.parameters.values()))
-        self.scale = self._scale()
+        self.scale, self.original = self._before()
         self.progressed = Progressed()
 
-    def _scale(self) -> float:
-        """Return the share of the evidence before the training. Raises BbiError E555 where it is zero."""
-        chosen = np.random.default_rng([self.recipe.seed, 1]).permutation(self.rows)[:SCALED_ON]
-        total = 0.0
-        for numbers in _pieces(chosen, self.recipe.batch):
-            total += len(numbers) * float(self.evidence.share(*self._batch(numbers)).detach())
-        if not total > 0:
+    def _before(self) -> tuple[float, Tensor]:
+        """Return the share of the evidence before the training, and the scores of all examples (example, class), zeros
+        for those that are not trained on. Raises BbiError E555 where the share is zero."""
+        order = np.random.default_rng([self.recipe.seed, 1]).permutation(self.rows)
+        total, scores = 0.0, None
+        for part, measures in ((order[:SCALED_ON], True), (order[SCALED_ON:], False)):
+            for numbers in _pieces(part, self.recipe.batch):
+                batch, labels = self._batch(numbers)
+                if measures:
+                    total += len(numbers) * float(self.evidence.share(batch, labels).detach())
+                own = batch.scores.detach()
+                scores = own.new_zeros(len(self.labels), own.shape[1]) if scores is None else scores
+                scores[torch.from_numpy(numbers)] = own
+        if not total > 0 or scores is None:
             message = "these atoms contribute nothing to that score on any of the examples"
             raise error("E555", message, "discourage atoms that an attribution shows")
-        return total / len(chosen)
+        return total / min(SCALED_ON, len(order)), scores
 
     def _batch(self, numbers: np.ndarray) -> tuple[Ran, Tensor]:
         labels = self.labels[torch.from_numpy(numbers)]
@@ -85,27 +94,37 @@ class Trainer:
         the loss is not finite."""
         number = self.progressed.epochs
         order = np.random.default_rng([self.recipe.seed, 2, number]).permutation(self.rows)
-        losses = penalties = 0.0
+        totals = np.zeros(3)
         pieces = list(_pieces(order, self.recipe.batch))
         for done, numbers in enumerate(pieces):
             step = number * len(pieces) + done
             work(step, self.recipe.epochs * len(pieces))
-            loss, penalty = self._step(numbers, step)
-            losses += loss * len(numbers)
-            penalties += penalty * len(numbers)
-        self.progressed.losses.append(losses / len(order))
-        self.progressed.penalties.append(penalties / len(order))
+            totals += len(numbers) * np.array(self._step(numbers, step))
+        loss, penalty, difference = (totals / len(order)).tolist()
+        self.progressed.losses.append(loss)
+        self.progressed.penalties.append(penalty)
+        self.progressed.differences.append(difference)
 
-    def _step(self, numbers: np.ndarray, step: int) -> tuple[float, float]:
+    def terms(self, numbers: np.ndarray, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what a step makes small, each with its graph: the loss of the labels, the evidence as a multiple of
+        what it was before the training, and by how much the predictions differ from the original network's."""
         batch, labels = self._batch(numbers)
         loss = self.loss(batch.scores, labels)
         penalty = self.evidence.share(batch, labels, step) / self.scale
+        original = self.original[torch.from_numpy(numbers)]
+        return loss, penalty, difference_of_each(batch.scores, original, self.evidence.kind).mean()
+
+    def _step(self, numbers: np.ndarray, step: int) -> tuple[float, ...]:
+        terms = self.terms(numbers, step)
+        loss, penalty, difference = terms
         every = list(self.parameters.values())
-        gradients = grad(loss + self.recipe.strength * penalty, every, allow_unused=True)
+        total = loss + self.recipe.strength * penalty + self.recipe.keep * difference
+        gradients = grad(total, every, allow_unused=True)
         for parameter, gradient in zip(every, gradients, strict=True):
             parameter.grad = gradient
+        nn.utils.clip_grad_norm_(every, LONGEST)
         self.optimizer.step()
-        found = float(loss.detach()), float(penalty.detach())
+        found = tuple(float(term.detach()) for term in terms)
         if not all(map(np.isfinite, found)) or not all(bool(torch.isfinite(p).all()) for p in every):
             raise error("E554", f"the training diverged in epoch {self.progressed.epochs + 1}: its loss is not finite",
                         DIVERGED)  # fmt: skip
@@ -137,10 +156,10 @@ class Trainer:
 def _optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     match recipe.optimizer:
         case "adamw":
-            return torch.optim.AdamW(parameters, recipe.lr)
+            return torch.optim.AdamW(parameters, recipe.rate)
         case "sgd":
-            return torch.optim.SGD(parameters, recipe.lr, momentum=0.9)
-    return torch.optim.Adam(parameters, recipe.lr)
+            return torch.optim.SGD(parameters, recipe.rate, momentum=0.9)
+    return torch.optim.Adam(parameters, recipe.rate)
 
 
 def _pieces(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -79,6 +79,9 @@ class IntegratedGradients(PathMethod):
         difference = activation - baseline
         return WeightedSum(weights, lambda total: total * difference)
 
+    def differentiated_at(self, parameters: Parameters) -> int:
+        return self.visits(parameters)
+
     def differentiable(self, parameters: Parameters, target: Node, layer: str, batch: Batch) -> Tensor:
         if parameters["n_steps"] == "auto" or parameters["baselines"] != "zero":
             raise Fail("E480", "a penalty integrates from zero, in a fixed number of steps",

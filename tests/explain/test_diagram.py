@@ -1,15 +1,18 @@
 """The diagram of a plan is well-formed, safe and readable: in Chromium no labels overlap or overflow."""
 
 import itertools
+import os
 import re
 from xml.etree import ElementTree
 
 import pytest
 from closeness import within
-from explanations import COMPLETE, HEAD, HOSTILE, MANY, MODES, SPECS, explanation, measured
+from explanations import AGAIN, COMPLETE, DERIVED, HEAD, HOSTILE, MANY, MODES, ROOT, SPECS, explanation, measured
 
 from bbilang.compiler.explain.diagram_rows import MOST_ROWS
 from bbilang.compiler.explain.svg import COLOURS, clean, fit, text_width
+from bbilang.compiler.explain.units import si
+from bbilang.compiler.plan.plan import COUNTED
 
 SVG = "{http://www.w3.org/2000/svg}"
 SPEC = {path.stem: path.read_text(encoding="utf-8") for path in SPECS}
@@ -22,7 +25,10 @@ interface TITLE {
 }
 """.replace("TITLE", '"' + HOSTILE.replace('"', "'").replace("\x07", "").replace("\u202e", "") + '"')
 )
-TEXTS = {**SPEC, "modes": MODES, "many": MANY, "strange": STRANGE}
+MENDED = (ROOT / "specs" / "mended_for_the_right_reasons.bbi").read_text(encoding="utf-8")
+SEVERAL = {"derived": DERIVED, "loaded again": AGAIN, "mended": MENDED}
+TEXTS = {**SPEC, **SEVERAL, "modes": MODES, "many": MANY, "strange": STRANGE}
+MODELS = {"derived": ["a", "b"], "loaded again": ["b", "a", "b, icons"], "mended": ["a", "mended"]}
 KINDS = ["plain", "measured", "not optimized"]
 
 
@@ -44,7 +50,30 @@ def test_well_formed_and_named(name, kind):
     attributes = {name for each in root.iter() for name in each.attrib}
     assert not [a for a in attributes if a.startswith("on") or "href" in a]
     panels = [text.text for text in root.iter(f"{SVG}text") if text.text in ("As written", "Optimized")]
-    assert panels == (["As written"] if kind == "not optimized" else ["As written", "Optimized"])
+    of_each = ["As written"] if kind == "not optimized" else ["As written", "Optimized"]
+    assert panels == of_each * len(MODELS.get(name, [""]))
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_each_model_has_its_panels_in_the_order_in_which_they_run(name):
+    root = ElementTree.fromstring(drawn(name))
+    spans = [list(text.iter(f"{SVG}tspan")) for text in root.iter(f"{SVG}text")]
+    assert [span[1].text for span in spans if span and span[0].text == "model "] == MODELS[name]
+    assert f"the networks of the models {', '.join(MODELS[name])} " in root.find(f"{SVG}desc").text
+    explained = explanation(TEXTS[name])
+    shown = [text.text for text in root.iter(f"{SVG}text") if re.fullmatch(r"[\d.]+ .?FLOP", text.text or "")]
+    plans = [plan for own in explained.of_models.values() for plan in (own.before, own.after)]
+    assert shown == [si(sum(plan.total(kind)[1] for kind in COUNTED), "FLOP") for plan in plans]
+
+
+def test_a_derived_model_starts_where_it_differs():
+    """Its arrow begins at the changed layer, on the scale of the same bars; the golden file is the whole picture."""
+    shown = drawn("derived") + "\n"
+    golden = ROOT / "tests" / "explain" / "golden" / "derived.svg"
+    if os.environ.get("BBI_WRITE_GOLDEN"):
+        golden.write_text(shown, encoding="utf-8")
+    assert shown == golden.read_text(encoding="utf-8")
+    assert "up to block5c.expand it is the forward of a" in shown and "derived from a" in shown
 
 
 def test_strangers_words_are_words():

@@ -43,7 +43,7 @@ def pictures(count: int = 60) -> list[tuple[np.ndarray, str]]:
 
 def test_a_penalty_that_fools_its_own_method_only_is_shown_as_such():
     text = """
-    set training(loss=cross_entropy, epochs=20, lr=0.1, batch=21)
+    set training(loss=cross_entropy, optimizer=adam, epochs=20, lr=0.1, batch=21, keep=0)
     model a = module
     dataset photos = "photos/"
     model mended = a | discourage(seen.channel[0] -> output["high"], data=photos)
@@ -74,4 +74,4 @@ def side(evidence: float, effect: float, whole: float = 1.0) -> Side:
     (side(0.5, 0.0), side(0.1, 0.0, 0.0), AGREE),
 ])  # fmt: skip
 def test_the_verdict_needs_what_both_methods_see(before: Side, after: Side, expected: str):
-    assert verdict(Comparison("some", 100, before, after, 0, 0, 1.0)) == expected
+    assert verdict(Comparison("some", 100, before, after, 0, 0, 1.0, 0)) == expected

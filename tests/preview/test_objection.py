@@ -12,7 +12,7 @@ from watching import Watched, until
 import bbilang
 from bbilang import BbiError
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.preview.objection import TRAINING, object_in, with_objection
+from bbilang.preview.objection import TRAINING, Objections, with_objection
 from bbilang.preview.server import LARGEST, Server
 from bbilang.preview.state import Shown
 
@@ -63,7 +63,7 @@ def test_no_other_line_is_added(line: str, tmp_path: Path):
     file = tmp_path / "page.bbi"
     file.write_text(TEXT)
     with pytest.raises(BbiError) as caught:
-        object_in(str(file), line, lambda text: None)
+        Objections(str(file), lambda text: None).add(line)
     assert caught.value.diagnostics[0].code == "E557" and file.read_text() == TEXT
 
 
@@ -76,7 +76,52 @@ def test_a_text_that_would_have_errors_stays_as_it_is(tmp_path: Path):
         raise BbiError(Diagnostic("E204", "no such layer"))
 
     with pytest.raises(BbiError):
-        object_in(str(file), LINE, check)
+        Objections(str(file), check).add(LINE)
+    assert file.read_text() == TEXT
+
+
+def test_what_was_added_is_taken_back_and_nothing_else(tmp_path: Path):
+    file = tmp_path / "page.bbi"
+    nameless = TEXT.replace("model a = ", "model ")
+    file.write_text(nameless)
+    lines = Objections(str(file), lambda text: None)
+    first = lines.add(LINE.replace("= a ", '= "sample:marks" '))
+    second = lines.add(LINE)
+    assert second in file.read_text() and first in file.read_text()
+    assert lines.undo() == second and lines.undo() == first
+    assert file.read_text() == nameless  # to the letter, the name of the network too
+    with pytest.raises(BbiError, match="nothing was added"):
+        lines.undo()
+
+    lines.add(LINE.replace("= a ", '= "sample:marks" '))
+    file.write_text(f"{file.read_text()}# a note\n")
+    lines.undo()
+    assert file.read_text() == f"{TEXT}# a note\n"  # what was written since stays
+
+    lines.add(LINE)
+    file.write_text(TEXT.replace("# Marks", "# Other"))
+    with pytest.raises(BbiError) as caught:
+        lines.undo()
+    assert caught.value.diagnostics[0].code == "E557" and "# Other" in file.read_text()
+
+
+def test_a_line_that_is_used_is_not_taken_back(tmp_path: Path):
+    file = tmp_path / "page.bbi"
+    file.write_text(TEXT)
+
+    def check(source) -> None:
+        if "mended:" in source.text and LINE not in source.text:
+            raise BbiError(Diagnostic("E239", "no such model"))
+
+    lines = Objections(str(file), check)
+    lines.add(LINE)
+    used = f"{file.read_text()}mended:output | present(number)\n"
+    file.write_text(used)
+    with pytest.raises(BbiError, match="no such model"):
+        lines.undo()
+    assert file.read_text() == used
+    file.write_text(used.replace("mended:output | present(number)\n", ""))
+    lines.undo()
     assert file.read_text() == TEXT
 
 
@@ -87,11 +132,14 @@ class Served:
         from threading import Thread
 
         self.lines: list[str] = []
-        self.server = Server(Shown(), 0, self.take)
+        self.server = Server(Shown(), 0, self)
         Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         self.host = f"127.0.0.1:{self.server.guard.port}"
 
-    def take(self, line: str) -> str:
+    def undo(self) -> str:
+        return f"took back {self.lines.pop()}"
+
+    def add(self, line: str) -> str:
         if "wrong" in line:
             raise BbiError(Diagnostic("E204", "no such layer"))
         self.lines.append(line)
@@ -119,7 +167,8 @@ def served():
 
 def test_only_the_page_itself_adds_to_the_text(served: Served):
     assert served.post() == (200, f"added {LINE}\n")
-    served.lines.clear()
+    assert served.post("/undo", "") == (200, f"took back {LINE}\n")
+    assert served.post("/undo", "", Origin="")[0] == 403 and served.post("/undo", "", Cookie="")[0] == 403
     refused = [
         served.post(Origin=""), served.post(Origin="http://example.org"), served.post(Cookie=""),
         served.post(Cookie="bbi=1"), served.post(Host="example.org"), served.post(Sec_Fetch_Site="cross-site"),
@@ -151,6 +200,12 @@ def test_a_reader_objects_and_sees_before_and_after(tmp_path: Path, chromium):
         assert re.fullmatch(rf"model mended = a \| {stage}", line)
         frame.get_by_text("Before and after").wait_for()
         assert "held-out examples of marks" in frame.locator(".verdicts").inner_text()
+        assert line in page.locator("#added pre").inner_text()
+        page.get_by_role("button", name="Undo").click()
+        until(lambda: "discourage(" not in running.file.read_text(), 120)
+        assert running.file.read_text() == TEXT.replace("model a", f"{training}model a")
+        frame.get_by_text("Before and after").wait_for(state="detached")
+        assert page.locator("#added").is_hidden() and page.locator("#refusals").is_hidden()
     finally:
         context.close()
         if running.process.poll() is None:

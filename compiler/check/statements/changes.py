@@ -57,8 +57,11 @@ class ChangeReader:
         alias = base.slot.alias
         neurons = resolver.fields.substrate(_first_layer(base), "whole", stage.span)
         with resolver.within(alias):
-            read = partial(self._argument, alias, neurons)
             parameters = operation.model_parameters
+
+            def read(value: ast.Expression, parameter: Parameter) -> object:
+                return self._argument(alias, resolver.owner(stage, parameters, parameter, neurons), value, parameter)
+
             arguments, spans = bind(stage.name, stage.span, stage.arguments, parameters, read)
             try:
                 if operation.model_settings:

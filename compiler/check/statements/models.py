@@ -373,10 +373,13 @@ class ModelStatements(Reporter):
             return name
 
 
-def unused_models(program: Program, file: ast.File, registry: Registry) -> Iterator[Diagnostic]:
-    """Yield a warning W204 for each model that no element needs."""
+def unused_models(
+    program: Program, slots: Iterable[ModelSlot], file: ast.File, registry: Registry
+) -> Iterator[Diagnostic]:
+    """Yield a warning W204 for each model that no element needs, nor says what became of. ``slots``: all models of the
+    text, of which a program of one part has not all."""
     used = {slot.alias for part in program.parts or (program,) for slot in part.models[0].lineage}
-    used |= {slot.alias for slot in program.models if any(_reports(change, registry) for change in slot.changes)}
+    used |= {slot.alias for slot in slots if any(_reports(change, registry) for change in slot.changes)}
     for statement in file.statements:
         for item in statement.items if isinstance(statement, ast.Model) else ():
             if item.alias is not None and item.alias.text not in used:

@@ -27,7 +27,8 @@ _recent: Recent = {}  # a page needs a network twice: for what it shows of it, a
 class Discourage(ModelChange):
     """Fine-tunes the weights above some atoms so that what they contribute to a score counts less (Ross et al. 2017).
 
-    The loss is that of `set training(...)` plus the contributions' mean square as a share of the score's variance. A
+    The loss is that of `set training(...)`, plus the contributions' mean square as a share of the score's variance,
+    plus by how much the predictions differ from those of the original network (distillation, Hinton et al. 2015). A
     part of the examples is held out; the page shows the evidence, the accuracy and another method's opinion on it,
     before and after. The weights of the original stay as they are.
     """

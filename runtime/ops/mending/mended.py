@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Run
+from bbilang.compiler.contract import Demand, Operation, Registry, Run, Trains, bound
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import p_value, percent
 from bbilang.runtime.fields.statements import Line, Statements
+from bbilang.runtime.mending.recipe import SCALED_ON, TURNS, Recipe
 from bbilang.runtime.mending.report import AGREE, FOOLED, OPEN, UNSEEN, Comparison, Mean, Report, Side
 from bbilang.runtime.ops.mending.discourage import Discourage, atoms_of, called, mended_by
 from bbilang.runtime.statistics.intervals import FEW
@@ -33,6 +34,22 @@ class Mended(Operation):
 
     name = "mended"
     head = True
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        change: Node = node["change"]
+        recipe, shown = Recipe(**dict(change["training"])), change["evidence"].node
+        method, parameters = bound(registry, shown["method"])
+        count, others = (0 if data is None else data.type.axes[0].size for data in (change["data"], change["test"]))
+        trained = count if change["split"] else count - round(recipe.held_out * count)  # a column may say so of any
+        held = count if change["split"] else count - trained
+        classes = shown["to"].type.axis("class")
+        return (
+            Trains(
+                shown.type.layers[0], count + others, trained, held + others, recipe.epochs, recipe.batch,
+                method.differentiated_at(parameters), 1 if classes is None else classes.size,
+                min(SCALED_ON, trained), TURNS, change.digest,
+            ),
+        )  # fmt: skip
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         change: Node = node["change"]
@@ -125,6 +142,7 @@ def _accuracy(compared: Comparison, report: Report) -> Line:
     lines = [
         f"{before} before, {after} after",
         f"{compared.gained:,} are right only after, {compared.lost:,} only before; {p_value(compared.p)}",
+        f"{compared.changed:,} {'is' if compared.changed == 1 else 'are'} called by another class than before",
     ]
     return word, kind, f"Accuracy on {_where(compared, report)}", _plain(lines)
 
