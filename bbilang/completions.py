@@ -47,8 +47,23 @@ class Completions(Sequence[Completion]):
         return iter(self.every)
 
     def text(self, count: int) -> str:
-        """Return one text with the best of them side by side."""
+        """Return one text with the best of them side by side. Raises BbiError E364 where nothing is within the
+        limits."""
+        if not self.every:
+            raise self._beyond()
         return side_by_side(self.every[:count])
+
+    def _beyond(self) -> BbiError:
+        """Return the error for limits that no completion is within, with what the cheapest takes."""
+        free = Completions(self.request, (), Limits(None, self.limits.without))
+        least = min((each.goals.passes for each in free), default=None)
+        if least is None:
+            words = ", ".join(f"`{word}`" for word in self.limits.without)
+            message, help = f"every completion has one of {words}", "leave out a `--without`"
+        else:
+            message = f"no completion takes {self.limits.max_passes} passes or fewer"
+            help = f"the cheapest takes {least}: `--max-passes {least}`"
+        return BbiError(Diagnostic("E364", message, help=help))
 
     def to_json(self) -> list[dict[str, object]]:
         """Return a list for programs."""

@@ -34,6 +34,15 @@ def live(site: Path, name: str, options: Sequence[str] = ()) -> Path:
     return page
 
 
+def space(site: Path) -> Path:
+    """Write where the specs lie in the space of interfaces, with links to their live pages."""
+    page = site / "gallery" / "space.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "bbilang.cli", "space", "specs", "-o", str(page)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return page
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--draft", action="store_true", help="small icons, made quickly; the pages say so")
@@ -45,6 +54,7 @@ def main() -> int:
         text(site)
         for name in given.only or [path.stem for path in SPECS]:
             live(site, name, ["--draft"] if given.draft else [])
+        space(site)
     except subprocess.CalledProcessError as failed:
         print(f"stopped: {' '.join(failed.cmd[1:])}", file=sys.stderr)
         return 1

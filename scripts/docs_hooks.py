@@ -132,8 +132,13 @@ hide: [navigation, toc]
 
 
 def cards(markdown: str, sections: list[Entry]) -> str:
-    """Return the gallery with a card for each section: a picture if there is one, the heading and the question."""
-    return markdown[: SECTION.search(markdown).start()] + f'<div class="cards">{"".join(map(card, sections))}</div>\n'
+    """Return the gallery with a card for each section: a picture if there is one, the heading and the question; and
+    where they all lie in the space of interfaces."""
+    space = (
+        '<p><a href="gallery/space.html">Where these pages lie in the space of interfaces, and what is empty</a></p>'
+    )
+    every = f'<div class="cards">{"".join(map(card, sections))}</div>\n'
+    return f"{markdown[: SECTION.search(markdown).start()]}{space}\n\n{every}"
 
 
 def card(entry: Entry) -> str:

@@ -38,4 +38,12 @@ HOLES: Final[dict[str, Code]] = {
         f"{COMPLETE} 'block5c.expand.? | ? | present(?)'",
         needs="a text with many holes",
     ),
+    "E364": Code(
+        "no completion is within the limits",
+        "`--max-passes` and `--without` leave out completions, here all of them: there is nothing to make a page of. "
+        "The message says what the cheapest takes.",
+        f"{COMPLETE} 'block5c.expand.? | attribute(output) | present(bars)' --max-passes 1 --run 2",
+        f"{COMPLETE} 'block5c.expand.? | attribute(output) | present(bars)' --max-passes 5 --run 2",
+        needs="a limit that nothing is within",
+    ),
 }

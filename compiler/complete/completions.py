@@ -76,6 +76,9 @@ def _no_collection() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if gc.get_freeze_count() == 0:  # nobody else keeps objects from being looked through
+                gc.freeze()
+                gc.unfreeze()  # what was made counts as old now: the next collection does not look through it
             gc.enable()
 
 
@@ -86,7 +89,7 @@ def _completed(
     verify(every, registry, options)
     planner, measure = Planner(registry), Measure(registry)
     said_once = frozenset[Node]()
-    if len(every) > 1:
+    if len(every) > 1 and min(len(each.elements) for each in every) > 1:  # those of one element alone all differ
         said_once = frozenset.intersection(*(frozenset(e.node for e in each.elements) for each in every))
     kept, goals = [], []
     for filled in every:

@@ -101,11 +101,12 @@ class _Filler(Checker):
 
     statement: ast.Bind | ast.Show | None = None
     ways: tuple[FilledStatement, ...] = ()
+    forms: NormalForms | None = None
 
     def fill(self, statement: ast.Bind | ast.Show) -> None:
         self.statement = statement
         found = []
-        for number, filled in enumerate(Search(self.resolver).filled(statement)):
+        for number, filled in enumerate(Search(self.resolver, forms=self.forms).filled(statement)):
             if number >= MOST:
                 raise too_many()
             found.append(filled)
@@ -119,7 +120,7 @@ def fill(file: ast.File, registry: Registry, options: Options) -> Iterator[Fille
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise BbiError(diagnostics, file.source)
     forms, seen = NormalForms(registry), set[tuple[Form, ...]]()
-    for number, filled in enumerate(_Filling(file, registry, options).ways(file, ())):
+    for number, filled in enumerate(_Filling(file, registry, options, forms).ways(file, ())):
         if number >= MOST:
             fail = too_many().fail
             raise BbiError([Diagnostic(fail.code, fail.message, None, fail.help)], file.source)
@@ -136,6 +137,7 @@ class _Filling:
     open: ast.File
     registry: Registry
     options: Options
+    forms: NormalForms
 
     def ways(self, file: ast.File, before: tuple[Way, ...]) -> Iterator[Filled]:
         """Iterate over the texts without holes. ``file``: with the holes that are left, ``before``: what was filled."""
@@ -146,6 +148,7 @@ class _Filling:
             return
         joined = _joined(file, self.registry)
         filler = _Filler(file if joined is None else joined.file, self.registry, self.options)
+        filler.forms = self.forms
         try:
             filler.read()
         except _FoundAll:

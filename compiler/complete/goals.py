@@ -4,14 +4,18 @@ checks, and what it costs. From the typed program and its plan alone; nothing ru
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 from bbilang.compiler.complete.fill import Filled
 from bbilang.compiler.complete.spending import Spending
 from bbilang.compiler.contract import IconsOf, Registry, bound
-from bbilang.compiler.ir.program import Element, Node, walk
+from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
+
+Layer: TypeAlias = tuple[str, str]  # (model, name)
+Below: TypeAlias = tuple[frozenset[tuple[Node, int]], frozenset[Layer]]
 
 WORDS = {
     "what": "share of the atoms that are shown as pictures, then how many atoms are shown",
@@ -82,19 +86,25 @@ class _Part(NamedTuple):
 
 
 class Measure:
-    """Measures the goals of the completions of one text; what depends on a pipe's beginning alone, once."""
+    """Measures the goals of the completions of one text; what depends on a pipe's beginning alone, once. Nodes are
+    known by their address, and kept."""
 
     def __init__(self, registry: Registry):
         self.registry = registry
-        self._parts: dict[Node, _Part] = {}
-        self._shares: dict[Node, float] = {}
-        self._nodes: dict[Node, tuple[int, frozenset[tuple[str, str]]]] = {}
+        self._parts: dict[int, tuple[Element, _Part]] = {}
+        self._shares: dict[int, tuple[Node, float]] = {}
+        self._below: dict[int, tuple[Node, Below]] = {}
+        self._together: dict[tuple[Below, ...], tuple[int, int]] = {}
 
     def goals(self, filled: Filled, spending: Spending) -> Goals:
         """Measure the goals of a page."""
         elements = filled.elements
-        nodes = dict.fromkeys(walk(*filled.checked.kept, *[element.node for element in elements]))
-        own = [self._of_node(node) for node in nodes]
+        known = [self._of_nodes(node) for node in filled.checked.kept]
+        known += [self._of_nodes(element.node) for element in elements]
+        key = tuple(dict.fromkeys(known))
+        counts = self._together.get(key)
+        if counts is None:
+            counts = self._together[key] = _counted(key)
         parts = [self._of_element(element) for element in elements]
         inside = [part for part in parts if part.inside]
         states = {axis.name: axis.size for e in elements for axis in e.node.type.states}
@@ -102,11 +112,11 @@ class Measure:
             math.fsum([part.share for part in inside]) / max(len(inside), 1),
             sum([part.shown for part in inside]),
             math.fsum([part.pictured for part in inside]) / max(len(inside), 1),
-            len(frozenset[tuple[str, str]]().union(*[layers for _, layers in own])),
+            counts[1],
             sum([part.items for part in parts]),
             math.prod(states.values()),
             sum([part.words for part in parts]),
-            sum([checks for checks, _ in own]),
+            counts[0],
             spending.passes,
             spending.flops,
             spending.bytes,
@@ -115,41 +125,53 @@ class Measure:
         )
 
     def _of_element(self, element: Element) -> _Part:
-        node = element.node
-        known = self._parts.get(node)
+        node, known = element.node, self._parts.get(id(element.node))
         if known is None:
             share, words = self._share(node), len(_legend(node.type).split())
-            pictured = share * _has_pictures(node, self.registry)
+            pictured = share * has_pictures(node, self.registry)
             inside = node.type.content != "picture"
-            items = _items(element, self.registry)
-            known = self._parts[node] = _Part(inside, share, _count(node.type), pictured, items, words)
-        return known
+            items = items_of(element, self.registry)
+            part = _Part(inside, share, _count(node.type), pictured, items, words)
+            known = self._parts[id(node)] = element, part
+        return known[1]
 
     def _share(self, node: Node) -> float:
         """Return the share of a pipe's atoms that is left by what keeps some of them. What the reader reaches by a
         choice is shown, and so is what a sum adds up."""
-        known = self._shares.get(node)
+        known = self._shares.get(id(node))
         if known is None:
-            known = self._share(node.inputs[0]) if node.inputs else 1.0
+            share = self._share(node.inputs[0]) if node.inputs else 1.0
             operation = self.registry.operations.get(node.op)
             if operation is not None and operation.selects and node.inputs:
-                known *= min(_count(node.type) / _count(node.inputs[0].type), 1.0)
-            self._shares[node] = known
-        return known
+                share *= min(_count(node.type) / _count(node.inputs[0].type), 1.0)
+            known = self._shares[id(node)] = node, share
+        return known[1]
 
-    def _of_node(self, node: Node) -> tuple[int, frozenset[tuple[str, str]]]:
-        """Return (checks of its numbers, layers of which numbers are shown or explained)."""
-        known = self._nodes.get(node)
+    def _of_nodes(self, node: Node) -> Below:
+        """Return (nodes of which the page checks numbers, with how many checks; layers of which numbers are shown or
+        explained), of a node and all below it."""
+        known = self._below.get(id(node))
         if known is None:
-            type = node.type
+            type, checks = node.type, _checks(node, self.registry)
             layers = () if type.content in ("picture", "selection") else (*type.layers, *type.linked)
-            known = self._nodes[node] = (
-                _checks(node, self.registry), frozenset((type.model, name) for name in layers)
-            )  # fmt: skip
-        return known
+            checked = frozenset([(node, checks)]) if checks else frozenset[tuple[Node, int]]()
+            own = checked, frozenset([(type.model, name) for name in layers])
+            below = [self._of_nodes(child) for child in node.children]
+            if len(below) == 1 and own[0] <= below[0][0] and own[1] <= below[0][1]:
+                known = self._below[id(node)] = node, below[0]
+            else:
+                united = own[0].union(*[each[0] for each in below]), own[1].union(*[each[1] for each in below])
+                known = self._below[id(node)] = node, united
+        return known[1]
 
 
-def _has_pictures(node: Node, registry: Registry) -> bool:
+def _counted(parts: Sequence[Below]) -> tuple[int, int]:
+    """Return (checks, layers) of several elements together."""
+    checks = frozenset[tuple[Node, int]]().union(*[each[0] for each in parts])
+    return sum([count for _, count in checks]), len(frozenset[Layer]().union(*[each[1] for each in parts]))
+
+
+def has_pictures(node: Node, registry: Registry) -> bool:
     """Return whether an element says of each atom what it responds to: by an icon, or by examples."""
     style = registry.styles[node["style"]]
     examples = style.shows_examples and node.type.axis("example") is not None
@@ -160,7 +182,7 @@ def _count(type: FieldType) -> int:
     return math.prod(axis.size for axis in type.atom_axes)
 
 
-def _items(element: Element, registry: Registry) -> int:
+def items_of(element: Element, registry: Registry) -> int:
     """Return how many things an element shows at once: a map is one, of however many cells."""
     node = element.node
     field, facet = node.inputs[0], node["facet"]

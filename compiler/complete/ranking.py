@@ -7,11 +7,12 @@ from operator import le
 from typing import TypeAlias
 
 from bbilang.compiler.complete.goals import WORDS, Goals
+from bbilang.compiler.complete.measured import HasGoals
 
 Keys: TypeAlias = tuple[tuple[float, ...], ...]
 
 
-def front(goals: Sequence[Goals], by: Sequence[str] = tuple(WORDS)) -> list[bool]:
+def front(goals: Sequence[HasGoals], by: Sequence[str] = tuple(WORDS)) -> list[bool]:
     """Return for each whether it is on the Pareto front: nothing else is at least as good in every goal and better in
     one."""
     keys = _ranks(goals, by)
@@ -27,7 +28,7 @@ def front(goals: Sequence[Goals], by: Sequence[str] = tuple(WORDS)) -> list[bool
     return [key in kept for key in keys]
 
 
-def _ranks(goals: Sequence[Goals], by: Iterable[str]) -> list[tuple[int, ...]]:
+def _ranks(goals: Sequence[HasGoals], by: Iterable[str]) -> list[tuple[int, ...]]:
     """Return the place of each in every goal, among the different numbers that there are; smaller is better."""
     columns = []
     for goal in by:
@@ -37,7 +38,7 @@ def _ranks(goals: Sequence[Goals], by: Iterable[str]) -> list[tuple[int, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def order(goals: Sequence[Goals], by: Sequence[str] = ()) -> list[int]:
+def order(goals: Sequence[HasGoals], by: Sequence[str] = ()) -> list[int]:
     """Return the numbers of the interfaces, the best first.
 
     by: goals, the first counts most. Without: those on the front come first, and each part in the order of the mean of
@@ -73,5 +74,5 @@ def _name(goal: str) -> str:
     return goal.replace("_", " ")
 
 
-def _keys(goals: Goals, by: Iterable[str]) -> Keys:
+def _keys(goals: HasGoals, by: Iterable[str]) -> Keys:
     return tuple(goals.key(goal) for goal in by)

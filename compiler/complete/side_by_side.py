@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bbilang.compiler.complete.completions import Completion
+from bbilang.compiler.ir.program import Layout
 from bbilang.grammar import ast
 from bbilang.grammar.format import format_file
 
@@ -41,9 +42,18 @@ def _rows(statements: Sequence[ast.Statement], completions: Sequence[Completion]
     for statement, name, completion in zip(statements, names, completions, strict=True):
         assert isinstance(statement, ast.Bind | ast.Show)
         bound.append(ast.Bind(ast.Name(name), _titled(statement.value, _title(completion))))
-    rows = [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
-    calls = [_call("row", [ast.Path(name) for name in row]) for row in rows]
+    calls = [_call("row", [ast.Path(name) for name in row]) for row in _split(names)]
     return (*bound, ast.Layout(_call("column", calls) if len(calls) > 1 else calls[0]))
+
+
+def in_rows(names: Sequence[str]) -> Layout:
+    """Return the layout of elements in rows, as `side_by_side` writes it."""
+    rows: tuple[Layout, ...] = tuple(("row", tuple(row)) for row in _split(names))
+    return ("column", rows) if len(rows) > 1 else rows[0]
+
+
+def _split(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
 
 
 def _call(name: str, values: Sequence[ast.Expression]) -> ast.Call:

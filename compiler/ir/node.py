@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -14,31 +14,42 @@ from bbilang.grammar.frozen import frozen
 MOST_STAGES = 256  # levels of nodes in a text, so that later stages may recurse
 
 
-@dataclass(frozen=True, eq=False)
+@frozen
 class Node:
     """An operation applied to its inputs. ``parameters`` hold numbers, strings, None, nodes (targets, selections),
     pipes that are computed for each example (`PerExample`) and tuples of these.
 
     ``digest``: a hash of the whole expression; nodes are equal when their digests are. What a selection is called is
-    left out of it: numbers do not depend on that. ``depth``: its levels of nodes.
+    left out of it: numbers do not depend on that; it is computed when it is first asked for. ``depth``: its levels of
+    nodes. ``children``: the nodes that it depends on, which are its inputs and those in its parameters.
     """
 
     op: str
     inputs: tuple[Node, ...]
     parameters: tuple[tuple[str, Any], ...]
     type: FieldType
-    digest: str = field(init=False)
     depth: int = field(init=False)
+    children: tuple[Node, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", 1 + max([child.depth for child in self.children], default=0))
+        nodes = list(self.inputs)
+        for name, value in self.parameters:
+            if type(value) not in PLAIN:
+                _collect(name, value, nodes)
+        own = self.__dict__
+        own["children"] = children = tuple(nodes)
+        own["depth"] = 1 + max([child.depth for child in children], default=0)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the whole expression."""
         unsaid = "title" if self.type.content == "selection" else ""
-        plain = tuple([(name, _digestible(name, value)) for name, value in self.parameters if name != unsaid])
+        plain = tuple([(name, _digestible(value)) for name, value in self.parameters if name != unsaid])
         text = repr((self.op, [n.digest for n in self.inputs], plain, self.type))
-        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:32])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and self.digest == other.digest
+        return self is other or (isinstance(other, Node) and self.digest == other.digest)
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -54,15 +65,11 @@ class Node:
         raise KeyError(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        return next((value for key, value in self.parameters if key == name), default)
-
-    @cached_property
-    def children(self) -> tuple[Node, ...]:
-        """The nodes that this one depends on: its inputs, and those in its parameters."""
-        nodes = list(self.inputs)
-        for _, value in self.parameters:
-            _collect(value, nodes)
-        return tuple(nodes)
+        """Return the value of a parameter, or the default if there is none of that name."""
+        for key, value in self.parameters:
+            if key == name:
+                return value
+        return default
 
 
 @frozen
@@ -86,29 +93,25 @@ def waits(*pipes: Node) -> bool:
 PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-def _digestible(name: str, value: Any) -> Any:
-    """Return the value with nodes replaced by their digests. Raises TypeError for a value that no parameter may
-    hold."""
-    if type(value) in PLAIN:
-        return value
+def _digestible(value: Any) -> Any:
+    """Return the value of a parameter with nodes replaced by their digests."""
     if isinstance(value, Node):
         return ("node", value.digest)
     if isinstance(value, PerExample):
         return ("per example", value.node.digest)
-    if isinstance(value, tuple):
-        return tuple([_digestible(name, item) for item in value])
-    if isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"parameter {name} holds a {type(value).__name__}")
+    return tuple([_digestible(item) for item in value]) if isinstance(value, tuple) else value
 
 
-def _collect(value: Any, nodes: list[Node]) -> None:
-    """Append the nodes in a parameter's value."""
+def _collect(name: str, value: Any, nodes: list[Node]) -> None:
+    """Append the nodes in a parameter's value. Raises TypeError for a value that no parameter may hold."""
     if isinstance(value, Node):
         nodes.append(value)
     elif isinstance(value, tuple):
         for item in value:
-            _collect(item, nodes)
+            if type(item) not in PLAIN:
+                _collect(name, item, nodes)
+    elif not isinstance(value, PerExample | bool | int | float | str):
+        raise TypeError(f"parameter {name} holds a {type(value).__name__}")
 
 
 def source_dataset(dataset: Node) -> Node:

@@ -29,6 +29,8 @@ ATOM_AXES = {
     "head": ("head",),
 }
 
+OF_LAYERS = frozenset((*LAYER_AXES, "layer", "group", "example", "to.channel"))  # coordinates that identify atoms
+IDENTIFYING = {"class": OF_LAYERS | {"class", "target"}, "direction": OF_LAYERS | {"concept"}}
 
 PRINTED = "_printed"  # in the dictionary of an axis or a type
 
@@ -117,21 +119,8 @@ class FieldType:
     @property
     def atom_axes(self) -> tuple[Axis, ...]:
         """The axes that identify the atoms, `layer` included."""
-        own = {
-            "layer",
-            "y",
-            "x",
-            "channel",
-            "token",
-            "frame",
-            "head",
-            "group",
-            "example",
-            "to.channel",
-            *(("class", "target") if self.atom == "class" else ()),
-            *(("concept",) if self.atom == "direction" else ()),
-        }
-        return tuple(axis for axis in self.axes if own & set(axis.components))
+        own = IDENTIFYING.get(self.atom, OF_LAYERS)
+        return tuple([axis for axis in self.axes if not own.isdisjoint(axis.components)])
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from bbilang.compiler.contract import Registry
+from bbilang.compiler.ir.node import PLAIN
 from bbilang.compiler.ir.program import Node, PerExample, walk
 
-Form: TypeAlias = tuple[Any, ...]  # (operation, forms of its inputs, arguments in order)
+Arguments: TypeAlias = tuple[tuple[str, Any], ...]
+Form: TypeAlias = int  # a number: equal forms have equal numbers, within one `NormalForms`
+Written: TypeAlias = tuple[str, tuple[Form, ...], tuple[Arguments, ...]]  # (operation, of inputs, arguments in order)
 UNSAID = ("title", "caption", "id", "called")
 
 
@@ -22,59 +25,78 @@ class NormalForms:
 
     def __init__(self, registry: Registry):
         self.registry = registry
-        self._known: dict[str, Form] = {}
+        self._known: dict[int, tuple[Node, Form]] = {}  # by the node's address; the node is kept, and with it that
+        self._numbers: dict[Written, Form] = {}
+        self._written: list[Written] = []
 
     def of(self, root: Node) -> Form:
         """Return the normal form of a node."""
-        known = self._known.get(root.digest)
+        known = self._known.get(id(root))
         if known is not None:
-            return known
-        if all(child.digest in self._known for child in root.inputs):
-            known = self._known[root.digest] = self._form(root)
-            return known
+            return known[1]
+        if all([id(child) in self._known for child in root.inputs]):
+            return self._form(root)
         for node in walk(root):
-            if node.digest not in self._known:
-                self._known[node.digest] = self._form(node)
-        return self._known[root.digest]
+            if id(node) not in self._known:
+                self._form(node)
+        return self._known[id(root)][1]
 
     def _form(self, node: Node) -> Form:
+        form = self._reduced(node)
+        self._known[id(node)] = node, form
+        return form
+
+    def _number(self, op: str, inputs: tuple[Form, ...], arguments: tuple[Arguments, ...]) -> Form:
+        written = op, inputs, arguments
+        number = self._numbers.setdefault(written, len(self._written))
+        if number == len(self._written):
+            self._written.append(written)
+        return number
+
+    def _reduced(self, node: Node) -> Form:
         operation = self.registry.operations.get(node.op)
-        inputs = tuple(self._known[child.digest] for child in node.inputs)
-        arguments = tuple((name, self._plain(value)) for name, value in node.parameters if name not in UNSAID)
+        inputs = tuple([self._known[id(child)][1] for child in node.inputs])
+        arguments = tuple([
+            (name, value if type(value) in PLAIN else self._plain(value))
+            for name, value in node.parameters
+            if name not in UNSAID
+        ])  # fmt: skip
         if operation is None or len(inputs) != 1:
-            return (node.op, inputs, (arguments,))
+            return self._number(node.op, inputs, (arguments,))
         below = inputs[0]
         if operation.neutral(node.inputs[0].type):
             return below
         if operation.content:
             below = self._without_content(below)
-        if below[0] == node.op and len(below[1]) == 1:
-            if operation.idempotent and below[2] == (arguments,):
+        op, under, before = self._written[below]
+        if op == node.op and len(under) == 1:
+            if operation.idempotent and before == (arguments,):
                 return below
-            if operation.keeps_least and (least := _least(below[2][0], arguments, operation.keeps_least)):
-                return (node.op, below[1], (least,))
+            if operation.keeps_least and (least := _least(before[0], arguments, operation.keeps_least)):
+                return self._number(op, under, (least,))
             if operation.commutes:
-                return (node.op, below[1], tuple(sorted((*below[2], arguments), key=repr)))
-        return (node.op, (below,), (arguments,))
+                return self._number(op, under, tuple(sorted((*before, arguments), key=repr)))
+        return self._number(node.op, (below,), (arguments,))
 
     def _without_content(self, form: Form) -> Form:
         """Return what a content is of, in place of the content and of what changed only its numbers."""
-        while (operation := self.registry.operations.get(form[0])) is not None:
-            if not (operation.content or operation.numbers_only) or len(form[1]) != 1:
-                break
-            (form,) = form[1]
-        return form
+        while True:
+            op, inputs, _ = self._written[form]
+            operation = self.registry.operations.get(op)
+            if operation is None or not (operation.content or operation.numbers_only) or len(inputs) != 1:
+                return form
+            (form,) = inputs
 
     def _plain(self, value: object) -> object:
         """Return a parameter's value with nodes replaced by their forms."""
         if isinstance(value, Node):
-            return self.of(value)
+            return ("form", self.of(value))
         if isinstance(value, PerExample):
             return ("per example", self.of(value.node))
         return tuple(self._plain(item) for item in value) if isinstance(value, tuple) else value
 
 
-def _least(one: Form, other: Form, name: str) -> Form | None:
+def _least(one: Arguments, other: Arguments, name: str) -> Arguments | None:
     """Return the arguments with the smaller value of one of them; None where the others differ."""
     if [pair for pair in one if pair[0] != name] != [pair for pair in other if pair[0] != name]:
         return None

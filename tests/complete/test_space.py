@@ -77,6 +77,98 @@ def test_the_page_says_what_a_click_asks(made, chromium):
     page.close()
 
 
+def open_page(made, chromium, **options):
+    page = chromium.new_page(**options)
+    page.set_content(html([made]))
+    return page
+
+
+def test_pointing_shows_and_a_click_keeps(made, chromium):
+    page = open_page(made, chromium)
+    point, empty = page.locator(".point").first, page.get_by_role("button", name="head.channel is empty")
+    point.hover()
+    assert page.text_content("#title") == "maps: photo" and page.locator("#copy").is_hidden()
+    page.mouse.move(1, 1)
+    assert page.text_content("#title") == "Choose a point or an empty cell", "nothing was kept"
+    empty.click()
+    point.hover()
+    page.mouse.move(1, 1)
+    assert page.text_content("#title") == "head.channel: empty", "what was clicked stays"
+    assert empty.get_attribute("aria-pressed") == "true"
+    empty.click()
+    assert empty.get_attribute("aria-pressed") == "false"
+    page.close()
+
+
+def test_arrow_keys_move_through_the_grid(made, chromium):
+    page = open_page(made, chromium)
+    assert page.locator("table button[tabindex='0']").count() == 1, "one stop of the tabulator"
+    page.get_by_role("button", name="block3a.spatial is empty").focus()
+    places = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+        places.append(page.evaluate("document.activeElement.dataset.place"))
+    below = made.rows[[layer for layer, _ in made.rows].index("block3a") + 1][0]
+    assert places == ["block3a.channel", f"{below}.channel", f"{below}.spatial", "block3a.spatial"]
+    page.keyboard.press("Enter")
+    assert page.text_content("#title") == "block3a.spatial: empty"
+    page.keyboard.press("Escape")
+    assert page.text_content("#title") == "Choose a point or an empty cell"
+    page.close()
+
+
+def test_the_text_of_an_empty_cell_is_copied(made, chromium):
+    page = open_page(made, chromium)
+    page.evaluate("document.execCommand = name => { window.took = name + ': ' + getSelection(); return true }")
+    page.get_by_role("button", name="head.channel is empty").click()
+    page.get_by_role("button", name="copy the text").click()
+    page.wait_for_function("document.getElementById('copied').textContent === 'copied'")
+    assert page.evaluate("window.took") == f"copy: {page.text_content('#text')}"
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(made, chromium, scheme):
+    page = open_page(made, chromium, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="head.channel is empty").tap()
+    assert page.text_content("#title") == "head.channel: empty"
+    box = page.locator("aside").bounding_box()
+    assert box["y"] + box["height"] <= 844 + 1, "what it says is on the screen"
+    colours = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
+    light = [sum(map(int, colour[4:-1].split(","))) > 384 for colour in colours]
+    assert light == ([True, False] if scheme == "dark" else [False, True])
+    page.close()
+
+
+def test_points_have_links_to_pages_beside_the_grid(chromium, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in TEXTS.items():
+        Path(name).write_text(HEAD + text)
+    Path("maps.html").write_text("<title>made</title>")
+    assert main(["space", ".", "-o", "space.html"]) == 0
+    page = chromium.new_page()
+    page.goto((tmp_path / "space.html").as_uri())
+    page.locator(".point[data-page='maps']").first.click()
+    page.get_by_role("link", name="open the page").click()
+    page.wait_for_function("document.title === 'made'")
+    page.go_back()
+    page.locator(".point[data-page='Channels <b>']").first.click()
+    assert page.locator("#open").is_hidden(), "no page of it lies here"
+    page.close()
+
+
+def test_what_cannot_be_placed_is_said(tmp_path, monkeypatch, capsys):
+    """The mistakes of beginners: no text, a file that is not there, a text with a hole."""
+    monkeypatch.chdir(tmp_path)
+    Path("open.bbi").write_text(f"{HEAD}block5c.expand.? | present(?)\n")
+    for files, words in (([], "no text to place"), (["absent.bbi"], "absent.bbi"), (["open.bbi"], "bbi complete")):
+        assert main(["space", *files]) != 0
+        said = capsys.readouterr().err
+        assert words in said and "Traceback" not in said
+    assert not Path("space.html").exists()
+
+
 def test_the_command_writes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():

@@ -57,6 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("docs") / "site"
     DOCS["text"](folder)
     DOCS["live"](folder, LIVE, TINY)
+    DOCS["space"](folder)
     return folder
 
 
@@ -116,6 +117,13 @@ def test_every_link_and_picture_is_there(site: Path, pages: dict[str, Page]) -> 
                 assert unquote(parts.fragment) in anchors, f"{name}: {link}"
     assert checked > 1000
     assert lost == {f"gallery/{path.stem}.html" for path in SPECS if path.stem != LIVE}, "live pages alone are not here"
+
+
+def test_the_gallery_shows_where_its_pages_lie(site: Path, pages: dict[str, Page]) -> None:
+    space = Page(site / "gallery" / "space.html")
+    assert "gallery/space.html" in pages["gallery.html"].links
+    assert "Which channels, and where?" in space.words, "the title of a page is its name"
+    assert f'data-file="{LIVE}.html"' in (site / "gallery" / "space.html").read_text("utf-8"), "as far as they are made"
 
 
 def test_nothing_comes_from_outside(pages: dict[str, Page]) -> None:

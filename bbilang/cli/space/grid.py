@@ -47,10 +47,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """``rows``: a layer and its cells, one for each of ``atoms``."""
+    """``rows``: a layer and its cells, one for each of ``atoms``. ``files``: the page of each text, as a link; empty
+    where none was made."""
 
     model: str
     pages: tuple[str, ...]
+    files: tuple[str, ...]
     atoms: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
 
@@ -68,8 +70,8 @@ class Grid:
         return {"model": self.model, "pages": list(self.pages), "cells": [asdict(cell) for cell in cells]}
 
 
-def grid(programs: Sequence[Program], names: Sequence[str]) -> Grid:
-    """Place the elements of some pages of one model."""
+def grid(programs: Sequence[Program], names: Sequence[str], files: Sequence[str] = ()) -> Grid:
+    """Place the elements of some pages of one model. ``files``: a link to each page, or an empty text."""
     places: dict[tuple[str, str], list[Point]] = {}
     for page, program in enumerate(programs):
         for element in program.elements:
@@ -89,7 +91,7 @@ def grid(programs: Sequence[Program], names: Sequence[str]) -> Grid:
         (layer, tuple(_cell(layer, atom, tuple(places.get((layer, atom), ())), name) for atom in atoms))
         for layer in layers
     )
-    return Grid(description.title or description.name, tuple(names), atoms, rows)
+    return Grid(description.title or description.name, tuple(names), tuple(files) or ("",) * len(names), atoms, rows)
 
 
 def _places(node: Node) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -25,7 +25,9 @@ main { display: grid; gap: 1.5rem; grid-template-columns: minmax(0, 3fr) minmax(
 th { font-weight: 600; text-align: left; padding: .25rem .5rem } thead th { text-align: center }
 td { border: 1px solid var(--line); padding: .2rem; text-align: center; min-width: 3.5rem; height: 2.2rem }
 td.none { background: var(--none) } td.linked { outline: 3px solid var(--accent); outline-offset: -3px }
-button { font: inherit; color: inherit; cursor: pointer }
+button { font: inherit; color: inherit; cursor: pointer } a { color: var(--accent) }
+.plain { border: 1px solid var(--line); border-radius: .25rem; background: none; padding: .1rem .5rem }
+[hidden] { display: none }
 .point { width: 1.75rem; height: 1.75rem; border-radius: 50%; border: 0; margin: 1px; color: #fff; font-size: .75rem;
   font-weight: 600; background: var(--own); forced-color-adjust: none }
 .point[aria-pressed=true], .point:hover { box-shadow: 0 0 0 2px var(--paper), 0 0 0 4px var(--accent) }
@@ -45,29 +47,79 @@ ul.pages button[aria-pressed=true] { text-decoration: underline }
 """
 SCRIPT = """
 const all = selector => [...document.querySelectorAll(selector)]
-const said = document.getElementById("said"), text = document.getElementById("text")
-let page = ""
-function press(chosen) {
-  for (const other of all(".point, .empty")) other.setAttribute("aria-pressed", other === chosen)
-  const links = chosen.dataset.links ? chosen.dataset.links.split(" ") : []
-  const table = chosen.closest("table")
+const by = name => document.getElementById(name)
+const start = { title: by("title").textContent, said: by("said").textContent }
+const buttons = all(".point, .empty")
+let page = "", pinned = null, shown = null
+function show(chosen) {
+  shown = chosen
+  const links = chosen && chosen.dataset.links ? chosen.dataset.links.split(" ") : []
+  const table = chosen && chosen.closest("table")
   for (const cell of all("td")) {
-    const shown = cell.dataset.use && cell.closest("table") === table
-    cell.classList.toggle("linked", !!shown && links.includes(cell.dataset.layer))
+    const used = cell.dataset.use && cell.closest("table") === table
+    cell.classList.toggle("linked", !!used && links.includes(cell.dataset.layer))
+  }
+  const own = chosen ? chosen.dataset : {}
+  by("text").textContent = own.text || ""
+  by("copy").hidden = !own.text
+  by("copied").textContent = ""
+  by("open").hidden = !own.file
+  if (own.file) by("open").href = own.file
+  if (!chosen) [by("title").textContent, by("said").textContent] = [start.title, start.said]
+  else if (own.text) {
+    by("title").textContent = own.place + ": empty"
+    by("said").textContent = "No page shows these. This text would:"
+  } else {
+    by("title").textContent = own.page + ": " + own.element
+    by("said").textContent = own.words + (links.length ? " Connected with " + links.join(", ") + "." : "")
   }
 }
-for (const point of all(".point")) point.addEventListener("click", () => {
-  press(point)
-  document.getElementById("title").textContent = point.dataset.page + ": " + point.dataset.element
-  const links = point.dataset.links
-  said.textContent = point.dataset.words + (links ? " Connected with " + links.split(" ").join(", ") + "." : "")
-  text.textContent = ""
-})
-for (const cell of all(".empty")) cell.addEventListener("click", () => {
-  press(cell)
-  document.getElementById("title").textContent = cell.dataset.place + ": empty"
-  said.textContent = "No page shows these. This text would:"
-  text.textContent = cell.dataset.text
+function pin(chosen) {
+  pinned = chosen
+  for (const other of buttons) other.setAttribute("aria-pressed", other === chosen)
+  show(chosen)
+}
+function move(from, rows, columns) {
+  const table = from.closest("table"), cell = from.closest("td")
+  const beside = [...cell.querySelectorAll("button")], next = beside.indexOf(from) + columns
+  if (columns && beside[next]) return beside[next]
+  let row = cell.parentNode.rowIndex + rows, column = cell.cellIndex + columns
+  while (table.rows[row] && table.rows[row].cells[column]) {
+    const found = [...table.rows[row].cells[column].querySelectorAll("button")]
+    if (found.length) return columns < 0 ? found[found.length - 1] : found[0]
+    row += rows
+    column += columns
+  }
+  return null
+}
+const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }
+for (const button of buttons) {
+  button.addEventListener("click", () => pin(pinned === button ? null : button))
+  button.addEventListener("pointerenter", event => { if (event.pointerType === "mouse") show(button) })
+  button.addEventListener("pointerleave", event => { if (event.pointerType === "mouse") show(pinned) })
+  button.addEventListener("focus", () => {
+    for (const other of button.closest("table").querySelectorAll("button")) other.tabIndex = other === button ? 0 : -1
+  })
+  button.addEventListener("keydown", event => {
+    const next = KEYS[event.key] && move(button, ...KEYS[event.key])
+    if (event.key === "Escape") pin(null)
+    if (!next) return
+    event.preventDefault()
+    next.focus()
+    show(next)
+  })
+}
+for (const table of all("table"))
+  [...table.querySelectorAll("button")].forEach((button, number) => { button.tabIndex = number ? -1 : 0 })
+by("copy").addEventListener("click", async () => {
+  const chosen = shown
+  try {
+    await navigator.clipboard.writeText(by("text").textContent)
+  } catch {
+    getSelection().selectAllChildren(by("text"))
+    if (!document.execCommand("copy")) return
+  }
+  if (chosen === shown) by("copied").textContent = "copied"
 })
 for (const key of all("ul.pages button")) key.addEventListener("click", () => {
   page = page === key.dataset.number ? "" : key.dataset.number
@@ -82,7 +134,7 @@ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{{ ha
 <title>The space of interfaces</title><style>{{ style }}</style></head><body>
 <h1>What do these pages show, and what is empty?</h1>
 <p class="soft">Rows are layers from the input to the output, columns kinds of atoms. Grey: the layer has no such atoms,
-or an operation has to make them.</p>
+or an operation has to make them. Point, click, or move with the arrow keys.</p>
 <main><div>
 {% for grid in grids %}{% set index = loop.index0 %}<section><h2>{{ grid.model }}</h2>
 <p class="soft">{{ grid.filled }} cells are shown by a page, {{ grid.empty }} are empty and could be.</p>
@@ -98,8 +150,8 @@ or an operation has to make them.</p>
 {% if cell.points %}<td data-layer="{{ layer }}" data-use="1">
 {% for point in cell.points %}<button type="button" class="point" aria-pressed="false"
 style="--own: {{ colours[point.page % colours|length] }}" data-number="{{ index }}-{{ point.page }}"
-data-page="{{ grid.pages[point.page] }}" data-element="{{ point.element }}" data-words="{{ point.words }}"
-data-links="{{ point.links | join(' ') }}"
+data-page="{{ grid.pages[point.page] }}" data-file="{{ grid.files[point.page] }}"
+data-element="{{ point.element }}" data-words="{{ point.words }}" data-links="{{ point.links | join(' ') }}"
 aria-label="{{ grid.pages[point.page] }}: {{ point.words }}">{{ letter(point.page) }}</button>{% endfor %}</td>
 {% elif cell.text %}<td data-layer="{{ layer }}"><button type="button" class="empty" aria-pressed="false"
 data-place="{{ layer }}.{{ cell.atom }}" data-text="{{ cell.text }}"
@@ -111,7 +163,9 @@ aria-label="{{ layer }}.{{ cell.atom }} is empty: show a text that fills it">+</
 <aside aria-live="polite"><h2 id="title">Choose a point or an empty cell</h2>
 <p id="said">A point is an element of a page, in the colour and with the letter of its page. A + is a cell that no page
 shows yet.</p>
-<pre id="text"></pre></aside></main>
+<pre id="text"></pre>
+<p><button type="button" id="copy" class="plain" hidden>copy the text</button> <span id="copied"></span>
+<a id="open" hidden>open the page</a></p></aside></main>
 <script>{{ script }}</script>
 </body></html>
 """

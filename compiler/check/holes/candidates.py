@@ -71,15 +71,14 @@ class Candidates:
 
     # --- stages ---
 
-    def stages(self, field: Node, span: Span, ends: Ends = "may") -> Iterator[ast.Call]:
-        """Iterate over the calls of every operation that could follow a field. ``ends``: whether they draw."""
+    def operations(self, ends: Ends = "may") -> Iterator[Operation]:
+        """Iterate over every operation that could follow a field. ``ends``: whether they draw."""
         for operation in tuple(self.registry.operations.values()):
-            if ends == ("never" if operation.draws else "must"):
-                continue
-            if not operation.head:
-                yield from self._calls(operation, field, span)
+            if ends != ("never" if operation.draws else "must") and not operation.head:
+                yield operation
 
-    def _calls(self, operation: Operation, field: Node, span: Span) -> Iterator[ast.Call]:
+    def calls(self, operation: Operation, field: Node, span: Span) -> Iterator[ast.Call]:
+        """Iterate over the calls of an operation that could follow a field."""
         parameters = PRESENT if operation.draws else operation.parameters
         varied = [parameter for parameter in parameters if parameter.required or parameter.candidates]
         choices = [list(self._arguments(parameter, field, span)) for parameter in varied]

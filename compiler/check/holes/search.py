@@ -72,16 +72,18 @@ class _Following:
 
 
 class Search:
-    """Fills the holes of one statement. ``resolver``: knows the names that are bound above it."""
+    """Fills the holes of one statement. ``resolver``: knows the names that are bound above it. ``forms``: of nodes that
+    are known already."""
 
-    def __init__(self, resolver: Resolver, most: int = MOST_TRIES):
+    def __init__(self, resolver: Resolver, most: int = MOST_TRIES, forms: NormalForms | None = None):
         self.resolver, self.most = resolver, most
         self.candidates = Candidates(resolver)
-        self.forms = NormalForms(resolver.registry)
+        self.forms = forms or NormalForms(resolver.registry)
         self.failure: tuple[int, CheckError | None] = (-1, None)  # the one that came furthest along the pipe
         self.tries = 0
         self._kinds: dict[Kind, int] = {}
         self._following: dict[tuple[int, int, Ends], _Following] = {}
+        self._drawn: dict[tuple[Kind, int], _Following] = {}
 
     def statement(self, statement: ast.Bind | ast.Show) -> Iterator[ast.Bind | ast.Show]:
         """Iterate over a statement with its holes filled, equal ones once. Raises CheckError of what stands before the
@@ -160,7 +162,7 @@ class Search:
             if after is not None:
                 yield _Prefix(prefix.head, (*prefix.stages, stage), after, self._kind(after), False)
             return
-        key = prefix.kind, 0 if is_hole else id(stage), ends
+        key = prefix.kind, stage.span.start if is_hole else id(stage), ends
         if key not in self._following:
             self._following[key] = _Following(self._fitting(prefix, stage, number, ends))
         for each in self._following[key]:
@@ -180,15 +182,35 @@ class Search:
         """Iterate over what fits after a prefix, and so after all of its kind."""
         field = prefix.field
         if stage.name == holes.HOLE:
-            calls = iter(()) if self._draws(field) else self.candidates.stages(field, stage.span, ends)
-        elif any(holes.has_hole(argument) for argument in stage.arguments):
-            calls = self.candidates.filled(stage, field)
-        else:
-            calls = iter((stage,))
+            for operation in self.candidates.operations(ends) if not self._draws(field) else ():
+                calls = self.candidates.calls(operation, field, stage.span)
+                yield from (
+                    self._drawing(field, stage.span.start, calls, number)
+                    if operation.draws
+                    else self._fit(field, calls, number)
+                )
+            return
+        filled = any([holes.has_hole(argument) for argument in stage.arguments])
+        calls = self.candidates.filled(stage, field) if filled else iter((stage,))
+        named = self.resolver.registry.find("operations", stage.name)
+        draws = named is not None and named.draws
+        yield from self._drawing(field, id(stage), calls, number) if draws else self._fit(field, calls, number)
+
+    def _drawing(self, field: Node, stage: int, calls: Iterator[ast.Call], number: int) -> Iterable[ast.Call | Mould]:
+        """Iterate over what draws a field. Whether a style can is decided by the field's type: not by its operation,
+        unless that has several inputs or none, or the reader makes a choice."""
+        kind = kind_of(field)
+        key = (kind if len(field.inputs) != 1 or field.type.states else kind[1:]), stage
+        if key not in self._drawn:
+            self._drawn[key] = _Following(self._fit(field, calls, number))
+        return self._drawn[key]
+
+    def _fit(self, field: Node, calls: Iterator[ast.Call], number: int) -> Iterator[ast.Call | Mould]:
+        """Iterate over the calls that the checker's rules allow after a field."""
         for call in calls:
             if number <= self.failure[0] and not self.candidates.drawable(field, call):
                 continue  # the reason that came furthest is known: no other needs its words
-            after = self._tried(number, True, self.resolver.stage, field, call, stage.span)
+            after = self._tried(number, True, self.resolver.stage, field, call, call.span)
             if after is not None:
                 layers = layers_of(field, after)
                 yield call if layers is None else Mould(call, layers, self._kind(after))

@@ -288,7 +288,7 @@ class SelfInfluence(Operation):
     """
 
     name = "self_influence"
-    of_datasets = True
+    of_datasets = of_datasets_only = True
     parameters = (
         Parameter("method", "word", "with the curvature of the loss, or plain gradients", "ekfac",
                   choices=("ekfac", "dot")),
