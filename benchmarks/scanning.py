@@ -3,7 +3,8 @@
 Six layers of EfficientNet-Lite0 over the pictures of ../shared/data/imagenet-sample; beyond their 800, over random
 crops of them, 8/7 as large as the network's input, each a JPEG of its own. The bare loop decodes ahead in as many
 threads, and keeps nothing; it opens files by Pillow alone, without the hashes and fingerprints that a dataset takes.
-Its batch size is that of 8, 16, 32 and 64 which takes least processor time on the first 64 pictures. Each way is a
+Its batches are of 8, 16, 32 or 64 pictures, as they come or with the channels last, as the scan's are: whatever takes
+least processor time on the first 64 pictures. Each way is a
 process of its own, as the command is, so that the peak of its memory is known. They take turns, a piece of four shards
 at a time: the scan of a piece recalls those before it, so that the last is the scan of the whole. Bars: 1.15, and
 300 MB. SIDE is that of the network's input, 224 px unless given. After so many MINUTES no piece is begun.
@@ -61,20 +62,24 @@ class Layers:
     ) -> Mapping[str, Mapping[str, np.ndarray]]:
         import torch
 
+        from bbilang.runtime.passes import Passes, with_channels_last
         from bbilang.runtime.passes.forward import forward
+        from bbilang.runtime.passes.module.in_place import gates_in_place
         from bbilang.runtime.scan.histogram import histogram
         from bbilang.runtime.scan.summary import summary
 
         layers = list(dict.fromkeys(name.removesuffix(COUNTS) for name in wanted))
-        captured = forward(self.adapter, images.to(torch.float32) / 255, layers, want_output=False)
+        pixels = with_channels_last(self.adapter, images.to(torch.float32) / 255, Passes())
+        with gates_in_place(self.adapter.module):
+            captured = forward(self.adapter, pixels, layers, want_output=False)
         return {
             name: (histogram if name.endswith(COUNTS) else summary)(captured[name.removesuffix(COUNTS)])
             for name in wanted
         }
 
 
-def bare(adapter: Any, files: Sequence[str], prepare: Callable[[Any], np.ndarray], size: int) -> int:
-    """Decode files ahead and run the network; return the number of pictures."""
+def bare(adapter: Any, files: Sequence[str], prepare: Callable[[Any], np.ndarray], size: int, last: bool) -> int:
+    """Decode files ahead and run the network, with the channels ``last`` in memory; return the number of pictures."""
     import torch
     from PIL import Image
 
@@ -92,7 +97,8 @@ def bare(adapter: Any, files: Sequence[str], prepare: Callable[[Any], np.ndarray
             while waiting and len(images) < size:
                 images.append(waiting.popleft().result())
                 waiting.extend(pool.submit(ready, file) for file in islice(left, 1))
-            adapter.module(adapter.normalize(torch.from_numpy(np.stack(images)).to(torch.float32) / 255))
+            pixels = adapter.normalize(torch.from_numpy(np.stack(images)).to(torch.float32) / 255)
+            adapter.module(pixels.contiguous(memory_format=torch.channels_last) if last else pixels)
             done += len(images)
     return done
 
@@ -124,14 +130,20 @@ def files_of(path: str) -> list[str]:
     return [f"{path}/{name}" for name in open_dataset(path).files]
 
 
-def trial(path: str, side: int) -> dict[int, float]:
-    """Return the processor seconds of the bare loop over the first 64 pictures, by the size of its batches."""
+def trial(path: str, side: int) -> dict[str, float]:
+    """Return the processor seconds of the bare loop over the first 64 pictures, by the size of its batches and whether
+    the channels are last: "16 0"."""
     work, few = layers(side), files_of(path)[:64]
-    bare(work.adapter, few[:16], work.prepare, 8)
-    return {size: round(timed(lambda: bare(work.adapter, few, work.prepare, size))[1], 2) for size in SIZES}  # noqa: B023
+    bare(work.adapter, few[:16], work.prepare, 8, False)
+    ways = [(size, last) for size in SIZES for last in (0, 1)]
+    return {f"{size} {last}": min(_of_trial(work, few, size, last) for _ in range(2)) for size, last in ways}
 
 
-def way(name: str, path: str, cache: str, batch: int, side: int) -> None:
+def _of_trial(work: Layers, few: Sequence[str], size: int, last: int) -> float:
+    return round(timed(lambda: bare(work.adapter, few, work.prepare, size, bool(last)))[1], 2)
+
+
+def way(name: str, path: str, cache: str, batch: int, last: int, side: int) -> None:
     """Answer each line "START STOP" on standard input with what those pictures took, as JSON."""
     from bbilang.runtime import heap
     from bbilang.runtime.cache.disk import Cache
@@ -150,9 +162,9 @@ def way(name: str, path: str, cache: str, batch: int, side: int) -> None:
         if name != "bare loop":
             made.append(scan(dataset.subset(np.arange(stop)), work, Cache(cache, NO_LIMIT)))
         else:
-            bare(work.adapter, files[start:stop], work.prepare, batch)
+            bare(work.adapter, files[start:stop], work.prepare, batch, bool(last))
 
-    bare(work.adapter, files[:16], work.prepare, 8)  # warms up
+    bare(work.adapter, files[:16], work.prepare, 8, True)  # warms up
     for line in sys.stdin:
         start, stop = map(int, line.split())
         with module_unchanged():  # as in a run
@@ -169,8 +181,8 @@ def layers(side: int, histograms: bool = False) -> Layers:
     return Layers(load("efficientnet_lite0").with_preprocess(size=side * 8 // 7, crop=(side, side)), histograms)
 
 
-def started(side: int, name: str, path: str, cache: str = "", batch: int = 0) -> subprocess.Popen[str]:
-    words = [name, path, cache, str(batch), str(side)]
+def started(side: int, name: str, path: str, cache: str = "", batch: str = "0 0") -> subprocess.Popen[str]:
+    words = [name, path, cache, *batch.split(), str(side)]
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scanning", *words]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -200,7 +212,7 @@ def main(pictures: int, side: int = 224, minutes: int = 600, scan: str = "scan")
         (Path(folder) / "crops").mkdir()
         path = str(PICTURES) if pictures <= 800 else crops(Path(folder) / "crops", pictures, side * 8 // 7)
         trials = json.loads(started(side, "trial", path).communicate()[0])
-        fastest = int(min(trials, key=lambda size: trials[size]))
+        fastest = min(trials, key=lambda way: trials[way])
         ours = Way(started(side, scan, path, folder + "/cache"))
         theirs = Way(started(side, "bare loop", path, batch=fastest))
         for turn, start in enumerate(range(0, pictures, PIECE)):
@@ -218,7 +230,7 @@ def main(pictures: int, side: int = 224, minutes: int = 600, scan: str = "scan")
         "loads": loads,
         "load_after": load_average(),
         "pictures": pictures,
-        "bare loop, processor seconds of 64 pictures by batch size": trials,
+        "bare loop, processor seconds of 64 pictures by batch size, and whether channels are last": trials,
         "pixels of the network's input": side,
         "layers": LAYERS,
         "scan": ours.told,
@@ -235,7 +247,7 @@ def main(pictures: int, side: int = 224, minutes: int = 600, scan: str = "scan")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 6:
+    if len(sys.argv) == 7:
         way(*sys.argv[1:4], *map(int, sys.argv[4:]))
     else:
         words = [word for word in sys.argv[1:] if word != HISTOGRAMS]

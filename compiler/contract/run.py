@@ -9,7 +9,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, Program
 
 if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
-    from numpy import generic, uint8
+    from numpy import bool_, generic, uint8
     from numpy.typing import NDArray
     from PIL.Image import Image
     from torch import Tensor
@@ -38,9 +38,11 @@ class Scanned(Protocol):
     def field(self, node: Node) -> Field:
         """Return the numbers of a pipe for every example, along the axis `input`."""
 
-    def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[NDArray[generic]]:
+    def stream(
+        self, node: Node, order: tuple[str, ...], wanted: NDArray[bool_] | None = None
+    ) -> Iterator[NDArray[generic]]:
         """Yield the numbers of a pipe for some examples after others, over `example` and its axes in this order: a
-        large dataset need not fit into the memory."""
+        large dataset need not fit into the memory. wanted (example,): of which; the others are not read."""
 
     def cubes(self, node: Node) -> Iterator[NDArray[generic]]:
         """Yield the numbers of a layer's neurons for some examples after others: (example, ..., channel, position).

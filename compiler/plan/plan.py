@@ -201,8 +201,10 @@ def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step
     each = plan(optimize(batch) if program.optimized else batch)
     passes, flops = (sum(each.total(kind)[n] for kind in PASSES) for n in (0, 1))
     (axis,) = scan.dataset.type.axes
-    whole = (*scan.fields, *scan.summaries)
+    maps = [node for node in scan.fields if {"y", "x"} <= set(node.type.names)]
+    whole = (*(node for node in scan.fields if node not in maps), *scan.summaries)
     layers = list(dict.fromkeys(name for node in whole for name in node.type.layers if name != OUTPUT))
+    layers += [f"maps of {name}" for name in dict.fromkeys(n for node in maps for n in node.type.layers)]
     layers += [f"{count} random positions of {node.type.layers[0]}" for node, count in scan.samples]
     layers += [
         f"every position of {name}" for name in dict.fromkeys(n for node in scan.cubes for n in node.type.layers)

@@ -55,7 +55,7 @@ def backward(run: Run, step: Backward, captured: Captured | None = None) -> None
                 cotangent = captured.relevance.seed(outputs, cotangent, step.target_layer)
             chunk = None if step.batched else 1
             for offset, gradient in passes.vjp_chunks(
-                captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk
+                captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk, repeated=run.repeated
             ):
                 for layer in layers:
                     if passes.all_zero(gradient[layer]):

@@ -66,6 +66,7 @@ class Run:
         self.photos: tuple[Callable[[], np.ndarray] | None, ...] = ()  # each reads its file again
         self.shared, self.registry, self._passes = shared, shared.registry, passes
         self.has_network = True
+        self.repeated = False  # whether it is one of many runs of the same program, on a batch of a dataset each
         self.related: KeptForwards | None = (
             None  # what forwards of other models of the page left; of the page's own run
         )
@@ -147,7 +148,9 @@ class Run:
         """Make the run of a scan's program on a batch of examples, whose passes are counted apart."""
         shown, sizes = np.zeros((len(images), 1, 1, 3), np.uint8), [(1, 1)] * len(images)  # nothing of it is shown
         images, passes = images.to(self.adapter.device), self.shared.scan_passes
-        return Run(program, self.adapter, images, shown, sizes, self.shared, passes)
+        run = Run(program, self.adapter, images, shown, sizes, self.shared, passes)
+        run.repeated = True
+        return run
 
     # --- fields ----------------------------------------------------------------------------------------------------
 

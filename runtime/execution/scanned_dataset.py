@@ -127,12 +127,12 @@ class ScannedDataset:
         own = self._values_of(part).removeprefix(VALUES + OVER).split()
         return tuple(axis for axis in own if axis not in self.run.layer(layer).sizes)
 
-    def stream(self, node: Node, order: tuple[str, ...]) -> Iterator[np.ndarray]:
-        """Yield the numbers of a content shard by shard: (example, *order)."""
+    def stream(self, node: Node, order: tuple[str, ...], wanted: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Yield the numbers of a content shard by shard: (example, *order), of the ``wanted`` examples (example,)."""
         part = part_name(FIELD, node)
         name = self._values_of(part)
         own = name.removeprefix(VALUES + OVER).split()
-        for piece in self._kept(part).stream(part, name):
+        for piece in self._kept(part).stream(part, name, wanted):
             yield piece.transpose(0, *(1 + own.index(axis) for axis in order))
 
     def shown(self, picture: Image) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Model
 
 FORMAT = 2
+FEW = 8  # batches, before which a network is not traced for what it may do in place
 KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
 VALUES = "values"  # the name of a field's numbers among the arrays of its part; the others are its coordinates
 BEFORE = "before"  # the largest value before the layer's nonlinearity, among the arrays of a summary
@@ -81,6 +83,7 @@ class ScanWork(ScanIdentity):
         self.prepare = Preparation.of(run.adapter)
         self._programs: dict[tuple[int, frozenset[str]], Program] = {}
         self._probed = False
+        self._batches = 0
 
     def batch(
         self, images: Tensor, wanted: Collection[str], numbers: Sequence[int] = ()
@@ -93,8 +96,18 @@ class ScanWork(ScanIdentity):
         chosen = [name for name in self.nodes if name in wanted]
         with heads_of(self.run.program, self.run.adapter):  # a worker has no run around it
             run = self._run(images.to(torch.float32) / 255, chosen)
-            with values_before_gates(run.adapter, self._saturating(chosen)) as before:
+            with self._faster(run), values_before_gates(run.adapter, self._saturating(chosen)) as before:
                 return self._results(run, chosen, images, before)
+
+    def _faster(self, run: Run) -> AbstractContextManager[None]:
+        """Return the context in which a batch takes less time and gives the same, if the scan is so long that preparing
+        it pays."""
+        from bbilang.runtime.passes.module.in_place import gates_in_place
+
+        self._batches += 1
+        plain = not any(run.program.derivatives) and not any(forward.rule for forward in run.program.forwards)
+        long = self._batches > FEW and self.run.program.optimized
+        return gates_in_place(run.adapter.module) if plain and long else nullcontext()
 
     def neurons(self, images: Tensor) -> np.ndarray:
         """Run the only part, a content of a layer, on a batch (example, channel, y, x) of uint8. Returns its numbers
@@ -141,7 +154,7 @@ class ScanWork(ScanIdentity):
 
     def _run(self, images: Tensor, chosen: Sequence[str]) -> Run:
         """Return a run of the parts on a batch, whose passes are counted apart."""
-        from bbilang.runtime.passes import probe
+        from bbilang.runtime.passes import probe, with_channels_last
 
         key = (len(images), frozenset(chosen))
         if key not in self._programs:
@@ -155,6 +168,8 @@ class ScanWork(ScanIdentity):
             )
             self.run.shared.warnings += [word for word in behaviour.warnings if word not in self.run.shared.warnings]
             self._probed = True
+        if self.run.program.optimized:
+            images = with_channels_last(self.run.adapter, images, self.run.shared.scan_passes)
         return self.run.batch(program, images)
 
 
@@ -174,7 +189,9 @@ def _positions_last(node: Node, run: Run) -> Tensor:
         return activation.movedim(1 + run.layer(layer).axes.index("channel"), 1)
     field = run.value(node)
     others = [d for d in field.values.dims if d not in ("input", "channel")]
-    return torch.from_numpy(np.ascontiguousarray(field.values.ordered(("input", "channel", *others)).data))
+    values = torch.from_numpy(field.values.ordered(("input", "channel", *others)).data)
+    last = values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last)
+    return values if last else values.contiguous()
 
 
 def _arrays(field: Field, count: int) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ used; where the check fails the plain one runs, and the logger ``bbilang.passes`
     fallback.py         which errors allow a slower way, and their log
     counters.py         how many passes ran
     module/             what is known of a module: its results, its behaviour (random? do rows depend on each other?),
-                        its digest, its dtype; and how it is restored
+                        its digest, its dtype, the layout of its input; and how it is restored
 
 Errors: E501 a layer runs twice, E502 a layer does not run, E503 not finite, E504 out of memory, E505 no gradient path,
 E508 the network above a layer cannot run alone, E520 not deterministic.
@@ -46,6 +46,7 @@ from bbilang.runtime.passes.gradient_path import all_zero, check_gradient_path
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.jvp import tangent_chunks, tangents
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, copy_behaviour, probe
+from bbilang.runtime.passes.module.layout import with_channels_last
 from bbilang.runtime.passes.module.memo import module_unchanged
 from bbilang.runtime.passes.resume import ALONE
 from bbilang.runtime.passes.run_to_layer import Runner, run_to
@@ -83,4 +84,5 @@ __all__ = [
     "value_chunks",
     "vjp",
     "vjp_chunks",
+    "with_channels_last",
 ]

@@ -27,7 +27,7 @@ def values_before_gates(adapter: Adapter, layers: Iterable[str]) -> Iterator[Map
         def record(module: nn.Module, arguments: tuple[Tensor, ...], layer: str = layer, axis: int = channel) -> None:
             with torch.no_grad():
                 maps = arguments[0].detach().movedim(axis, 1)
-                recorded[layer] = maps.flatten(2).amax(-1) if maps.dim() > 2 else maps.clone()
+                recorded[layer] = _largest(maps)
 
         handles.append(gate.register_forward_pre_hook(record))
     try:
@@ -35,6 +35,14 @@ def values_before_gates(adapter: Adapter, layers: Iterable[str]) -> Iterator[Map
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _largest(maps: Tensor) -> Tensor:
+    """Return the largest of (input, channel, *positions) over positions; pooled where the channels are side by side,
+    which is several times as fast."""
+    if maps.dim() == 4 and maps.device.type == "cpu" and maps.is_contiguous(memory_format=torch.channels_last):
+        return torch.nn.functional.max_pool2d(maps, maps.shape[2:]).flatten(1)
+    return maps.flatten(2).amax(-1) if maps.dim() > 2 else maps.clone()
 
 
 def own_gate(module: nn.Module) -> nn.Module | None:

@@ -32,6 +32,7 @@ MIN_CHUNK, CACHE_BYTES = 4, 10 << 20  # on a CPU chunks shrink, to MIN_CHUNK at 
 EXPLICIT_FROM = 3  # cotangents from which an explicit VJP pays off
 EXPLICIT_FROM_FIRST = 8  # the same, where it has to be checked first
 TOLERANCE = 1e-5  # of the largest value: how much an explicit VJP may differ from autograd's
+KERNELS = "kernels of the explicit VJP"  # in the memo of a module, with the target layer and the layers
 _LIVE = 4  # gradients as large as the largest that a backward holds at once
 
 
@@ -44,10 +45,12 @@ def vjp_chunks(
     keep: bool = False,
     create_graph: bool = False,
     chunk: int | None = None,
+    repeated: bool = False,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """Yield `vjp` in chunks, so that not all are in memory at once: (start, layer -> (chunk, input, *layer shape)).
 
-    The graph is freed after the last chunk unless ``keep``. Raises BbiError as `vjp` does.
+    The graph is freed after the last chunk unless ``keep``. ``repeated``: many such calls for the same layers follow,
+    as in a scan, so that what can be prepared once is. Raises BbiError as `vjp` does.
     """
     missing = [layer for layer in layers if layer not in captured.graph]
     if missing or not outputs.requires_grad:
@@ -57,7 +60,7 @@ def vjp_chunks(
     rule = captured.relevance
     backward = _Backward(captured, outputs, layers, counter, create_graph)
     if not create_graph and chunk != 1:
-        backward.explicit = explicit_vjp_of(captured, outputs, layers, len(cotangents), counter)
+        backward.explicit = explicit_vjp_of(captured, outputs, layers, len(cotangents), counter, repeated)
 
     def work(start: int, stop: int) -> dict[str, Tensor]:
         return backward(cotangents[start:stop].to(outputs))
@@ -136,23 +139,25 @@ class _Backward:
 
 
 def explicit_vjp_of(
-    captured: Captured, outputs: Tensor, layers: Sequence[str], total: int, counter: Passes
+    captured: Captured, outputs: Tensor, layers: Sequence[str], total: int, counter: Passes, repeated: bool = False
 ) -> ExplicitVjp | None:
     """Return the explicit VJP, where it pays for ``total`` cotangents, every operation has a rule, and it equals
-    autograd: checked once for a model, a target layer and layers, with a random cotangent."""
+    autograd: checked once for a model, a target layer and layers, with a random cotangent. ``repeated``: see
+    `vjp_chunks`."""
     targets = [OUTPUT] if outputs is captured.score_graph else [x for x, v in captured.graph.items() if v is outputs]
     saved = captured.saved
     if saved is None or not targets:
         return None
     key = (targets[0], *layers)
     known = cast("dict[tuple[str, ...], bool]", memo_of(saved.adapter.module).setdefault("explicit vjp", {}))
-    if key in captured.explicit_vjps or total < (EXPLICIT_FROM if key in known else EXPLICIT_FROM_FIRST):
+    least = 1 if repeated else EXPLICIT_FROM if key in known else EXPLICIT_FROM_FIRST
+    if key in captured.explicit_vjps or total < least:
         return captured.explicit_vjps.get(key)
     explicit = None
     if known.get(key, True):
         try:
             with torch.inference_mode(False), torch.no_grad(), guard_memory("a backward pass"):
-                explicit = _explicit_vjp(captured, targets[0], layers)
+                explicit = _explicit_vjp(captured, targets[0], layers, repeated)
             if key not in known:
                 counter.probes += 1
                 if not _agrees(explicit, captured, outputs, layers):
@@ -167,9 +172,9 @@ def explicit_vjp_of(
     return explicit
 
 
-def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str]) -> ExplicitVjp:
-    """Return the rules of all operations between the layers and the target. Raises NotTraceable or
-    NotImplementedError where one has none."""
+def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str], repeated: bool = False) -> ExplicitVjp:
+    """Return the rules of all operations between the layers and the target; the kernels of ``repeated`` ones are kept
+    for the next. Raises NotTraceable or NotImplementedError where one has none."""
     saved = captured.saved
     assert saved is not None
     adapter, module, names = saved.adapter, saved.adapter.module, saved.names
@@ -181,6 +186,8 @@ def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str]) 
     if not isinstance(end, Node):
         raise NotImplementedError("a target layer that is not one tensor")
     network = DerivativeGraph(saved.modules, graph.nodes, nodes, end)
+    if repeated:
+        network.weights = memo_of(module).setdefault((KERNELS, target_layer, *layers), network.weights)
     values = NodeValues(saved, graph.nodes, graph.input)
     values.values |= {node: captured[x] for x, node in nodes.items() if x != INPUT}  # even if overwritten
     if target_layer != OUTPUT:

@@ -32,15 +32,17 @@ def known(cache: Cache, identity: Identity, count: int) -> int | None:
 
 def choose(cache: Cache, work: ShardWork, images: Sequence[np.ndarray], wanted: Collection[str]) -> int:
     """Choose the batch size with which an example takes least time, and remember it. ``images`` as `prepare` gave them;
-    a few are enough. Larger ones are tried as long as they gain."""
+    a few are enough. Larger ones are tried as long as they gain. Without a GPU it is the time of the processors, since
+    on a busy machine the clock says nothing."""
     import torch
 
+    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     stacked = torch.from_numpy(np.resize(np.stack(images), (SIZES[-1], *images[0].shape)))
 
     def seconds(size: int) -> float:
-        began = time.perf_counter()
+        began = clock()
         work.batch(stacked[:size], wanted)
-        return (time.perf_counter() - began) / size
+        return (clock() - began) / size
 
     seconds(SIZES[0])  # warms up
     best, least = SIZES[0], seconds(SIZES[0])

@@ -76,15 +76,24 @@ class Scanned:
         """Return the names of the arrays of a part."""
         return next((tuple(head.arrays) for head in self._heads[part] if head.rows), ())
 
-    def stream(self, part: str, name: str) -> Iterator[np.ndarray]:
+    def stream(self, part: str, name: str, wanted: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yield an array shard by shard, (example, ...), so that a large dataset does not have to fit into the memory.
+        ``wanted`` (example,): of which readable examples; those of large arrays are read without the others.
         Raises BbiError E449 where a shard was removed meanwhile."""
+        at = 0
         for head in self._heads[part]:
-            if head.rows:
-                value = shards.read(self._cache, head, name)
-                if value is None:
-                    raise _shard_lost(self.dataset.name)
-                yield value
+            own = None if wanted is None else wanted[at : at + len(head.rows)]
+            at += len(head.rows)
+            if not head.rows or (own is not None and not own.any()):
+                continue
+            value = (
+                shards.read(self._cache, head, name)
+                if own is None or own.all()
+                else shards.read_some(self._cache, head, name, own)
+            )
+            if value is None:
+                raise _shard_lost(self.dataset.name)
+            yield value
 
     def array(self, part: str, name: str) -> np.ndarray:
         """Return an array over all readable examples, (example, ...). Raises BbiError E449."""

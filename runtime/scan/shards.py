@@ -1,7 +1,8 @@
 """The records of a scan: one for each part of each shard, with arrays that are read one by one. No pickle.
 
 The metadata of a record describe its arrays, and its bytes are the arrays one after another. Each array has a checksum
-of its own, so that reading one costs that one only. A key is made of the content of the shard's examples, the part's
+of its own, so that reading one costs that one only; a large one has a checksum for each example, so that some of them
+can be read without the others. A key is made of the content of the shard's examples, the part's
 identity and the batch size, since the last digits of a result depend on that.
 """
 
@@ -18,9 +19,10 @@ from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.json_types import JsonObject
 
-FORMAT = 1
+FORMAT = 2
 SIZE = 256  # examples of a shard
 KIND = "shard"
+LARGE = 1 << 14  # bytes of an example from which it has a checksum of its own
 TYPES = ("<f2", "<f4", "<f8", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8", "|i1", "|u1", "|b1")
 
 Arrays = Mapping[str, np.ndarray]
@@ -28,12 +30,13 @@ Arrays = Mapping[str, np.ndarray]
 
 @frozen
 class Stored:
-    """One array of a record: where its bytes begin within the record's, and their checksum."""
+    """One array of a record: where its bytes begin within the record's, and their ``checksums``: of the whole, or of
+    each example."""
 
     dtype: str
     shape: tuple[int, ...]
     at: int
-    checksum: int
+    checksums: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
@@ -87,8 +90,8 @@ def put(
             value = value.copy()
             value[list(masked)] = _missing(value.dtype)
         raw = np.ascontiguousarray(value, kind).reshape(-1).view(np.uint8).data
-        checksum = zlib.crc32(raw)
-        described.append({"name": name, "type": kind, "shape": list(value.shape), "at": at, "checksum": checksum})
+        sums = checksums(raw, len(value) if value.nbytes >= LARGE * max(len(value), 1) else 1)
+        described.append({"name": name, "type": kind, "shape": list(value.shape), "at": at, "checksums": sums})
         pieces.append(raw)
         at += len(raw)
     metadata: JsonObject = {
@@ -132,12 +135,16 @@ def head_of(key: str, metadata: JsonObject) -> Head:
     rows = tuple(int(row) for row in metadata["rows"])
     arrays = {
         str(one["name"]): Stored(
-            str(one["type"]), tuple(int(n) for n in one["shape"]), int(one["at"]), int(one["checksum"])
+            str(one["type"]),
+            tuple(int(n) for n in one["shape"]),
+            int(one["at"]),
+            tuple(int(each) for each in one["checksums"]),
         )
         for one in metadata["arrays"]
     }
     for one in arrays.values():
-        if one.dtype not in TYPES or one.shape[:1] != (len(rows),) or min((*one.shape, one.at)) < 0:
+        whole = one.dtype in TYPES and one.shape[:1] == (len(rows),) and min((*one.shape, one.at)) >= 0
+        if not whole or len(one.checksums) not in (1, len(rows)):
             raise ValueError("no array of a shard")
     return Head(
         key, rows, tuple((int(row), str(reason)) for row, reason in metadata["unreadable"]),
@@ -148,10 +155,39 @@ def head_of(key: str, metadata: JsonObject) -> Head:
 def read(cache: Cache, head: Head, name: str) -> np.ndarray | None:
     """Return one array of a record; None where it is gone or damaged, and then the record is removed."""
     stored = head.arrays[name]
-    raw = cache.piece(head.key, stored.at, stored.bytes)
+    return _read(cache, head, stored, range(stored.shape[0]))
+
+
+def read_some(cache: Cache, head: Head, name: str, wanted: np.ndarray) -> np.ndarray | None:
+    """Return the ``wanted`` examples (example,) of one array, reading no others of a large one; None as `read` does."""
+    stored = head.arrays[name]
+    if len(stored.checksums) != len(wanted):
+        whole = read(cache, head, name)
+        return None if whole is None else whole[wanted]
+    pieces = [np.empty((0, *stored.shape[1:]), stored.dtype)]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8))).tolist()
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        piece = _read(cache, head, stored, range(start, stop))
+        if piece is None:
+            return None
+        pieces.append(piece)
+    return pieces[-1] if len(pieces) == 2 else np.concatenate(pieces)
+
+
+def _read(cache: Cache, head: Head, stored: Stored, rows: range) -> np.ndarray | None:
+    """Read consecutive examples of an array: all of them where there is one checksum."""
+    each = stored.bytes // max(stored.shape[0], 1)
+    raw = cache.piece(head.key, stored.at + rows.start * each, len(rows) * each)
     if raw is None:
         return None
-    if len(raw) != stored.bytes or zlib.crc32(raw) != stored.checksum:
+    expected = stored.checksums if len(stored.checksums) == 1 else stored.checksums[rows.start : rows.stop]
+    if len(raw) != len(rows) * each or checksums(memoryview(raw), len(expected)) != list(expected):
         cache.drop(head.key)
         return None
-    return np.frombuffer(raw, stored.dtype).reshape(stored.shape)
+    return np.frombuffer(raw, stored.dtype).reshape(len(rows), *stored.shape[1:])
+
+
+def checksums(raw: memoryview, parts: int) -> list[int]:
+    """Return the checksum of each of so many equal parts."""
+    size = len(raw) // max(parts, 1)
+    return [zlib.crc32(raw[part * size : (part + 1) * size]) for part in range(parts)]

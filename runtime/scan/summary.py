@@ -26,17 +26,26 @@ def summary(activation: Tensor) -> dict[str, np.ndarray]:
     values = activation.detach().flatten(2) if activation.dim() > 2 else activation.detach()[..., None]
     values = values.to(torch.float32)
     with torch.inference_mode():
-        above = torch.gt(values, 0, out=torch.empty_like(values))  # as numbers at once: over twice as fast
+        buffer = torch.empty_like(values)
+        above = torch.gt(values, 0, out=buffer)  # as numbers at once: over twice as fast
+        moments = {"mean": values.mean(-1), "above": above.mean(-1)}  # counts are exact up to 2^24 positions
         if values.device.type != "cpu":
             extremes = _extremes(values)
+        elif channels_last(values):
+            moments["norm"] = torch.mul(values, values, out=buffer).sum(-1).sqrt_()  # torch's own takes twice the time
+            extremes = _extremes_side_by_side(values, buffer)
         else:
             extremes = _extremes_of_few(values) if 1 < values.shape[-1] <= FEW else _extremes_on_cpu(values)
-        moments = {
-            "mean": values.mean(-1),
-            "norm": torch.linalg.vector_norm(values, dim=-1),
-            "above": above.mean(-1),  # its counts are exact up to 2^24 positions
-        }
-    return extremes | {name: value.cpu().numpy() for name, value in moments.items()}
+        if "norm" not in moments:
+            moments["norm"] = torch.linalg.vector_norm(values, dim=-1)
+    made = extremes | {name: value.cpu().numpy() for name, value in moments.items()}
+    return {name: made[name] for name in NAMES}
+
+
+def channels_last(values: Tensor) -> bool:
+    """Return whether the channels of (example, channel, position) are side by side in memory."""
+    _, channels, positions = values.shape
+    return min(channels, positions) > 1 and values.stride()[1:] == (1, channels)
 
 
 def _extremes_on_cpu(values: Tensor) -> dict[str, np.ndarray]:
@@ -51,13 +60,23 @@ def _extremes_on_cpu(values: Tensor) -> dict[str, np.ndarray]:
 
 
 def _extremes_of_few(values: Tensor) -> dict[str, np.ndarray]:
-    """Torch pools with the channels side by side, many at once, and gives the first position."""
+    """Move the channels side by side first."""
     import torch
 
-    maps = values[..., None].contiguous(memory_format=torch.channels_last)
+    maps = values[:, :, None].contiguous(memory_format=torch.channels_last)[:, :, 0]
+    return _extremes_side_by_side(maps, torch.empty_like(maps))
+
+
+def _extremes_side_by_side(values: Tensor, buffer: Tensor) -> dict[str, np.ndarray]:
+    """Torch pools with the channels side by side, many at once, and gives the first position. ``buffer``: of the same
+    layout, is overwritten."""
+    import torch
+
     result = {}
-    for name, signed in (("max", maps), ("min", maps.neg())):
-        extreme, position = torch.nn.functional.max_pool2d(signed, maps.shape[2:], return_indices=True)
+    for name, signed in (("max", values), ("min", torch.neg(values, out=buffer))):
+        extreme, position = torch.nn.functional.max_pool2d(
+            signed[:, :, None], (1, values.shape[2]), return_indices=True
+        )
         result[name] = (extreme if name == "max" else extreme.neg_())[..., 0, 0].numpy()
         result[f"arg{name}"] = position[..., 0, 0].to(torch.int32).numpy()
     return result

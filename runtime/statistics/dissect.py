@@ -8,6 +8,7 @@ import numpy as np
 
 QUANTILE = 0.995  # the paper's
 DETECTOR = 0.04  # the paper's overlap from which a channel is called a detector
+WAITING = 1024  # values of each channel that wait, at least, before the largest are selected
 BLOCK = 1 << 22  # numbers of upsampled maps held at once
 
 
@@ -35,7 +36,7 @@ class ThresholdSearch:
     """Finds a quantile of every channel over a stream of maps, exactly, in one pass.
 
     Holds the largest values only: (1 - quantile) of the ``total`` positions of each channel, of which there may be
-    fewer in the end.
+    fewer in the end. They are selected when as many others wait, so that a value costs the same however many there are.
     """
 
     def __init__(self, channels: int, total: int, quantile: float = QUANTILE) -> None:
@@ -43,6 +44,7 @@ class ThresholdSearch:
         self._room = max(1, total - int(quantile * (total - 1)))
         self._total = total
         self._largest = np.full((channels, 0), -np.inf, np.float32)
+        self._waiting: list[np.ndarray] = []
         self._counts, self._left_out = np.zeros((2, channels), np.int64)
 
     def add(self, maps: np.ndarray) -> None:
@@ -53,13 +55,20 @@ class ThresholdSearch:
         self._left_out += (~finite).sum(1)
         if int(self._counts.max()) > self._total:
             raise ValueError(f"more than {self._total} positions were added")
-        both = np.concatenate([self._largest, np.where(finite, values, -np.inf)], axis=1)
+        self._waiting.append(np.where(finite, values, -np.inf))
+        if sum(each.shape[1] for each in self._waiting) >= max(self._room, WAITING):
+            self._select()
+
+    def _select(self) -> None:
+        both = np.concatenate([self._largest, *self._waiting], axis=1)
+        self._waiting.clear()
         if both.shape[1] > self._room:
-            both = np.partition(both, both.shape[1] - self._room, axis=1)[:, -self._room :]
+            both = np.ascontiguousarray(np.partition(both, both.shape[1] - self._room, axis=1)[:, -self._room :])
         self._largest = both
 
     def result(self) -> Thresholds:
         """Return the thresholds, interpolated as by `numpy.quantile`, NaN for a channel without a number."""
+        self._select()
         ranked = -np.sort(-self._largest.astype(np.float64), axis=1)
         values = np.full(len(ranked), np.nan)
         for channel, count in enumerate(self._counts):

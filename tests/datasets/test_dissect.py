@@ -11,6 +11,7 @@ import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.data.dataset import open_dataset
 from bbilang.runtime.data.sampling import sampled
+from bbilang.runtime.execution.scanned_dataset import ScannedDataset
 
 TEXT = """dataset shapes = "sample:shapes"
 dataset some = shapes | sample(150)
@@ -87,6 +88,27 @@ def test_against_the_definition(tmp_path, network):
         assert names[int(np.argmax(data.values[channel]))] == colour and data.values[channel].max() > 0.4
     html = made.html()
     assert "1 channel has no overlap: nothing is above" in html and "after a random rotation of the layer" in html
+
+
+def test_each_example_runs_once_and_its_maps_are_read_once(tmp_path, network, monkeypatch):
+    """The thresholds' examples and the overlaps' are others; the summary of the same layer shares their forwards."""
+    read, usual = [], ScannedDataset.stream
+
+    def stream(self, node, order, wanted=None):
+        for piece in usual(self, node, order, wanted):
+            read.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(ScannedDataset, "stream", stream)
+    ran = []
+    network.seen.register_forward_pre_hook(lambda module, given: ran.append(len(given[0])))
+    text = TEXT + "seen.channel | across(some) | mean(example) | present(bars)\n"
+    made = page(tmp_path, network, text=text)
+    assert made.results.scanned == 150 and sum(read) == 150
+    batches = ran[-19:]  # before them, single pictures show how the network behaves
+    assert batches == [8] * 19 and sum(ran) - sum(batches) < 12
+    plan = str(bbilang.explain(tmp_path / "page.bbi", model=bbilang.adapt(network, 128)))
+    assert "150 examples, seen, maps of seen; 1 forward each" in " ".join(plan.split())
 
 
 def test_a_column_says_which_half_is_which(tmp_path, network):

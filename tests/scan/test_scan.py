@@ -61,14 +61,23 @@ def test_equal_to_a_full_dump(pictures, cache):
 
 
 def test_summary_names_the_first_of_equal_positions():
-    """Clamped activations tie in nine of ten channels. Both ways, NumPy's on the CPU and torch's elsewhere."""
+    """Clamped activations tie in nine of ten channels. Every way: NumPy's on the CPU, torch's where the channels are
+    side by side, and elsewhere."""
     import torch
 
     values = torch.randn(5, 7, 4, 9).clamp(-0.5, 0.5)
     expected = twin(values.flatten(2).numpy())
     own, elsewhere = summary(values), _extremes(values.flatten(2))
+    last = summary(values.contiguous(memory_format=torch.channels_last))
     for name in ("max", "argmax", "min", "argmin"):
-        assert (own[name] == expected[name]).all() and (elsewhere[name] == expected[name]).all()
+        for made in (own, elsewhere, last):
+            assert (made[name] == expected[name]).all()
+    for name in ("mean", "norm", "above"):
+        np.testing.assert_allclose(last[name], expected[name], rtol=1e-5, atol=1e-6)
+    values[2, 3, 1, 1] = torch.nan
+    last = summary(values.contiguous(memory_format=torch.channels_last))
+    for name in ("max", "min", "mean", "norm"):
+        assert np.argwhere(np.isnan(last[name])).tolist() == [[2, 3]]
     assert (own["above"] == expected["above"].astype(np.float32)).all()
     assert summary(torch.ones(2, 3))["argmax"].tolist() == [[0] * 3] * 2  # a layer without positions
 
@@ -249,3 +258,40 @@ def test_bbi_cache_counts_shards(pictures, tmp_path, monkeypatch, capsys):
     scan(pictures, TwoLayers(), Cache())
     assert main(["cache"]) == 0
     assert "6 shards of scanned datasets" in capsys.readouterr().out
+
+
+class Maps(TwoLayers):
+    """Keeps whole maps, of which each example has a checksum of its own."""
+
+    def batch(self, images, wanted, numbers=()):
+        maps = np.repeat(images.numpy().astype(np.float32), 1024, 1)  # 786 kB an example
+        return {part: {"maps": maps, "mean": maps.mean((1, 2, 3))} for part in wanted}
+
+
+def test_some_examples_of_large_arrays_are_read_without_the_others(cache, monkeypatch):
+    pictures = Pictures(20)
+    scanned = scan(pictures, Maps("low"), cache)
+    whole, mean = scanned.array("low", "maps"), scanned.array("low", "mean")
+    wanted = np.zeros(20, bool)
+    wanted[[0, 1, 2, 7, 19]] = True
+    usual, read = cache.piece, []
+
+    def piece(key, at, count):
+        read.append(count)
+        return usual(key, at, count)
+
+    monkeypatch.setattr(type(cache), "piece", lambda self, *given: piece(*given))
+    (some,) = scanned.stream("low", "maps", wanted)
+    assert some.tobytes() == whole[wanted].tobytes()
+    assert read == [3 * whole[0].nbytes, whole[0].nbytes, whole[0].nbytes]
+    (some,) = scanned.stream("low", "mean", wanted)
+    assert some.tolist() == mean[wanted].tolist()
+    assert not list(scanned.stream("low", "maps", np.zeros(20, bool)))
+    (path,) = [path for path in cache.folder.rglob("*") if path.is_file() and path.stat().st_size > whole.nbytes]
+    with path.open("r+b") as file:
+        file.seek(-whole.nbytes // 2 - mean.nbytes, os.SEEK_END)  # in the maps of example 10
+        file.write(b"damaged")
+    assert [len(one) for one in scanned.stream("low", "maps", wanted)] == [5]
+    with pytest.raises(BbiError) as raised:
+        list(scanned.stream("low", "maps", ~wanted))
+    assert code_of(raised) == "E449" and not cache.keys()

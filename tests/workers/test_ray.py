@@ -90,7 +90,7 @@ from bbilang.runtime.cache.disk import Cache
 folder, address = Path(sys.argv[1]), sys.argv[2]
 text = Source("b.channel | attribute(output) | across(photos) | mean(example) | present(bars)")
 for ray in (address, None):
-    data = {"photos": tiny_examples.Pictures(300)}
+    data = {"photos": tiny_examples.Pictures(300, folder, dies=270 if ray else -1)}
     (kept,) = Pipeline(Request(
         text, tiny_examples.network(), data=data, cache=Cache(folder / f"cache{ray is None}"), ray=ray,
         workers=2 if ray else None,
@@ -160,6 +160,7 @@ def test_icons(start, address, tmp_path):
 def test_attributions(start, address, tmp_path):
     lines = start(ATTRIBUTIONS, tmp_path, address).stdout.read().splitlines()
     by_workers, by_one = [line for line in lines if line.startswith("2 ")]  # 2 shards
+    assert len(list(tmp_path.glob("death *"))) == 1, "a worker was killed meanwhile"
     assert by_workers == by_one and len(by_one) > 300 * 8 * 4
 
 

@@ -131,13 +131,11 @@ def _words(
 
 
 def _maps(maps: Node, scanned: Scanned, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of each scanned example that is wanted (example,) and its maps (channel, y, x)."""
-    at = 0
-    for piece in scanned.stream(maps, ("channel", "y", "x")):
-        for own in piece:
-            if wanted[at]:
-                yield at, own
-            at += 1
+    """Yield the number of each scanned example that is wanted (example,) and its maps (channel, y, x). The maps of the
+    others are not read."""
+    numbers = iter(np.flatnonzero(wanted).tolist())
+    for piece in scanned.stream(maps, ("channel", "y", "x"), wanted):
+        yield from ((next(numbers), own) for own in piece)
 
 
 def _overlaps(
@@ -148,8 +146,8 @@ def _overlaps(
     quantile: float,
     turns: Sequence[np.ndarray | None],
 ) -> list[tuple[Overlaps, np.ndarray]]:
-    """Return the overlaps, and which channels are saturated, for the layer and each rotation of it. The maps, which are
-    the larger part of the shards, are read once for the thresholds and once for the overlaps of all."""
+    """Return the overlaps, and which channels are saturated, for the layer and each rotation of it. The maps of an
+    example, which are the larger part of the shards, are read once: for the thresholds of all, or for the overlaps."""
     first, second = halves
     rows = np.asarray(scanned.rows)
     searches: list[ThresholdSearch] = []

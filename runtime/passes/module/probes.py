@@ -63,20 +63,20 @@ def probe_repetition(adapter: Adapter, one: Tensor, seed: int, counter: Passes) 
         counter.probes += 2
         with seeded(None):
             with _GradientsOff() as off:
-                first = _run(adapter, one, grad=True)
-            second = _run(adapter, one)
+                first = run_once(adapter, one, grad=True)
+            second = run_once(adapter, one)
         opaque = _has_custom_function(first) or off.seen
-        if _agree(first, second):
+        if agree(first, second):
             return Repetition(False, opaque)
         counter.probes += 2
         runs = []
         for _ in range(2):
             with seeded(seed):
-                runs.append(_run(adapter, one))
+                runs.append(run_once(adapter, one))
     except Exception as e:  # raised by the model's code; the pass itself will report it
         log.debug("the model fails while it is probed: %r", e)
         return None
-    if _agree(*runs):
+    if agree(*runs):
         return Repetition(True, opaque)
     raise error(
         "E520",
@@ -100,24 +100,24 @@ def probe_rows(adapter: Adapter, one: Tensor, counter: Passes) -> bool | None:
         other = 0.6 * noise  # and darker: other noise alone has the same batch statistics
     counter.probes += 2
     try:
-        alone = _run(adapter, one)
+        alone = run_once(adapter, one)
     except Exception as e:  # raised by the model's code; the pass itself will report it
         log.debug("the model fails while it is probed: %r", e)
         return None
     try:
-        batch = _run(adapter, torch.cat([other, one, one, other]))
+        batch = run_once(adapter, torch.cat([other, one, one, other]))
     except Exception as e:  # raised by the model's code, which may not accept this batch
         if is_out_of_memory(e):
             return None
         log.info("the model does not take four rows: %r; rows run one by one", e)
         return True
-    return not _agree(
+    return not agree(
         [x.expand(2, *x.shape[1:]) if len(x) == 1 else x for x in alone],
         [x[1:3] if len(x) == 4 else x for x in batch],
     )
 
 
-def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
+def run_once(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
     """Return every tensor with a row axis in the module's result."""
     module = adapter.module
     with torch.inference_mode(False), frozen_module(module), torch.set_grad_enabled(grad):
@@ -138,7 +138,8 @@ def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
     return [x for x in tensors(result) if x.dim()]
 
 
-def _agree(first: list[Tensor], second: list[Tensor]) -> bool:
+def agree(first: list[Tensor], second: list[Tensor]) -> bool:
+    """Return whether two results are equal but for rounding."""
     if [x.shape for x in first] != [x.shape for x in second]:
         return False
     return all(_nearly_equal(a.detach(), b.detach()) for a, b in zip(first, second, strict=True))
