@@ -34,12 +34,13 @@ class Measured:
     high: float
     p: float
     sets: int
+    checkpoint: str = ""
 
     @property
     def words(self) -> str:
         """Return the number with its interval: "-1.2 (-1.5 to -0.9)"."""
         interval = f" ({self.low:.3g} to {self.high:.3g})" if math.isfinite(self.low) else ""
-        return f"{self.value:.3g}{interval}"
+        return f"{self.value:.3g}{interval}" + (f" in {self.checkpoint}" if self.checkpoint else "")
 
 
 @frozen
@@ -68,9 +69,10 @@ class Tested:
             return value if math.isfinite(value) else None
 
         conditions = [
-            {"text": c.text, "value": number(c.value), "from": number(c.low), "to": number(c.high), "sets": c.sets}
+            {"text": c.text, "value": number(c.value), "from": number(c.low), "to": number(c.high), "sets": c.sets,
+             **({"checkpoint": c.checkpoint} if c.checkpoint else {})}
             for c in self.conditions
-        ]
+        ]  # fmt: skip
         return {
             "file": self.file, "line": self.line, "model": self.model, "claim": self.sentence, "verdict": self.verdict,
             "holds": self.holds, "p": number(self.p), "conditions": conditions,
@@ -134,9 +136,10 @@ def tested(runs: Iterable[ClaimRun]) -> list[Tested]:
     for (run, field, number), rows, verdict, p in zip(
         claims, outcomes, verdicts(outcomes), corrected(outcomes), strict=True
     ):
-        texts = [text for claim, text in field.conditions if claim == number]
-        measured = tuple(Measured(text, o.value, o.low, o.high, o.p, o.sets)
-                         for text, o in zip(texts, rows, strict=True))  # fmt: skip
+        of = field.checkpoints or ("",) * len(field.conditions)
+        texts = [(text, it) for (claim, text), it in zip(field.conditions, of, strict=True) if claim == number]
+        measured = tuple(Measured(text, o.value, o.low, o.high, o.p, o.sets, checkpoint)
+                         for (text, checkpoint), o in zip(texts, rows, strict=True))  # fmt: skip
         statement = statements(run.text)[number]
         line = run.text.position(statement.span.start)[0]
         name = run.model or next(iter(run.pipeline.program.models)).name

@@ -1,11 +1,14 @@
-"""Train the network of `sample:marks` on its set `biased`: `python scripts/train_marks.py FILE.safetensors`.
+"""Train the network of `sample:marks` on its set `biased`: `python scripts/train_marks.py FILE.safetensors [FOLDER]`.
 
-What ships is what this wrote; it takes half a minute on one thread.
+With a folder, the network's weights after some of the epochs are written into it: the checkpoints of `from
+"sample:marks"`. What ships is what this wrote; it takes half a minute on one thread.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +22,7 @@ from bbilang.runtime.samples.marks_drawing import picture
 
 MARK = 5  # the channel of the first layer that answers to the mark's colour
 EPOCHS, BATCH, RATE = 30, 64, 3e-3
+KEPT = (0, 1, 2, 4, 8, 30)  # epochs after which there is a checkpoint
 
 
 def plant(net: nn.Sequential) -> None:
@@ -30,33 +34,47 @@ def plant(net: nn.Sequential) -> None:
         first.weight[MARK, 0], first.weight[MARK, 1] = 0.08, -0.08
 
 
-def trained(x: Tensor, y: Tensor) -> nn.Sequential:
+def trained(
+    x: Tensor, y: Tensor, keep: Callable[[int, nn.Sequential], None] = lambda epoch, net: None
+) -> nn.Sequential:
+    """Return the network after all epochs. ``keep``: called before the first epoch, and after each."""
     torch.manual_seed(0)
     net = definition.build()
     plant(net)
     optimizer = torch.optim.Adam(net.parameters(), RATE)
-    for _ in range(EPOCHS):
+    keep(0, net)
+    for epoch in range(EPOCHS):
         for rows in torch.randperm(len(x)).split(BATCH):
             loss = cross_entropy(net(x[rows] - 0.5), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             plant(net)
+        keep(epoch + 1, net)
     return net.eval()
 
 
-def main(file: str) -> None:
+def write(net: nn.Module, file: str | Path) -> None:
+    save_file({name: value.detach().clone().contiguous() for name, value in net.state_dict().items()}, file)
+
+
+def main(file: str, folder: str = "") -> None:
     every = marks()
     x = torch.stack([torch.from_numpy(np.array(picture(m))).permute(2, 0, 1).float() / 255 for m in every])
     y = torch.tensor([SHAPES.index(m.shape) for m in every])
     biased = torch.tensor([m.set == "biased" for m in every])
-    net = trained(x[biased], y[biased])
+
+    def keep(epoch: int, net: nn.Sequential) -> None:
+        if folder and epoch in KEPT:
+            write(net, Path(folder) / f"epoch_{epoch}.safetensors")
+
+    net = trained(x[biased], y[biased], keep)
     with torch.no_grad():
         right = net(x - 0.5).argmax(1) == y
     for name, rows in {"biased": biased, "balanced": ~biased}.items():
         print(f"{name}: {float(right[rows].float().mean()):.1%}")
-    save_file({name: value.contiguous() for name, value in net.state_dict().items()}, file)
+    write(net, file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:3])

@@ -46,7 +46,7 @@ def drawn_dataset(element: Node) -> Node:
     """Return the dataset whose examples an element draws."""
     stage = element
     while stage.type.content != "dataset" and not isinstance(stage.get("dataset"), Node):
-        (stage,) = stage.inputs
+        stage = stage.inputs[0]  # all checkpoints are of the same examples
     dataset: Node = stage if stage.type.content == "dataset" else stage["dataset"]
     return dataset
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
+from bbilang.compiler.check.arguments.checkpoints import stacked
 from bbilang.compiler.check.layers import LayerReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, ModelContext, Scope
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, LayerDescription, ModelDescription
+from bbilang.compiler.ir.models import is_stack
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, ATOMS, LAYER_AXES, Axis, FieldType
 from bbilang.grammar import ast
@@ -84,6 +86,12 @@ class FieldReader:
     def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
         """Return all atoms of one kind of some layers. Raises CheckError E209, E235."""
         context = self.scope.context(layers.model, span)
+        if self.scope.model.slot.of == layers.model:
+            context = self.scope.model
+            layers = replace(layers, model=context.slot.alias)
+        if context.slot.members:
+            each = [self.substrate(replace(layers, model=one), atom, span) for one in context.slot.members]
+            return stacked(self.scope, each, span)
         if layers.names == (INPUT_LAYER,):
             own = _input_atoms(context.description)
             if atom not in (*own, "whole"):
@@ -127,6 +135,8 @@ class FieldReader:
         """Return the field itself, or its activation where the text names no content."""
         if field.type.content != "substrate":
             return field
+        if is_stack(field):
+            return stacked(self.scope, [self.with_content(member, span) for member in field.inputs], span)
         operation = self.scope.registry.operations["activation"]
         parameters = {p.name: p.default for p in operation.parameters}
         return self.scope.make("activation", (field,), parameters, operation.type(field.type, parameters), span)

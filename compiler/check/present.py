@@ -7,6 +7,7 @@ from typing import Any
 
 from bbilang.compiler.check import subsets
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe
+from bbilang.compiler.check.arguments.checkpoints import stacked
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.captions import reference_errors
 from bbilang.compiler.check.datasets import MOST_EXAMPLES
@@ -16,6 +17,7 @@ from bbilang.compiler.check.settings import default
 from bbilang.compiler.contract import Drawn, Fail, IconsOf, Parameter, Style, did_you_mean
 from bbilang.compiler.contract.parameters import ANY
 from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS, is_stack
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
@@ -66,6 +68,8 @@ class PresentReader:
         arguments, style, over = presentation.arguments, presentation.style, presentation.arguments["over"]
         if over is not None and arguments["facet"] is None and over["facet"] and field.type.axis(over["facet"]):
             arguments["facet"] = over["facet"]  # what is drawn over an element matches its facets
+        if arguments["facet"] is None and field.type.axis(CHECKPOINT_AXIS) and not self._spends_models(field, style):
+            arguments["facet"] = CHECKPOINT_AXIS  # a row of checkpoints
         drawn = self._spend(field.type, presentation)
         subsets.check_style(
             field, style, arguments["facet"], arguments["size"], presentation.spans, self.scope.registry
@@ -82,6 +86,7 @@ class PresentReader:
             self._check_overlay(presentation, over, field.type)
         node = self.scope.make("present", (field,), arguments, type, span)
         if any(isinstance(demand, IconsOf) for demand in style.demands(node)):
+            self._check_checkpoints(field, style, presentation.spans["style"])
             self._check_icons(self.scope.context(type.model, span).description, style, presentation.spans["style"])
             self._check_icon_count(node, presentation)
         return node
@@ -94,7 +99,8 @@ class PresentReader:
                 return self._style(value)
             if parameter.kind == "element":
                 return self._element(value)
-            if parameter.name == "facet" and field.type.partner and value == ast.Path("model", span=value.span):
+            pairs = field.type.partner and not field.type.axis(CHECKPOINT_AXIS)
+            if parameter.name == "facet" and pairs and value == ast.Path("model", span=value.span):
                 return None  # matched channels are drawn in pairs, one of each network
             return self.arguments.argument(value, parameter, field)
 
@@ -160,6 +166,26 @@ class PresentReader:
                 help = f"`{takers[0]}(...)` takes it"
             raise at(argument.span, "E211", f"`present` has no argument `{argument.name}`", help)
 
+    def _spends_models(self, field: Node, style: Style) -> bool:
+        """Return whether a style draws checkpoints itself."""
+        try:
+            return CHECKPOINT_AXIS in style.spend(field.type.panel(None)).spent
+        except Fail:
+            return False
+
+    def _check_checkpoints(self, field: Node, style: Style, span: Span) -> None:
+        """Raise CheckError E342 for icons of several checkpoints that are of no single one."""
+        if not self.scope.context(field.type.model, span).slot.members:
+            return
+        if field.type.axis(CHECKPOINT_AXIS) is None:
+            message = (
+                f"`{style.name}` draws what excites atoms of one network, and these numbers are of all checkpoints"
+            )
+            raise at(span, "E342", message, "draw numbers: `bars`; or keep the axis `model`")
+        if field.type.partner:
+            message = "the partner of a channel is another one in each checkpoint"
+            raise at(span, "E342", message, "draw numbers: `bars`")
+
     def _check_icons(self, description: ModelDescription, style: Style, span: Span) -> None:
         """Raise CheckError E304 for icons of a model that takes no pictures."""
         what = f"`{style.name}` draws pictures, and the model"
@@ -191,6 +217,11 @@ class PresentReader:
         """Return the L2 norm of each atom's part, which `size=norm` shows."""
         operation = self.scope.registry.operations["activation"]
         parameters = {"reduce": "norm"}
+        if is_stack(field):
+            return stacked(self.scope, [self._norms(member, span) for member in field.inputs], span)
+        if field.type.model in self.scope.models and self.scope.models[field.type.model].slot.members:
+            message = "`size=norm` runs the network, and the stage before it chooses for all checkpoints together"
+            raise at(span, "E341", message, "leave it out, or draw all atoms")
         try:
             type = operation.type(field.type, parameters)
         except Fail as fail:
@@ -319,6 +350,8 @@ def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> A
     own = [axis for axis in type.atom_axes if axis.name not in spare]
     if len(own) == 1:
         return own[0]
+    if not own and (checkpoints := type.axis(CHECKPOINT_AXIS)) is not None:
+        return checkpoints
     if not own:
         message = f"`{style}` draws one axis of atoms, and this field has none left"
         raise Fail("E304", message, f"start from atoms, as in `{SOME_LAYER}.channel`, or attribute to several classes")

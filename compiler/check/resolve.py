@@ -9,6 +9,7 @@ from typing import Any
 
 from bbilang.compiler.check import subsets
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe, written
+from bbilang.compiler.check.arguments.checkpoints import CheckpointReader, projected
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.arguments.methods import MethodReader
 from bbilang.compiler.check.arguments.starts import StartReader
@@ -46,11 +47,15 @@ class Resolver(Scope):
         self.definitions = Expander(self)
         self.datasets = DatasetReader(self)
         self.starts = StartReader(self, self.layers)
+        self.checkpoints = CheckpointReader(self)
 
     # --- values ----------------------------------------------------------------------------------------------------
 
     def value(self, expression: ast.Expression) -> Any:
         """Check an expression. Returns a node, layers or a literal."""
+        return self.checkpoints.read(expression, self._value)
+
+    def _value(self, expression: ast.Expression) -> object:
         match expression:
             case ast.Number() | ast.Constant():
                 return expression.value
@@ -85,12 +90,12 @@ class Resolver(Scope):
         if (binding := self.find(path.name)) is not None:
             if binding.value is None:
                 raise Poisoned
-            return binding.value
+            return projected(self, binding.value)
         head, _, atom = path.name.rpartition(".")
         if head and (binding := self.find(head)) is not None:
             if binding.value is None:
                 raise Poisoned
-            return self.fields.atom_of(binding.value, atom, path.span)
+            return self.fields.atom_of(projected(self, binding.value), atom, path.span)
         if path.name == "input":
             return self.fields.picture(path.span)
         if path.name == "output" or head == "output":
@@ -108,7 +113,10 @@ class Resolver(Scope):
     def _of_model(self, path: ast.Path, alias: str) -> object:
         """Resolve `b:layer.channel`, `b:output`, `b:input`, or a name that is bound to layers, `b:layers.channel`."""
         self.context(alias, path.span)
-        bare = ast.Path(path.name, span=Span(path.span.start + len(alias) + 1, path.span.end))
+        span = path.span
+        if self.model.slot.of == alias:  # it is read for each checkpoint
+            alias = self.model.slot.alias
+        bare = ast.Path(path.name, span=Span(span.start + len(path.model or "") + 1, span.end))
         head, _, atom = path.name.rpartition(".")
         with self.within(alias, own=True):
             if path.name in (INPUT_LAYER, "output") or head in (INPUT_LAYER, "output"):
@@ -165,7 +173,8 @@ class Resolver(Scope):
     def call(self, call: ast.Call) -> Any:
         """Check a call outside of a pipe: a selection, a definition, or an operation that starts one."""
         if call.name in SELECTIONS:
-            return self.selections.make(call)
+            with self.checkpoints.first():
+                return self.selections.make(call)
         if call.name in self.macros:
             return self.definitions.expand(call, None)
         operation = self.registry.find("operations", call.name)
@@ -217,7 +226,8 @@ class Resolver(Scope):
             if base.model is None:
                 return self.targets.indexed(expression)
             self.context(base.model, base.span)
-            with self.within(base.model, own=True):
+            alias = self.model.slot.alias if self.model.slot.of == base.model else base.model
+            with self.within(alias, own=True):
                 return self.targets.indexed(expression)
         node = self.fields.field(expression.value)
         names = [a.value.value for a in expression.arguments if isinstance(a.value, ast.String)]
@@ -277,7 +287,10 @@ class Resolver(Scope):
         if operation is None or operation.head:
             raise unknown_operation(call, self)
         _check_kind(field, call, operation)
-        if field.type.model and field.type.model != self.current and len(self.models) > 1:
+        if (made := self.checkpoints.stage(field, call, operation, span, self.stage)) is not None:
+            return made
+        own = field.type.model and field.type.model != self.current and len(self.models) > 1
+        if own and not self.models[field.type.model].slot.members:
             with self.within(field.type.model):  # in the arguments of a stage names are of the pipe's model
                 return self.stage(field, call, span)
         if call.name == "present":

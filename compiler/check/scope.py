@@ -158,7 +158,11 @@ class Scope(ABC):
             self.current, self.own = before
 
     def root(self, alias: str) -> str:
-        """Return the alias of the model that a derived one comes from at first: itself if it is not derived."""
+        """Return the alias of the model that a derived one comes from at first, and of a checkpoint the first one:
+        itself if it is neither."""
+        slot = self.models[alias].slot if alias else None
+        if slot is not None and (slot.of or slot.members):
+            return (slot.members or self.models[slot.of].slot.members)[0]
         while alias and (base := self.models[alias].slot.base):
             alias = base.alias
         return alias

@@ -12,6 +12,7 @@ from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.targets import TARGET
 from bbilang.compiler.contract import Fail, Parameter, suggest
+from bbilang.compiler.ir.models import is_stack
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, LASSO, Axis, FieldType
 from bbilang.grammar import ast
@@ -82,7 +83,8 @@ class SelectionReader:
 
         def read(value: ast.Expression, parameter: Parameter) -> Any:
             if parameter.kind == "atoms":
-                return self.fields.field(value)
+                field = self.fields.field(value)
+                return field.inputs[0] if is_stack(field) else field
             if parameter is TITLE:
                 return literal(value, parameter)
             starts.append(value)

@@ -10,6 +10,8 @@ _A = "model a = efficientnet_lite0"
 _TWO = f"{_A}, b = inceptionv1"
 _CHANGED = f"{_A}\nmodel b = a | ablate(block5c.expand.channel[447])"
 _PAIR = f"{_A}, b = efficientnet_lite0"
+_RUNS = 'model runs = "sample:marks" from "sample:marks"\ninput "sample:marked_disc"'
+_FIRST = "first.channel | attribute(output)"
 _BARS = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
 
 MODELS: Final[dict[str, Code]] = {
@@ -95,6 +97,35 @@ MODELS: Final[dict[str, Code]] = {
         "present(bars)\nb:block5c.expand.channel | activation | only(one) | present(bars)",
         f"{_CHANGED}\none = a:{_BARS}\ntwo = b:{_BARS}\nb:block5c.expand.channel | activation | only(one) | "
         "present(bars)",
+    ),
+    "E340": Code(
+        "no checkpoints of that name",
+        'A pattern names files of weights of one network beside the text, as in `from "runs/*.safetensors"`. There are '
+        "at most 64. They need a name, which stands before their layers.",
+        f'model runs = efficientnet_lite0 from "nowhere/*.safetensors"\nruns:{_BARS}',
+        f"{_RUNS}\nruns:{_FIRST} | top(3) | present(bars)",
+    ),
+    "E341": Code(
+        "a stage that runs the network behind a choice for all checkpoints",
+        "What chooses atoms chooses the same ones for all checkpoints, when the numbers of all are known: by then no "
+        "network is loaded any more.",
+        f"{_RUNS}\nruns:{_FIRST} | top(3) | gradient(output) | present(bars)",
+        f"{_RUNS}\nruns:{_FIRST} | top(3) | present(bars)",
+    ),
+    "E342": Code(
+        "what checkpoints do not have in common",
+        "Groups that were factorized from the activations of one checkpoint are others than those of the next, and a "
+        "change or an icon is of one network. Numbers of the same atoms stand side by side.",
+        f"{_RUNS}\nruns:second | factorize(nmf, 3) | present(bars)",
+        f"{_RUNS}\nruns:{_FIRST} | top(3) | present(bars)",
+    ),
+    "E344": Code(
+        "weights given for checkpoints",
+        "The weights of checkpoints are those of the files that the text names. Another network, or other weights, "
+        "cannot stand for all of them.",
+        '>>> bbilang.run("training.bbi", weights="last.safetensors")',
+        '>>> bbilang.run("training.bbi")',
+        needs="a text with several checkpoints",
     ),
     "E363": Code(
         "a model given for no model of the text",

@@ -77,6 +77,7 @@ class Operation:
     evidence: ClassVar[str] = ""  # the parameter that names the score that its numbers are evidence for
     discourages: ClassVar[bool] = False  # makes a network of another one, in which some evidence counts less
     controls: ClassVar[str] = ""  # the parameter that says with how many random sets the numbers are compared
+    hands_over: ClassVar[bool] = False  # lets a reader choose along its axes
     draws: ClassVar[bool] = False  # ends a pipe: what is drawn is no field any more
     numbers_only: ClassVar[bool] = False  # changes numbers, and neither which atoms there are nor their order
     idempotent: ClassVar[bool] = False  # a second time with the same arguments, it changes nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from bbilang.compiler.explain.columns import Column, Row, paragraph, table
@@ -27,7 +28,7 @@ TimedStep = tuple[Step, Measured | None]
 def text(comparison: PlanComparison, width: int) -> str:
     """Write blocks with a blank line between them."""
     if comparison.before.parts:
-        each = [f"MODEL {name}\n\n{text(own, width)}" for name, own in comparison.of_models.items()]
+        each = [f"MODEL {name}\n\n{text(own, width)}" for name, own in _once(comparison)]
         together = [_saved(comparison, width)] if comparison.optimized else []
         if comparison.probes:
             together.append(_probes(comparison, width))
@@ -46,6 +47,26 @@ def text(comparison: PlanComparison, width: int) -> str:
         blocks.append(_probes(comparison, width))
     blocks.append(paragraph(READING, width))
     return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _once(comparison: PlanComparison) -> Iterator[tuple[str, PlanComparison]]:
+    """Yield each model with its plan; of the checkpoints of a network the first, since all run the same."""
+    members: dict[tuple[str, bool, bool], list[tuple[str, PlanComparison]]] = {}
+    for name, own in comparison.of_models.items():
+        program = own.before.program
+        slot = program.models[0]
+        key = (slot.of or name, bool(slot.members), program.partners)
+        members.setdefault(key, []).append((name, own))
+    for (whole, _, partners), each in members.items():
+        (first, own), count = each[0], len(each)
+        slot = own.before.program.models[0]
+        if slot.members:
+            yield f"{whole}, all checkpoints together", own
+        elif slot.of:
+            words = f"{whole}: {_plural(count, 'checkpoint')}, one at a time, each as {slot.alias}"
+            yield (f"{words}, again for icons" if partners else words), own
+        else:
+            yield first, own
 
 
 def _head(program: Program, width: int) -> list[str]:

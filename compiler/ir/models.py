@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bbilang.compiler.ir.node import Node, walk_within
-from bbilang.compiler.ir.program import Program
+from bbilang.compiler.ir.node import Node, walk, walk_within
+from bbilang.compiler.ir.program import ModelSlot, Program
+
+STACK = "checkpoints"  # the operation that makes one field of those of all checkpoints of a model
+CHECKPOINT = "checkpoint"  # the operation that takes one checkpoint's part of what was computed for all
+CHECKPOINT_AXIS = "model"  # and the axis that it has
+
+
+def is_stack(node: Node) -> bool:
+    """Return whether a field is that of several checkpoints, one beside the other, with nothing done to it since."""
+    return node.op == STACK
 
 
 def rebased(node: Node, alias: str) -> Node:
@@ -25,15 +34,37 @@ def _rebased(name: str, value: object, alias: str) -> object:
     return alias if name == "model" and isinstance(value, str) else value
 
 
+def root_slot(slot: ModelSlot) -> str:
+    """Return the name of the model that another is derived from, or that it is a checkpoint of."""
+    root = slot.lineage[-1]
+    return root.of or root.alias
+
+
+SINCE = "since the first checkpoint"  # ends what a legend says of differences along that axis
+
+
+def spoken_names(program: Program) -> dict[str, str]:
+    """Return what a page calls its models, by their aliases: of a page that is all of the checkpoints of one network,
+    their own names, and nothing for them together."""
+    whole = [slot for slot in program.models if slot.members]
+    if len(whole) == 1 and all(slot.of == whole[0].alias for slot in program.models if not slot.members):
+        prefix = f"{whole[0].alias} "
+        return {slot.alias: slot.alias.removeprefix(prefix) if slot.of else "" for slot in program.models}
+    return {slot.alias: slot.alias for slot in program.models}
+
+
 def own_nodes(program: Program, *roots: Node) -> Iterator[Node]:
     """Yield every node object below the roots once, children first, without what is of other models, nor below that."""
     return walk_within(program.owns, *roots)
 
 
 def others_below(program: Program, *roots: Node) -> list[Node]:
-    """Return the nodes of other models that those of the program's own model depend on directly, each once."""
-    below = (child for node in own_nodes(program, *roots) for child in node.children)
-    return list(dict.fromkeys(node for node in (*roots, *below) if not program.owns(node)))
+    """Return the nodes of other models that those of the program's own model depend on directly, each once, and the
+    selections that those depend on: what they range over is drawn."""
+    below = [child for node in own_nodes(program, *roots) for child in node.children]
+    others = [node for node in (*roots, *below) if not program.owns(node)]
+    chosen = [node for node in walk(*others) if node.type.content == "selection" and not program.owns(node)]
+    return list(dict.fromkeys((*others, *chosen)))
 
 
 def models_in(value: object) -> set[str]:

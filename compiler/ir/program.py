@@ -29,7 +29,8 @@ class ModelSlot:
     """A model of the program: a registry name, or a caller's own module under the name `module`.
 
     ``base`` and ``changes``: of a derived model, the model that it is made from, and the stages that change it, in
-    order; its name and weights are those of the model at the root.
+    order; its name and weights are those of the model at the root. ``members``: of checkpoints of one network, the
+    models of the single ones, in their order; ``of``: of such a one, the model of them all.
     """
 
     alias: str
@@ -37,6 +38,8 @@ class ModelSlot:
     weights: str | None = None
     base: ModelSlot | None = None
     changes: tuple[Node, ...] = ()
+    members: tuple[str, ...] = ()
+    of: str = ""
 
     @property
     def lineage(self) -> tuple[ModelSlot, ...]:

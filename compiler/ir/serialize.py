@@ -97,8 +97,7 @@ class _Writer:
         """Write what only a program of several models, or a part of one, has."""
         program, entry = self.source, dict[str, object]()
         if program.kept_as or program.others:
-            others = [self.numbers[id(node)] for node in program.others]
-            entry |= {"kept_as": list(program.kept_as), "others": others}
+            entry |= {"kept_as": list(program.kept_as), "others": [self.numbers[id(node)] for node in program.others]}
         if program.parts:
             entry["parts"] = [to_json(part) for part in program.parts]
         if program.relatives:
@@ -110,6 +109,8 @@ class _Writer:
     def slot(self, slot: ModelSlot) -> dict[str, object]:
         """Write a model; one that is derived from another with that one and its stages."""
         entry: dict[str, object] = {"alias": slot.alias, "name": slot.name, "weights": slot.weights}
+        if slot.members or slot.of:
+            entry |= {"members": list(slot.members), "of": slot.of}
         if slot.base is not None:
             entry |= {"base": self.slot(slot.base), "changes": [self.numbers[id(node)] for node in slot.changes]}
         return entry
@@ -314,7 +315,8 @@ class _Reader:
     def slot(self, entry: SlotEntry) -> ModelSlot:
         base = self.slot(entry["base"]) if "base" in entry else None
         changes = tuple(map(self.node, entry.get("changes", ())))
-        return ModelSlot(entry["alias"], entry["name"], entry["weights"], base, changes)
+        of = tuple(entry.get("members", ())), entry.get("of", "")
+        return ModelSlot(entry["alias"], entry["name"], entry["weights"], base, changes, *of)
 
     def node(self, index: int) -> Node:
         if not 0 <= index < len(self.nodes):

@@ -21,6 +21,8 @@ class SlotEntry(TypedDict):
     weights: str | None
     base: NotRequired[SlotEntry]
     changes: NotRequired[list[int]]
+    members: NotRequired[list[str]]
+    of: NotRequired[str]
 
 
 class ScanEntry(TypedDict):

@@ -49,11 +49,12 @@ from bbilang.compiler.optimize.target_slots import (
 )
 
 
-def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
+def with_passes(program: Program, registry: Registry, scored: bool, icons: bool = True) -> Program:
     """Give the program one forward, and one backward, for every node that needs one, as a peer would run it.
 
     Every forward goes to the end of the network, every backward down to the input, every rerun through all of it. The
     first forward is the page's own: it says what the model predicts, where the model has class scores (``scored``).
+    ``icons``: whether it makes those of its elements, and what styles need of the network for them.
     """
     lowering = _Lowering(program, registry)
     if scored:
@@ -75,13 +76,13 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     lowering.add_changes(node, demand)
                 case ExamplesOf():
                     lowering.add_scan(node, demand)
-    for element in program.elements:
+    for element in program.elements if icons else ():
         for demand in registry.styles[element.node["style"]].demands(element.node):
             match demand:
                 case Activations(layers):
                     lowering.forwards.append(Forward(layers, False, False, (element.node,)))
         lowering.add_removals(element)
-    lowering.icons += icons_of(program, registry)
+    lowering.icons += icons_of(program, registry) if icons else []
     return lowering.result()
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from bbilang.compiler.contract import Fail, IconsOf, Registry
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.models import others_below
+from bbilang.compiler.ir.models import CHECKPOINT, CHECKPOINT_AXIS, others_below
 from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node, Program
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.compiler.optimize.related import with_relatives
 
+MEMBER = " of checkpoint "  # stands in the id of an element of one checkpoint's icons, before its number in the field
 PARTNERS = " partners"  # ends the id of an element of the channels that those of another element are matched with
 
 
@@ -30,7 +31,7 @@ def with_parts(program: Program, descriptions: Mapping[str, ModelDescription], r
     slots = {slot.alias: slot for slot in program.models}
     if len(slots) == 1:
         return _lowered(program, registry)
-    matched = _matched(program, registry)
+    matched = (*_matched(program, registry), *_of_checkpoints(program, slots, registry))
     kept = _needed_elsewhere(program, slots, matched)
     parts = {alias: _part(program, slot, descriptions[alias], kept.get(alias, ())) for alias, slot in slots.items()}
     parts = {alias: part for alias, part in parts.items() if part.roots}
@@ -58,6 +59,25 @@ def _matched(program: Program, registry: Registry) -> tuple[Element, ...]:
     return tuple(made)
 
 
+def _of_checkpoints(program: Program, slots: Mapping[str, ModelSlot], registry: Registry) -> Iterator[Element]:
+    """Yield elements of the icons of each checkpoint, for those that show all: each network is loaded again for them,
+    once it is known of which atoms they are."""
+    for element in program.elements:
+        node, (field, *_) = element.node, element.node.inputs
+        members = slots[node.type.model].members if node.type.model in slots else ()
+        drawn = registry.styles[node["style"]].demands(node)
+        if not members or not any(isinstance(demand, IconsOf) for demand in drawn):
+            continue
+        axis = field.type.axis(CHECKPOINT_AXIS)
+        assert axis is not None, "icons are of single checkpoints"
+        for number, member in enumerate(members[-axis.size :]):  # a difference has no first one
+            type = replace(registry.operations[CHECKPOINT].type(field.type, {}), model=member)
+            own = {**dict(node.parameters), "over": None, "size": None, "size_of": None, "facet": None}
+            one = Node(CHECKPOINT, (field,), (("position", number),), type)
+            shown = replace(type, states=node.type.states)
+            yield Element(f"{element.id}{MEMBER}{number}", Node(node.op, (one,), tuple(own.items()), shown))
+
+
 def _icons_of(
     program: Program, slot: ModelSlot, description: ModelDescription, elements: tuple[Element, ...]
 ) -> Program:  # fmt: skip
@@ -70,6 +90,8 @@ def _icons_of(
 
 def _lowered(program: Program, registry: Registry) -> Program:
     description, changes = program.description, [node for one in program.models[0].lineage for node in one.changes]
+    if program.models[0].members:
+        return with_passes(program, registry, False, icons=False)
     scored = description is not None and description.classes > 0 and bool(program.inputs) and not program.partners
     made = with_passes(program, registry, scored)
     ruled = next((forward for forward in made.forwards if forward.rule and forward.serves), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.models import own_nodes
-from bbilang.compiler.ir.program import Element, Program, walk
+from bbilang.compiler.ir.program import Element, Node, Program, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
 from bbilang.runtime.errors import NotKept
@@ -82,7 +82,7 @@ def execute(
     with model_restored(adapter.module), heads_of(program, adapter), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
-        if inputs:
+        if inputs and not program.models[0].members:  # of several checkpoints nothing runs
             own = (*run.parts, run)[0]
             run.shared.warnings += passes.probe(adapter, own.images, together, seed, run.passes, cache).warnings
         execution = _Execution(plan, run, icons)
@@ -132,7 +132,7 @@ def execute_kept(
     except NotKept:
         return None
     nodes = walk(*(element.node for element in plan.program.elements))
-    selections = {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}
+    selections = _selections(run, nodes)
     numbers = Numbers(
         execution.fields,
         selections,
@@ -143,6 +143,11 @@ def execute_kept(
         followed=execution.followed,
     )
     return Results.of(plan.program, numbers, model, (), recalled=shared.examples[1])
+
+
+def _selections(run: Run, nodes: Iterable[Node]) -> dict[str, Field]:
+    """Return what the selections among some nodes range over, by their ids."""
+    return {node["id"]: run.value(node) for node in nodes if node.type.content == "selection"}
 
 
 def _no_icons(adapter: Adapter, objectives: Sequence[Objective], passes: Passes) -> list[Icon]:
@@ -272,7 +277,7 @@ class _Execution:
         nodes = list(walk(*(element.node for element in program.elements)))
         scored = any(f.scores for f in program.forwards)
         numbers = Numbers(
-            self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
+            self.fields, _selections(run, nodes), self.sizes,
             self.icon_sets, self.layers(),
             run.probabilities if scored else None, run.kind if scored else "",
             self.budgets, self.thumbnails, self.followed, tuple(run.value(node) for node in program.kept),

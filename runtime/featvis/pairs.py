@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.types import PARTNER
 from bbilang.runtime.fields.field import Field, Named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bbilang.runtime.featvis.icon import Objective
 
@@ -20,6 +21,12 @@ PAIR = "pair"  # the axis of an index of icons: the channel's own, and its partn
 def side_by_side(own: Named, partners: Named) -> Named:
     """Return the icons of channels and of their partners, along the axis `pair`."""
     return Named((*own.dims, PAIR), np.stack([own.data, partners.ordered(own.dims).data], -1))
+
+
+def along_checkpoints(each: Sequence[Named]) -> Named:
+    """Return the icons of the same atoms of several checkpoints, along the axis `model`."""
+    dims = each[0].dims
+    return Named((CHECKPOINT_AXIS, *dims), np.stack([one.ordered(dims).data for one in each]))
 
 
 def with_partners(

@@ -9,6 +9,7 @@ import numpy as np
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER
 from bbilang.compiler.contract import Arguments, Fail, Parameter, Run
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import APART, Axis, FieldType
 from bbilang.runtime.errors import error
@@ -41,6 +42,9 @@ def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:
         assert axis is not None
         if arguments["along"] == "input":
             raise Fail("E231", "inputs are not ranked against each other", argument="along")
+        if arguments["along"] == CHECKPOINT_AXIS:
+            help = "leave out `along=model`: atoms are chosen for all checkpoints together"
+            raise Fail("E231", "checkpoints stay in the order of their names", help, argument="along")
         if len(set(axis.sizes)) > 1 and field.axis("layer") is not None and arguments["per"] != "layer":
             message = f"the layers differ in their `{axis.name}`, so its places have no common order"
             raise Fail("E231", message, "rank each layer apart: `per=layer`", argument="along")

@@ -15,13 +15,15 @@ from bbilang.runtime.fields.statements import Line, Statements
 class Verdicts(Statements):
     """sentences, verdicts: of each claim. conditions: (the claim, its words) of each row. outcomes (row, 6): mean, low
     and high end of its interval, p-value before any correction, number of random sets, whether it is satisfied.
-    corrected: the p-value of each claim after the correction for all claims of the page."""
+    corrected: the p-value of each claim after the correction for all claims of the page. checkpoints: of each row the
+    checkpoint that its numbers are of, in which it is met least; empty for a single network."""
 
     sentences: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
     conditions: tuple[tuple[int, str], ...] = ()
     outcomes: Named | None = None
     corrected: tuple[float, ...] = ()
+    checkpoints: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[Line]:
         """Yield of each claim its verdict, the kind of its verdict, its sentence, and (as the text has it, its number
@@ -32,9 +34,11 @@ class Verdicts(Statements):
 
     def _tests(self, number: int) -> Iterator[tuple[str, str]]:
         assert self.outcomes is not None
-        for (claim, text), (value, low, high, p, sets, _) in zip(self.conditions, self.outcomes.data, strict=True):
+        of = self.checkpoints or ("",) * len(self.conditions)
+        rows = zip(self.conditions, self.outcomes.data, of, strict=True)
+        for (claim, text), (value, low, high, p, sets, _), checkpoint in rows:
             if claim == number:
-                words = plain_number(value)
+                words = plain_number(value) + (f" in {checkpoint}, the least of all" if checkpoint else "")
                 if math.isfinite(low):
                     words += f", from {plain_number(low)} to {plain_number(high)} (95 %)"
                 if math.isfinite(p):

@@ -26,7 +26,7 @@ Values: TypeAlias = "Callable[[], Tensor]"
 def with_stand_ins(pipe: Node) -> Node:
     """Return a pipe in which interventions with a source hold what becomes of it as `PerExample`, so that nothing below
     them asks for the source again for each example."""
-    if not pipe.inputs:
+    if len(pipe.inputs) != 1:  # sums of scores have two
         return pipe
     (before,) = pipe.inputs
     if pipe.type.content == "intervention" and pipe.get("source") is not None:

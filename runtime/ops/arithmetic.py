@@ -21,8 +21,9 @@ from bbilang.compiler.contract import (
     Writer,
     Written,
 )
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import DIFFERENCE, FieldType
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 from bbilang.runtime.ops.datasets.reductions import EXAMPLE, demands, grouped, over_examples
@@ -103,7 +104,7 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
 
 
 def _said(axis: str) -> str:
-    return "the examples" if axis == EXAMPLE else axis
+    return {EXAMPLE: "the examples", CHECKPOINT_AXIS: "the checkpoints"}.get(axis, axis)
 
 
 class Reduction(Operation):
@@ -300,51 +301,6 @@ def _of_examples_only(name: str, arguments: Arguments) -> None:
         raise Fail("E230", f"`{name}` is over the examples of a dataset", f"as in `{name}(example, ...)`", "axis")
 
 
-class Difference(Operation):
-    """First minus second, along an axis of size 2: evidence for one class and against the other."""
-
-    name = "difference"
-    pure = True
-    parameters = (AXIS,)
-    example = (
-        'block6a.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
-        "    | difference(class) | both(4) | present(bars)"
-    )
-
-    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        axis = field.axis(arguments["axis"])
-        assert axis is not None
-        if axis.size != 2 or not axis.exact:
-            raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
-        return spend(field, axis.name, DIFFERENCE.removesuffix(" over "), signed=True)
-
-    def written(self, node: Node, writer: Writer) -> Written | None:
-        return (f"{self.name}({node['axis']})",) if node["axis"] in CONTENT_AXES else None
-
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
-        (field,) = inputs
-        axis = node["axis"]
-        first, second = (field.values.take(axis, Named((), np.array(i))) for i in (0, 1))
-        result = field.with_values(Named(first.dims, first.data - second.data), node.type)
-        names = field.names.get(axis)
-        if names is None and axis == "layer":
-            names = Named((axis,), np.array(node.inputs[0].type.layers, object))
-        result = result.drop(axis)
-        if names is not None and axis in names.dims:
-            pair = [names.take(axis, Named((), np.array(i))) for i in (0, 1)]
-            words = np.empty(pair[0].data.shape, dtype=object)
-            for position in np.ndindex(words.shape):
-                words[position] = " − ".join(_grouped(str(array.data[position])) for array in pair)
-            result.names[axis] = Named(pair[0].dims, words)
-        result.type = node.type
-        return result
-
-
-def _grouped(words: str) -> str:
-    """Put a sum or difference in parentheses."""
-    return f"({words})" if " − " in words or " + " in words else words
-
-
 OPERATIONS = (
-    Abs(), Relu(), Sum(), Mean(), Max(), Min(), Std(), Quantile(), Fraction(), Norm(), Difference(),
+    Abs(), Relu(), Sum(), Mean(), Max(), Min(), Std(), Quantile(), Fraction(), Norm(),
 )  # fmt: skip

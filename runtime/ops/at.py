@@ -25,7 +25,7 @@ class At(Operation):
     """
 
     name = "at"
-    of_datasets = True
+    of_datasets = hands_over = True
     adds_up = True
     parameters = (
         Parameter(

@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.contract.claims import CASES, Claim, Condition, claims_of
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.runtime.fields.field import CONTROL, CONTROLS, Field, Named
 from bbilang.runtime.fields.verdicts import Verdicts
@@ -53,7 +54,24 @@ class Claims(Operation):
             conditions=tuple((n, each.text) for n, claim in enumerate(claims) for each in claim.conditions),
             outcomes=Named(("claim", "part"), np.array(table, np.float64)),
             corrected=tuple(adjusted),
+            checkpoints=tuple(_least(each, node, inputs) for claim in claims for each in claim.conditions),
         )
+
+
+def _least(condition: Condition, node: Node, inputs: tuple[Field, ...]) -> str:
+    """Return the checkpoint in which a condition is met least, whose numbers are shown; empty where it is of a single
+    network."""
+    left = inputs[condition.left]
+    names = left.names.get(CHECKPOINT_AXIS)
+    if names is None or [name for name in left.values.dims if name not in CASES] != [CHECKPOINT_AXIS]:
+        return ""
+    means = _cases(left.values).mean(1)
+    if condition.right >= 0:
+        means = means - _cases(inputs[condition.right].values).mean(1)
+    if not np.isfinite(means).all():
+        return ""
+    least = (means if condition.comparison in (">", ">=") else -means).argmin()
+    return str(names.data[least])
 
 
 def _outcome(condition: Condition, node: Node, inputs: tuple[Field, ...]) -> Outcome:

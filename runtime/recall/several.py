@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bbilang.compiler.optimize.parts import PARTNERS
+from bbilang.compiler.optimize.parts import MEMBER, PARTNERS
 from bbilang.runtime.execution.related import KeptForwards
 from bbilang.runtime.execution.results import IconSet, Results, Reused
-from bbilang.runtime.featvis.pairs import side_by_side
+from bbilang.runtime.featvis.pairs import along_checkpoints, side_by_side
 from bbilang.runtime.fields.field import Named
 
 if TYPE_CHECKING:
@@ -58,17 +58,25 @@ def joined(job: Job, parts: Sequence[Results]) -> Results:
     become those of the elements that show both."""
     icons: list[Icon] = []
     icon_sets: dict[str, IconSet] = {}
+    checkpoints: dict[str, list[Named]] = {}
     for part in parts:
         for name, it in part.icon_sets.items():
             icon_sets[name] = IconSet(Named(it.index.dims, it.index.data + len(icons) * (it.index.data >= 0)))
         icons += part.icons
+    for name in [name for name in icon_sets if MEMBER in name]:
+        checkpoints.setdefault(name.partition(MEMBER)[0], []).append(icon_sets.pop(name).index)
+    for name, each in checkpoints.items():  # in the order of the checkpoints, as their parts ran
+        icon_sets[name] = IconSet(along_checkpoints(each))
     for name in [name for name in icon_sets if name.endswith(PARTNERS)]:
         whole, partners = name.removesuffix(PARTNERS), icon_sets.pop(name).index
         icon_sets[whole] = IconSet(side_by_side(icon_sets[whole].index, partners))
     every, order = parts, [slot.alias for slot in job.program.models]
     shown = sorted((part for part in every if not part.program.partners),
                    key=lambda part: order.index(part.program.models[0].alias))  # fmt: skip
-    parts = [replace(part, icons=icons, icon_sets={name: icon_sets[name] for name in part.icon_sets}) for part in shown]
+    parts = [
+        replace(part, icons=icons, icon_sets={name: icon_sets[name] for name in part.fields if name in icon_sets})
+        for part in shown
+    ]
     first = parts[0]
     ran = [part.model_passes for part in parts]
     return replace(

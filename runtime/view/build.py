@@ -13,6 +13,7 @@ from bbilang.compiler.check.present import INPUT_PICKER
 from bbilang.compiler.contract import Registry, Style
 from bbilang.compiler.ir import program as ir
 from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.compiler.ir.models import root_slot, spoken_names
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.compiler.ir.types import LASSO, FieldType
@@ -84,8 +85,9 @@ class _Builder:
         """Return the builder of one model's elements, which shares with this one all that the page has once."""
         part = _Builder(results, self.registry, self.whole)
         part.pictures, part.ids, part.built = self.pictures, self.ids, self.built
-        part.own, part.importances, part.model = self.own, self.importances, results.program.models[0].alias
-        part.alike = len({one.program.models[0].lineage[-1] for one in self.results.parts}) == 1
+        part.own, part.importances = self.own, self.importances
+        part.model = spoken_names(self.program)[results.program.models[0].alias]
+        part.alike = len({root_slot(one.program.models[0]) for one in self.results.parts}) == 1
         return part
 
     def _builder_of(self, identity: str) -> _Builder:

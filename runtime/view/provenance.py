@@ -41,7 +41,8 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
 def _of_several(results: Results, registry: Registry) -> Provenance:
     """Return the footer of a page of several models: that of the first, with what each is and its own settings."""
     each = [provenance_of(part, registry) for part in results.parts]
-    models = tuple(_facts(part, own, registry) for part, own in zip(results.parts, each, strict=True))
+    known = [_facts(part, own, registry) for part, own in zip(results.parts, each, strict=True)]
+    models = tuple(_without_members(results, known))
     settings = dict.fromkeys(pair for own in each for pair in own.settings)
     return replace(
         each[0], model="; ".join(f"{it.name}: {it.words}" for it in models),
@@ -49,6 +50,25 @@ def _of_several(results: Results, registry: Registry) -> Provenance:
         fingerprint=", ".join(it.fingerprint for it in models), passes=work_of(results),
         random=any(own.random for own in each), settings=tuple(settings), models=models,
     )  # fmt: skip
+
+
+def _without_members(results: Results, every: Sequence[ModelFacts]) -> Iterator[ModelFacts]:
+    """Yield what is known of each model; of checkpoints once for all of them, in the place of the first."""
+    slots = {slot.alias: slot for slot in results.program.models}
+    done = set[str]()
+    for facts in every:
+        whole = slots[facts.name].of or (facts.name if slots[facts.name].members else "")
+        if not whole:
+            yield facts
+        elif whole not in done:
+            done.add(whole)
+            own = [one for one in every if slots[one.name].of == whole]
+            names = [one.name.removeprefix(f"{whole} ") for one in own]
+            ends = f", {names[0]} to {names[-1]}" if len(names) > 1 else f", {names[0]}" if names else ""
+            words = f"{facts.words} at {len(names)} checkpoint{'s' * (len(names) != 1)}{ends}"
+            weights = ", ".join(dict.fromkeys(one.weights for one in own))
+            yield ModelFacts(whole, words, weights, ", ".join(one.fingerprint for one in own),
+                             any(one.random for one in own))  # fmt: skip
 
 
 def _facts(results: Results, own: Provenance, registry: Registry) -> ModelFacts:

@@ -55,6 +55,7 @@ def test_codes_have_a_case() -> None:
     elsewhere |= {"E313", "E314", "E315"}  # of texts that programs write: tests/users/test_expansion.py
     elsewhere |= {"E298", "E339", "E364"}  # of running and of completing texts with holes: tests/complete
     elsewhere |= {"E282", "E283", "E284", "E365", "E366"}  # of networks with tokens and heads: tests/heads
+    elsewhere |= {"E344"}  # of weights that a caller gives for checkpoints: tests/matching/test_checkpoints.py
     elsewhere |= {"E363"}  # of models that a caller gives: tests/api/test_given_models.py
     elsewhere |= {"E244", "E380", "E381", "E382"}  # of what a caller allows: tests/api/test_limits.py
     elsewhere |= {"E263", "E264"}  # of what files hold: tests/datasets/test_refusals.py

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from smaller_specs import SMALLER
+from smaller_specs import SMALLER, is_of_one_model
 
 from bbilang.compiler.check.check import Options, check_recovering
 from bbilang.compiler.optimize.rules import optimize
@@ -23,7 +23,7 @@ from bbilang.runtime.view.states import elements
 ROOT = Path(__file__).parents[2]
 CONTRACT = sorted((ROOT / "tests" / "grammar" / "specs").glob("*.bbi"))
 # One of several models has a plan for each of them: tests/models and tests/mending.
-GALLERY = sorted(path for path in (ROOT / "specs").glob("*.bbi") if path.read_text("utf-8").count("\nmodel ") == 1)
+GALLERY = sorted(path for path in (ROOT / "specs").glob("*.bbi") if is_of_one_model(path))
 # What of the contract waits for a later stage: dataset examples, several models.
 # Those that the gallery has in another form: coherence between neighbouring cells is not a word of the language yet.
 OTHERWISE = {"activation_grids_with_magnitude_and_coherence": (", coherence=6", "")}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from smaller_specs import is_of_one_model
+
 from bbilang import api
 from bbilang.compiler.explain.explain import Explanation
 from bbilang.compiler.explain.units import Measured
@@ -15,7 +17,7 @@ from bbilang.registry import operation_defaults
 
 ROOT = Path(__file__).parents[2]
 # A plan of several models is one for each of them: `DERIVED`, and tests/models.
-SPECS = sorted(path for path in (ROOT / "specs").glob("*.bbi") if path.read_text("utf-8").count("\nmodel ") == 1)
+SPECS = sorted(path for path in (ROOT / "specs").glob("*.bbi") if is_of_one_model(path))
 LAYERS = ("block1a", "block2a.expand", "block2b.expand", "block3b.expand", "block4c.expand", "block5c.expand",
           "block6c.expand", "block6d.expand")  # fmt: skip
 HEAD = 'bbi 1\nmodel efficientnet_lite0\ninput "sample:chelsea"\n'

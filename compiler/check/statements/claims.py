@@ -6,6 +6,7 @@ from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract.claims import CASES, Claim, Condition
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
@@ -76,7 +77,7 @@ class ClaimReader:
             raise at(side.span, "E285", f"{describe(side)} is no number", FORM)
         node = self.fields.with_content(value, side.span) if value.type.content == "substrate" else value
         node = self._without_mean(node)
-        left = [axis.name for axis in node.type.axes if axis.name not in CASES and axis.size > 1]
+        left = [axis.name for axis in node.type.axes if axis.name not in (*CASES, CHECKPOINT_AXIS) and axis.size > 1]
         if left:
             axes = ", ".join(f"`{name}`" for name in left)
             message = f"a claim is about one number, and this field has the ax{'is' if len(left) == 1 else 'es'} {axes}"
@@ -173,5 +174,5 @@ class ClaimReader:
 def _cases(node: Node) -> tuple[object, ...]:
     """Return what two numbers must share to be compared: inputs, choices of the reader, and whether they are of
     examples. Those of different examples are two groups."""
-    axes = tuple(axis for axis in node.type.axes if axis.name in CASES and axis.name != "example")
+    axes = tuple(axis for axis in node.type.axes if axis.name in (*CASES, CHECKPOINT_AXIS) and axis.name != "example")
     return axes, node.type.axis("example") is not None, node.type.states

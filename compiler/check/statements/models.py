@@ -11,9 +11,9 @@ from bbilang.compiler.check.arguments.binding import at
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.options import GivenModel
 from bbilang.compiler.check.output_shapes import example_entry
-from bbilang.compiler.check.reporter import Reporter
 from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.check.statements.checkpoints import CheckpointStatements, is_several
 from bbilang.compiler.contract import ModelChange, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import ModelSlot, Node, Program
@@ -32,7 +32,7 @@ FOLDERS, FILE = ("transformers:",), ".pt2"  # prefixes of models that are folder
 T = TypeVar("T")
 
 
-class ModelStatements(Reporter):
+class ModelStatements(CheckpointStatements):
     """Describes the models of a text, wherever their statements are. What changes derived ones is read later, where the
     statement stands (`compiler.check.statements.changes`), since it may use names of the text."""
 
@@ -60,6 +60,11 @@ class ModelStatements(Reporter):
             if alias in models:
                 span = item.alias.span if item.alias else item.span
                 raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
+            if item.stages and (several := self.several(item, models)):
+                message = f"a change is of one network, and `{several}` is several checkpoints"
+                raise at(
+                    item.name.span, "E342", message, 'name the checkpoint that is changed: `from "last.safetensors"`'
+                )
             base = item.name.name if isinstance(item.name, ast.Path) and item.name.name in models else ""
             if item.stages:
                 base = base or self._original(item, models)
@@ -67,6 +72,8 @@ class ModelStatements(Reporter):
             elif base:
                 help = f"a derived model has a change: `model {alias} = {base} | ablate(some_layer.channel[7])`"
                 raise at(item.name.span, "E289", f"`{base}` is a model of this text already", help)
+            elif is_several(item.weights.value if item.weights else None, self._folder()):
+                models |= self.checkpoints_of(item, alias, first=not models)
             else:
                 models[alias] = self._root(item, alias, first=not models)
         self._check_given(models)
@@ -74,7 +81,7 @@ class ModelStatements(Reporter):
 
     def _check_given(self, models: dict[str, ModelContext]) -> None:
         """Raise CheckError E363 where the command line or a call gives a model that the text does not name."""
-        roots = [alias for alias, context in models.items() if context.slot.base is None]
+        roots = [alias for alias, context in models.items() if context.slot.base is None and not context.slot.of]
         for alias in self.options.models:
             if alias in models and alias not in roots:
                 base = models[alias].slot.lineage[-1].alias

@@ -41,7 +41,7 @@ class FixedAtoms(Operation):
 def with_fixed_atoms(pipe: Node) -> Node:
     """Return a pipe in which the atoms of an intervention are those that were chosen on the page's own input, where
     something chooses them."""
-    if pipe.inputs:
+    if len(pipe.inputs) == 1:  # sums of scores have two, and no atoms
         (before,) = pipe.inputs
         if pipe.type.content == "intervention" and before.type.content != "substrate":
             return replace(pipe, inputs=(_fixed(before),))

@@ -65,7 +65,7 @@ def content_of(field: Node, registry: Registry) -> Node:
     """Return the last content of a pipe, of all atoms of its head: what a scan keeps. Of a single channel it keeps all
     of the layer's, and of directions those of the channels, so that others need no other scan."""
     content = next(node for node in chain(field) if is_content(node, registry))
-    if not content.inputs or registry.operations[content.op].of_interventions:
+    if not content.inputs or content.type.content == "score" or registry.operations[content.op].of_interventions:
         return content
     head = head_of(content, registry)
     if content.inputs == (head,):

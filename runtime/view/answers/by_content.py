@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.datasets import MEMBER
+from bbilang.runtime.view.answers.checkpoints import along, is_along
 from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
 from bbilang.runtime.view.answers.maps import where
@@ -28,4 +29,6 @@ def by_content(shown: Shown) -> Answer:
         return matched(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()
+    if is_along(shown) and shown.drawing.drawn.series is None:
+        return along(shown)
     return over_examples(shown) if {"example", MEMBER} & set(shown.type.spent) and shown.marks else ranked(shown)

@@ -33,7 +33,7 @@ def of_rows(shown: Shown) -> Answer:
     several = len(described) > 1
     made = [_of_one(shown, own, sign, several) for own in described]
     rest = len(filled) - len(described)
-    word = shown.drawing.facet.name if shown.drawing.facet is not None else "row"
+    word = shown.facet_word or "row"
     more = sentence(f"{counted(rest)} more {word}{'s' if rest > 1 else ''} below") if rest else ()
     return sentences(*made, more)
 

@@ -23,12 +23,14 @@ def where(shown: Shown) -> Answer:
     peaks = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
     if not peaks:
         return sentence(f"{subject(shown)} nowhere above zero")
-    described = peaks if len(peaks) <= MOST else peaks[:3]
+    along = shown.facet_word == "checkpoint" and len(peaks) > MOST
+    described = peaks if len(peaks) <= MOST else [peaks[0], peaks[-1]] if along else peaks[:3]
     items: list[list[Part]] = []
     for panel, at in described:
         label = f" in {shown.labels[panel]}" if len(maps) > 1 and shown.labels[panel] else ""
         items.append([*_position(shown, panel, at, maps[panel].shape), label])
-    more = f", and elsewhere in {counted(len(peaks) - len(described))} more" if len(described) < len(peaks) else ""
+    left = 0 if along else len(peaks) - len(described)
+    more = f", and elsewhere in {counted(left)} more" if left else ""
     return sentence(f"{subject(shown)} {adjective(shown)} at ", *listed(items), more)
 
 
@@ -95,8 +97,7 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
             by_region[fullest[0]].append(shown.labels[panel] or f"panel {panel + 1}")
     if not by_region:
         return sentence(f"{subject(shown)} nowhere above zero")
-    facet = shown.drawing.facet
-    word = facet.name if facet is not None else "panel"
+    word = shown.facet_word or "panel"
     total = f"{counted(len(maps))} {word}{'s' if len(maps) > 1 else ''}"
     ordered = sorted(by_region.items(), key=lambda pair: -len(pair[1]))
     apart = len(ordered[0][1]) <= len(maps) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from bbilang.runtime.fields.prose import counted, prose
+from bbilang.runtime.view.answers.checkpoints import along, changed, in_each, is_along
 from bbilang.runtime.view.answers.effects import effects_of
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown, leading
@@ -19,6 +20,10 @@ def ranked(shown: Shown) -> Answer:
     type = shown.type
     if type.content == "effect" and not _of_classes(shown):
         return effects_of(shown)
+    if is_along(shown) and shown.drawing.series_axis is None:
+        return along(shown)
+    if shown.facet_word == "checkpoint" and (changed(shown) or type.content not in ("attribution", "gradient")):
+        return in_each(shown)
     if shown.drawing.series_axis is not None and "class" in shown.drawing.series_axis.components:
         return contrast(shown) if len(shown.frame.series) == 2 else effects(shown)
     if type.content == "score" or (type.axis("class") is not None and type.axis("class") == shown.drawing.drawn.slots):
@@ -77,7 +82,7 @@ def by_panel(shown: Shown, target: str) -> Answer:
     """Name the strongest mark of every panel, such as the most strongly linked atom of every layer."""
     best = [max(own, key=lambda mark: abs(mark.value)) for own in _by_panel(shown)]
     others = [mark for mark in best if shown.named(shown.label(mark.atom)) != target]
-    facet = shown.drawing.facet.name if shown.drawing.facet is not None else "panel"
+    facet = shown.facet_word or "panel"
     items: list[list[Part]] = []
     for mark in others[:6]:
         name, _, rest = shown.named(shown.label(mark.atom)).partition(" of ")

@@ -9,6 +9,7 @@ from math import isfinite
 
 import numpy as np
 
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
@@ -180,6 +181,12 @@ class Shown:
     def example(self) -> str:
         """The example that the reader selected: "king snake"."""
         return self._chosen({"example"})
+
+    @property
+    def facet_word(self) -> str:
+        """What the panels are: "layer", "checkpoint"; empty for a single one."""
+        facet = self.drawing.facet
+        return "" if facet is None else "checkpoint" if facet.name == CHECKPOINT_AXIS else facet.name
 
     @property
     def subject(self) -> str:
