@@ -97,8 +97,9 @@ class Examples(Protocol):
     def labels(self) -> NDArray[generic]:
         """(example,): the class of each label, -1 where it is no class of the network."""
 
-    def batches(self, size: int, words: str = "") -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the readable examples in batches: images (example, channel, y, x) in [0, 1], labels (example,)."""
+    def batches(self, size: int, words: str = "", returns: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the readable examples in batches: images (example, channel, y, x) in [0, 1], labels (example,).
+        ``words``: what they are read for, where the network runs on all of them; ``returns``: and back."""
 
     def kept(
         self, what: Mapping[str, object], compute: Callable[[], Mapping[str, NDArray[generic]]]
@@ -106,10 +107,12 @@ class Examples(Protocol):
         """Return arrays that depend on all examples and the network, from the cache where they are there."""
 
     def each(
-        self, what: Mapping[str, object], compute: Callable[[Tensor, Tensor], Mapping[str, NDArray[generic]]]
-    ) -> Each:
+        self, what: Mapping[str, object], compute: Callable[[Tensor, Tensor], Mapping[str, NDArray[generic]]],
+        returns: bool = False,
+    ) -> Each:  # fmt: skip
         """Compute something of each example: of images (example, channel, y, x) in [0, 1] and the classes of their
-        labels (example,), -1 for none. In shards that the cache keeps, by workers where there are some."""
+        labels (example,), -1 for none. In shards that the cache keeps, by workers where there are some. ``returns``:
+        the network is run back from them, too."""
 
 
 class Each(Protocol):

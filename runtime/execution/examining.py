@@ -64,9 +64,10 @@ class Examined:
         each = [one for part in own for one in part]
         return key_of({"examples": content_of(each), "labels": self.labels.tolist()})
 
-    def batches(self, size: int, words: str = "") -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int, words: str = "", returns: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all readable examples in batches: images (example, channel, y, x) in [0, 1], and labels (example,).
-        ``words``: what they are read for, for the progress."""
+        ``words``: what they are read for, for the progress and the count of passes; ``returns``: the network is run
+        back from them, too."""
         import torch
 
         most = 2 * size + threads()
@@ -81,16 +82,17 @@ class Examined:
                     labels.append(int(self.labels[number]))
                 if images and (len(images) == size or number == len(self.dataset) - 1):
                     yield torch.from_numpy(np.stack(images)).float() / 255, torch.tensor(labels)
-                    images, labels = [], []
                     if words:
+                        self._count(len(images), returns)
                         self.run.report_progress(words, number + 1, len(self.dataset))
+                    images, labels = [], []
 
     def kept(self, what: Mapping[str, object], compute: Callable[[], Arrays]) -> Arrays:
         """Return arrays that depend on all examples and the network, from the cache where they are there."""
         named = {"what": dict(what), "network": self._network, "of": self.identity}
         return remembered_arrays(self._cache, named, compute)
 
-    def each(self, what: Mapping[str, object], compute: OfBatch) -> Scanned:
+    def each(self, what: Mapping[str, object], compute: OfBatch, returns: bool = False) -> Scanned:
         """Compute something of each example, as a scan: in shards that the cache keeps, here or in workers."""
         named = key_of({"what": dict(what), "labels": self.labels.tolist(), "scan": self._network})
         work = ExaminingWork(self._network, {PART: named}, Preparation.of(self.run.adapter), compute, self.labels)
@@ -99,7 +101,17 @@ class Examined:
                      pool=shared.workers.pool if shared.workers is not None else None)  # fmt: skip
         if found.fresh:
             self.dataset.keep()
+        self._count(found.ran, returns)
+        shared.again_recalled += len(found.dataset) - found.ran
         return found
+
+    def _count(self, examples: int, returns: bool) -> None:
+        """Count a run of the network on so many examples."""
+        shared = self.run.shared
+        shared.again_ran += examples
+        shared.scan_passes.forward(examples)
+        if returns:
+            shared.scan_passes.backward(examples)
 
 
 @dataclass(frozen=True)

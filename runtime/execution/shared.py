@@ -92,6 +92,7 @@ class Shared:
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
         self.stand_ins: dict[str, dict[str, Callable[[], Tensor]]] = {}  # digest -> layer -> what atoms become
         self.stand_in_keys: dict[str, str] = {}  # digest of an intervention -> that digest
+        self.again_ran = self.again_recalled = 0  # examples that kernels ran themselves (`Examined`), of all runs
         self.progress = Progress(listener)
         self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
         self.made_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups or directions
@@ -108,7 +109,8 @@ class Shared:
         """The number of examples that scans computed, and of those that were there from earlier ones."""
         scans = [self.scanned[scan].stored for scan in self.scanned]
         ran = sum(scan.ran for scan in scans)
-        return ran, sum(len(scan.dataset) for scan in scans) - ran
+        recalled = sum(len(scan.dataset) for scan in scans) - ran
+        return ran + self.again_ran, recalled + self.again_recalled
 
     @cached_property
     def trust_passes(self) -> Passes:

@@ -140,6 +140,20 @@ def test_the_plan_counts_them():
     assert bbilang.plan(bbilang.optimize(ekfac)).steps[-1].passes == 240
 
 
+@pytest.mark.parametrize("method", ["dot", "ekfac"])
+def test_the_passes_that_ran_are_those_of_the_plan(method, tmp_path):
+    """Of each step, and in the footer; a second time the cache has them."""
+    text = HEAD + f"output | influence(training, method={method}) | top(4, along=example) | present(image)"
+    runs = {"dot": 1, "ekfac": 3}[method]
+    results = bbilang.run(text, cache=False).results
+    (step, measured) = next(each for each in results.timings if each[0].kind == "draw")
+    assert step.passes == measured.passes == 80 * runs, "there and back"
+    assert (results.scanned, results.recalled) == (40 * runs, 0)
+    first = bbilang.run(text, cache=tmp_path).results
+    again = bbilang.run(text.replace("top(4,", "top(5,"), cache=tmp_path).results
+    assert (first.scanned, first.recalled, again.scanned, again.recalled) == (40 * runs, 0, 0, 40)
+
+
 def test_the_same_page_again_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path))
     text = HEAD + "output | influence(training) | top(4, along=example) | present(image)"

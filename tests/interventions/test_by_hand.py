@@ -6,7 +6,7 @@ import blocks
 import numpy as np
 import pytest
 import torch
-from by_hand import activation, effects
+from by_hand import activation, effects, mask, positions, scores
 
 from bbilang.grammar.diagnostic import BbiError
 
@@ -100,9 +100,25 @@ def test_the_plain_plan_gives_the_same(name):
         np.testing.assert_allclose(fast, slow, atol=3e-6)  # float32, of scores about 5
 
 
-@pytest.mark.parametrize("name", ["residual", "concatenation"])
+@pytest.mark.parametrize(("name", "layer"), PLACES)
+def test_noise_one_at_a_time(name, layer):
+    """The mean effect of eight draws of normal noise with each channel's mean and deviation over positions."""
+    text = f"{layer}.channel | ablate(noise) | effect(output.class) | present(matrix)"
+    found = blocks.attributed(text, name, True, 0, "channel", "class")
+    network, image = blocks.block(name), blocks.image()
+    own, where = activation(network, image, layer), positions(layer)
+    normal = np.random.default_rng([0, 5]).standard_normal((8, 1, *own.shape), np.float32)[:, 0]
+    noises = own.mean(where, keepdims=True) + own.std(where, keepdims=True) * normal
+    before = scores(network, image, layer, None)
+    for channel in range(len(found)):
+        chosen = mask(own.shape, layer, "channel", (channel,))
+        rows = [scores(network, image, layer, lambda a, n=n, c=chosen: a + c * (n - a)) - before for n in noises]
+        close(found[channel], np.mean(rows, 0))
+
+
+@pytest.mark.parametrize("name", ["residual", "concatenation", "attention"])
 def test_an_effect_on_a_later_layer(name):
-    later = {"residual": "body.sum", "concatenation": "body.join"}[name]
+    later = {"residual": "body.sum", "concatenation": "body.join", "attention": "body.sum"}[name]
     text = f"stem.channel | ablate(zero) | effect({later}.channel) | present(matrix)"
     found = blocks.attributed(text, name, True, 0, "channel", "to.channel")
     network, image = blocks.block(name), blocks.image()
@@ -113,4 +129,6 @@ def test_an_effect_on_a_later_layer(name):
         )
         after = activation(network, image, later)
         handle.remove()
-        np.testing.assert_allclose(found[channel], (after - before).sum((1, 2)), atol=1e-5)
+        np.testing.assert_allclose(
+            found[channel], (after - before).sum((0,) if before.ndim == 2 else (1, 2)), atol=1e-5
+        )

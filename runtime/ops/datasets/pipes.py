@@ -114,7 +114,7 @@ def check(field: Node, name: str, registry: Registry) -> None:
     if field.type.states or any(node.type.content == "selection" for node in walk(field)):
         help = f'put `at(...)` after `{name}`, or name the classes: `output["zebra"]`'
         raise Fail("E262", f"what a reader chooses cannot stand before `{name}`, which runs over a dataset", help)
-    for node in nodes:
+    for node in reversed(nodes):  # what is wrong is named where it comes from
         operation = registry.operations[node.op]
         if node.type.atom == "group":
             message = f"each example has groups of its own, so those of `{node.op}` cannot stand before `{name}`"

@@ -187,7 +187,7 @@ def _of_network(
     estimate = ESTIMATES[method.name](Question(network, queries, settings, curvature, int((labels >= 0).sum())))
     drawn = [settings.damping, settings.seed, *([checkpoint] if checkpoint else [])]
     what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
-    each = examples.each(what, estimate.batch)
+    each = examples.each(what, estimate.batch, method.returns)
     (part,) = each.parts
     rows = np.asarray(each.rows)
     return rows, estimate.influence({name: each.array(part, name) for name in estimate.names}, labels[rows])
@@ -237,7 +237,7 @@ def _curvature(run: Run, dataset: Node, network: Network, settings: Settings) ->
 
     def batches() -> Iterator[Iterator[tuple[Weighted, Pairs]]]:
         generator.manual_seed(settings.seed)
-        for images, _ in examples.batches(BATCH, next(words)):
+        for images, _ in examples.batches(BATCH, next(words), returns=True):
             yield network.drawn(images, generator)
 
     count = len(examples.numbers)
@@ -320,7 +320,7 @@ class SelfInfluence(Operation):
         curvature = _curvature(run, dataset, network, settings) if node["method"] == "ekfac" else None
         estimate = OnItself(network, curvature)
         what = {"what": "self-influence", "of": node.digest, "settings": [settings.damping, settings.seed]}
-        each = examples.each(what, estimate.batch)
+        each = examples.each(what, estimate.batch, method.returns)
         (part,) = each.parts
         rows = np.asarray(each.rows)
         labels = np.asarray(examples.labels)[rows]
