@@ -44,7 +44,7 @@ class Sankey(Style):
 
     def spend(self, field: FieldType) -> Drawn:
         if field.atom != "list" or field.content in UNLINKED:
-            kept = field.content == "weights"
+            kept = field.content in ("weights", "weight")
             linked = "`[weights(a, b), weights(b, c)[to=3]] | circuit(3)`" if kept else "`[early, late] | link()`"
             raise Fail("E304", "`sankey` draws a linked list of fields", f"as in {linked}")
         return Drawn(tuple(axis.name for axis in field.axes if axis.name != "input"))

@@ -51,7 +51,8 @@ class StartReader:
         if isinstance(layers, Node) and layers.type.atom == "whole" and len(layers.type.layers) == 1:
             return Layers(layers.type.model, layers.type.layers)
         message = f"`{parameter.name}` is one layer without an atom, and {describe(value)} is none"
-        raise at(value.span, "E234", message, "as in `weights(earlier, later)`")
+        help = "as in `weights(earlier, later)`; an index picks a channel: `weights(later)[to=3]`"
+        raise at(value.span, "E234", message, help)
 
     def index(self, node: Node, expression: ast.Index, operation: Operation) -> Node:
         """Check an index behind such a call: `[to=3, from=447]`. Raises CheckError E236."""
