@@ -30,9 +30,8 @@ def with_stand_ins(pipe: Node) -> Node:
         return pipe
     (before,) = pipe.inputs
     if pipe.type.content == "intervention" and pipe.get("source") is not None:
-        others = tuple(item for item in pipe.parameters if item[0] not in ("source", "each"))
-        parameters = (("source", None), ("each", ()), (STAND_IN, PerExample(pipe)))
-        return replace(pipe, parameters=(*others, *parameters))
+        parameters = {**dict(pipe.parameters), "source": None, "each": (), STAND_IN: PerExample(pipe)}
+        return replace(pipe, parameters=tuple(sorted(parameters.items())))
     made = with_stand_ins(before)
     return pipe if made is before else replace(pipe, inputs=(made,))
 
@@ -89,8 +88,10 @@ def _once(make: Values) -> Values:
 def difference(layer: ChangedLayer) -> Tensor | None:
     """Return what is added to each entry of a layer of examples if it changes, (draw, input, *layer axes); None where
     nothing is taken from elsewhere."""
-    key = layer.change.get(STAND_IN)
-    if key is None:
+    held = layer.change.get(STAND_IN)
+    if held is None:
         return None
-    known: Mapping[str, Values] = layer.run.shared.stand_ins[key]
+    if isinstance(held, PerExample):  # the page's own input, on which a pipe chooses its atoms
+        return layer.operation.difference(held.node, layer)
+    known: Mapping[str, Values] = layer.run.shared.stand_ins[held]
     return known[layer.name]().to(layer.activation) - layer.activation

@@ -202,3 +202,40 @@ def test_random_sets_of_an_example_do_not_depend_on_the_others(others):
     sets, own = (f.beside["controls"].ordered(("example", "channel", "control")).data for f in (every, alone))
     assert sets.shape == (5, 4, 2) and np.isfinite(sets).all()
     np.testing.assert_allclose(sets[place], own[0], atol=2e-6)
+
+
+@pytest.mark.parametrize("stage", [MEAN, "ablate(resample, source={})"])
+def test_effects_choose_atoms_on_the_page(stage, sources, others):
+    """What stands after `effect` and chooses, chooses by the effect on the page's own input, once."""
+    start = f'dataset some = "{sources[0]}"\ndataset others = "{others[0]}"'
+    pipe = f"stem.channel | {stage.format('some')} | effect(output[1])"
+    text = (f"{start}\n{pipe} | top(2, by=magnitude) | across(others) | present(matrix)\n"
+            f"{pipe} | top(2, by=magnitude) | present(bars)\n{pipe} | across(others) | present(matrix)")  # fmt: skip
+    results = executed(text, blocks.adapter("residual"), blocks.image())
+    chosen, own, every = (results.fields[element.id] for element in results.program.elements)
+    kept = own.coords["channel"].data.ravel().tolist()
+    assert chosen.coords["channel"].data.tolist() == kept
+    table = every.values.ordered(("example", "channel")).data
+    np.testing.assert_allclose(chosen.values.ordered(("example", "channel")).data, table[:, kept], atol=2e-6)
+
+
+def test_a_program_in_json_is_the_same(sources, others):
+    start = f'dataset some = "{sources[0]}"\ndataset others = "{others[0]}"'
+    text = (f"{start}\nstem.channel | {MEAN.format('some')} | effect(output[1]) | across(others) | present(matrix)\n"
+            "stem.channel | patch(source=0) | effect(output[1]) | across(others) | present(matrix)")  # fmt: skip
+    model = blocks.adapter("residual")
+    program = bbilang.optimize(bbilang.check(bbilang.parse(text), model=model, input=blocks.image()))
+    again = bbilang.program_from_json(bbilang.program_to_json(program))
+    assert again == program and [scan.waits for scan in again.scans] == [False, True]
+
+
+def test_examples_of_an_effect(sources, others):
+    """The examples in which a change does most, in place of a crash."""
+    text = (f'dataset some = "{sources[0]}"\ndataset others = "{others[0]}"\n'
+            "stem.channel | activation | top(2) | {} | effect(output[1]) | {} | present({})")  # fmt: skip
+    ends = (("examples(others, 1)", "image, facet=channel"), ("across(others)", "matrix"))
+    for stage in ("ablate(zero)", MEAN.format("some")):
+        best, every = (field_of(executed(text.format(stage, *end), blocks.adapter("residual"), blocks.image()))
+                       for end in ends)  # fmt: skip
+        table = every.values.ordered(("example", "channel")).data
+        assert best.coords["example"].ordered(("channel", "example")).data.ravel().tolist() == table.argmax(0).tolist()

@@ -246,7 +246,7 @@ def examples_type(
 def summarized(each: Node, registry: Registry) -> bool:
     """Return whether a pipe is of channels with positions, of which a scan keeps the extremes."""
     content = pipes.content_of(each, registry)
-    if directions.of(each):
+    if directions.of(each) or registry.operations[content.op].of_interventions:
         return False
     return content.type.atom == "channel" and content.op != "output" and not content.type.axis("class")
 
