@@ -225,9 +225,11 @@ class ArgumentReader:
         if called:
             near = f"the inputs are {', '.join(called)}"
             help = did_you_mean(value.name, called, near) or near if isinstance(value, ast.Path) else near
-        bound = self.scope.find(value.name) if isinstance(value, ast.Path) else None
-        if bound is not None and isinstance(bound.value, Node) and bound.value.type.content == "dataset":
-            help = f"it is a dataset, whose examples stand in with `ablate(resample, {parameter.name}={value.name})`"
+        if isinstance(value, ast.Path) and (bound := self.scope.find(value.name)) is not None:
+            if isinstance(bound.value, Node) and bound.value.type.content == "dataset":
+                help = (
+                    f"it is a dataset, whose examples stand in with `ablate(resample, {parameter.name}={value.name})`"
+                )
         raise at(value.span, "E273", f"{describe(value)} is no input of this page", help)
 
     def _boxes(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
