@@ -64,15 +64,15 @@ def run(
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); by default that of the text, or the
     default model. Of a text with several models also a dict from their names to these, which win over the text:
     `{"a": net, "b": "resnet50"}`; without a `model` statement it names the models, the first of which layers without a
-    prefix are of. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a
-    list; tensors (channel, x) or (channel,) for a module that takes them. data: `{"photos": dataset}`, datasets by
-    their names in the text, which they win over: a torch Dataset, a sequence of (picture, label), or a path. weights: a
-    file, `random`, or `download` (into the cache), or a dict of these by the names of models. device: `auto`, `cpu`,
-    `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in pixels, if the model does not define it.
-    draft: small icons of few steps, labelled as such on the page. cache: False for none, or a folder. progress: a
-    function that receives progress events. limits: what the page may cost (`bbilang.Limits`): E380 to E382 before any
-    work, E587 to E589 after it began. root: a folder that must contain every file that the text names. Raises
-    `BbiError` with all errors; E423 for an argument of the wrong type.
+    prefix are of. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one, a
+    list, or a dict from names of the text to them; tensors (channel, x) or (channel,) for a module that takes them.
+    data: `{"photos": dataset}`, datasets by their names in the text, which they win over: a torch Dataset, a sequence
+    of (picture, label), or a path. weights: a file, `random`, or `download` (into the cache), or a dict of these by the
+    names of models. device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
+    pixels, if the model does not define it. draft: small icons of few steps, labelled as such on the page. cache: False
+    for none, or a folder. progress: a function that receives progress events. limits: what the page may cost
+    (`bbilang.Limits`): E380 to E382 before any work, E587 to E589 after it began. root: a folder that must contain
+    every file that the text names. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
         _request(source_of(text), model, input, data, weights, settings, input_size),

@@ -16,7 +16,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
-from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.statement_words import is_free_name
 from bbilang.runtime.inputs import arguments as givens
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _by_name(model: object) -> dict[str, object]:
     for name, value in model.items():
         if not isinstance(name, str):
             givens.wrong("model", name, "names of models in the text", AS_IN)
-        if not name.isidentifier() or name in STATEMENT_WORDS | RESERVED_WORDS:
+        if not is_free_name(name):
             givens.wrong(f"model[{name!r}]", name, "names as in a text: letters, digits and underscores", AS_IN)
         if value is None or isinstance(value, Mapping):
             givens.wrong(f"model[{name!r}]", value, "a name, a torch.nn.Module or an adapter", AS_IN)

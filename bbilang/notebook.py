@@ -68,6 +68,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
     from bbilang import api
     from bbilang.cli.request import data_of, limits_named, settings_of
+    from bbilang.given_inputs import inputs_of
     from bbilang.grammar.holes import has_hole
     from bbilang.grammar.parse import parse_recovering
     from bbilang.grammar.source import Source
@@ -79,14 +80,14 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     if options.name and not options.name.isidentifier():
         _misused(f"`{options.name}` is not a valid variable name")
     source = Source(cell, "<cell>")
-    inputs = [_meant(variables, word) for word in options.input or ()]
+    inputs = inputs_of(options.input, lambda word: _meant(variables, word))
     model = _meant(variables, options.model) if options.model else _named_model(variables, source)
     data = {name: _meant(variables, word) for name, word in data_of(options.data).items()}
     if has_hole(parse_recovering(source)[0]):
-        every = api.complete(source, model=model, input=inputs or None, data=data, settings=settings_of(options.set))
+        every = api.complete(source, model=model, input=inputs, data=data, settings=settings_of(options.set))
         return options.name or NAME, every, None
     page = api.run(
-        source, model=model, input=inputs or None, data=data, weights=options.weights, device=options.device,
+        source, model=model, input=inputs, data=data, weights=options.weights, device=options.device,
         settings=settings_of(options.set, options.seed), draft=options.draft, title=options.title, progress=shown,
         limits=limits_named(options.limit),
     )  # fmt: skip

@@ -114,7 +114,7 @@ class Pipeline:
     @cached_property
     def options(self) -> Options:
         """Return the options of the checker."""
-        from bbilang.runtime.inputs.load import expanded, framed, listed, names_of, rank_of
+        from bbilang.runtime.inputs.load import called, expanded, framed, listed, names_of, rank_of
         from bbilang.runtime.sound.names import is_sound
 
         request, settings, given = self.request, dict(self.request.settings), self._given_models
@@ -127,7 +127,7 @@ class Pipeline:
         own = known.pop("", GivenModel())
         return Options(
             own.name, own.weights, names_of(inputs), settings, own.description, expanded, is_sound, framed, peek_at,
-            self.data, request.root, own.described, known,
+            self.data, request.root, own.described, called(request.input), known,
         )  # fmt: skip
 
     @cached_property

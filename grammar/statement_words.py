@@ -9,6 +9,12 @@ STATEMENT_WORDS: Final = frozenset(
 )
 RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
 
+
+def is_free_name(word: str) -> bool:
+    """Return whether a text may give this name: letters, digits and underscores, and no word of the language."""
+    return word.isidentifier() and word not in STATEMENT_WORDS | RESERVED_WORDS
+
+
 FORMS: Final[dict[str, str]] = {
     "bbi": "bbi 1",
     "model": 'model inceptionv1`, `model inceptionv1 from "weights.pt"` or `model a = ..., b = ...',

@@ -28,7 +28,7 @@ Files = Annotated[list[str] | None, typer.Argument(metavar="FILES", help=".bbi f
 Pipe = Annotated[str | None, typer.Option("-e", metavar="PIPE", help="a text, instead of a file")]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
+    typer.Option("--input", "-i", metavar="[NAME=]PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
 ]
 Data = Annotated[
     list[str] | None,

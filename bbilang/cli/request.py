@@ -16,6 +16,7 @@ from bbilang.compiler.check_text import may_need_no_input, names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
 from bbilang.compiler.plan.limits import Limits, limits_of
+from bbilang.given_inputs import inputs_of
 from bbilang.given_models import of_words
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
@@ -102,7 +103,7 @@ def command_line(
     request = Request(
         text=source,
         model=own_model,
-        input=tuple(inputs) if inputs else None,
+        input=inputs_of(inputs),
         weights=own_weights,
         settings=chosen,
         data=data_of(data),

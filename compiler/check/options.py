@@ -49,4 +49,5 @@ class Options:
     data: Mapping[str, GivenDataset] = field(default_factory=dict)  # by the names of the text
     root: Path | None = None  # files that a text uses lie in it
     described: Callable[..., ModelDescription] | None = None  # the same with `size=` and `crop=`, or for `texts=`
+    called: Mapping[str, int] = field(default_factory=dict)  # names of inputs -> their numbers
     models: Mapping[str, GivenModel] = field(default_factory=dict)  # of several models, by their names in the text

@@ -122,9 +122,7 @@ class Preamble(ModelStatements):
     def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
         self.input_names = {}
         if self.options.inputs is not None:
-            for name in self.options.inputs:
-                self._check_input(name, NOWHERE)
-            return tuple(file for name in self.options.inputs for file in self._files(name))
+            return self._given_inputs(self.options.inputs)
         files: list[str] = []
         for called, literal_name in (pair for statement in statements for pair in _named_files(statement)):
             name = literal_name.value
@@ -140,7 +138,8 @@ class Preamble(ModelStatements):
                         self._stays(file, literal_name.span)
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
-            self._name_input(called, len(files), own, literal_name.span)
+            if called is not None:
+                self._name_input(called.text, len(files), own, literal_name.span)
             files += own
         stated = any(isinstance(statement, ast.Dataset) for statement in self.file.statements)
         if not files and (stated or self.options.data or starts_without_input(self.file, self.registry)):
@@ -148,6 +147,24 @@ class Preamble(ModelStatements):
         if not files:
             help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
             raise at(NOWHERE, "E420", "no input: the page needs a picture to explain", help)
+        return tuple(files)
+
+    def _given_inputs(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the files of the inputs that a caller gives, with the caller's names. Without any, they have those of
+        the text if it has as many."""
+        stated = [
+            called for one in self.file.statements if isinstance(one, ast.Input) for called, _ in _named_files(one)
+        ]
+        words = {number: name for name, number in self.options.called.items()} or {
+            number: called.text for number, called in enumerate(stated) if called and len(stated) == len(names)
+        }
+        files: list[str] = []
+        for number, name in enumerate(names):
+            self._check_input(name, NOWHERE)
+            own = self._files(name)
+            if number in words and (self.options.called or len(own) == 1):
+                self._name_input(words[number], len(files), own, NOWHERE)
+            files += own
         return tuple(files)
 
     def _files(self, name: str) -> Sequence[str]:
@@ -165,15 +182,13 @@ class Preamble(ModelStatements):
         self._report(at(span, "E420", "no input: this is computed for the picture that the page explains", help))
         return True
 
-    def _name_input(self, name: ast.Name | None, number: int, files: Sequence[str], span: Span) -> None:
+    def _name_input(self, name: str, number: int, files: Sequence[str], span: Span) -> None:
         """Note the name of an input. Raises CheckError E273 for a name of several files, or of two inputs."""
-        if name is None:
-            return
         if len(files) != 1:
-            raise at(span, "E273", f"`{name.text}` names {len(files)} pictures", "a name is of one picture")
-        if name.text in self.input_names:
-            raise at(name.span, "E273", f"two inputs are called `{name.text}`", "give each a name of its own")
-        self.input_names = {**self.input_names, name.text: number}
+            raise at(span, "E273", f"`{name}` names {len(files)} pictures", "a name is of one picture")
+        if name in self.input_names:
+            raise at(span, "E273", f"two inputs are called `{name}`", "give each a name of its own")
+        self.input_names = {**self.input_names, name: number}
 
 
 def _named_files(statement: ast.Input) -> Iterator[tuple[ast.Name | None, ast.String]]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
-from bbilang.grammar.statement_words import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.statement_words import is_free_name
 from bbilang.runtime.data.peek import Peek, peek
 from bbilang.runtime.data.resolve import EXPECTED
 from bbilang.runtime.data.store import Store
@@ -65,7 +65,7 @@ def given_datasets(data: object, store: Store | None = None) -> dict[str, Given]
     for name, value in data.items():
         if not isinstance(name, str):
             wrong("data", name, "names of datasets in the text", AS_IN)
-        if not name.isidentifier() or name in STATEMENT_WORDS | RESERVED_WORDS:
+        if not is_free_name(name):
             wrong(f"data[{name!r}]", name, "names as in a text: letters, digits and underscores", AS_IN)
         if value is None or isinstance(value, bytes | int | float | Mapping | type):
             wrong(f"data[{name!r}]", value, EXPECTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 import numpy as np
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.grammar.statement_words import is_free_name
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, kind_of
 from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE, Picture
@@ -45,16 +46,35 @@ def rank_of(description: ModelDescription | None) -> int:
 
 
 def listed(argument: Input | None, rank: int = 3) -> list[Input] | None:
-    """Split into single inputs; batches of tensors (input, 3, y, x) or arrays (input, y, x, 3) are unstacked. ``rank``:
-    the number of axes of one input. Raises BbiError E418 where there is no input, or one of another kind."""
+    """Split into single inputs; batches of tensors (input, 3, y, x) or arrays (input, y, x, 3) are unstacked, and of a
+    dict the values are taken, one input each. ``rank``: the number of axes of one input. Raises BbiError E418 where
+    there is no input, or one of another kind."""
     if argument is None:
         return None
-    inputs = list(_unstacked(argument, rank))
+    if isinstance(argument, Mapping):
+        inputs = [_only(name, value, rank) for name, value in argument.items()]
+    else:
+        inputs = list(_unstacked(argument, rank))
     if not inputs:
         raise error(
             "E418", f"`input` is {kind_of(argument)} without an input in it", "leave it out, or give one or several"
         )
     return inputs
+
+
+def called(argument: Input | None) -> dict[str, int]:
+    """Return the names that a dict gives to inputs, as `input cat = "a.jpg"` does in a text: name -> number."""
+    return {name: number for number, name in enumerate(argument)} if isinstance(argument, Mapping) else {}
+
+
+def _only(name: object, value: Input, rank: int) -> object:
+    if not isinstance(name, str) or not is_free_name(name):
+        help = 'as in `input={"cat": "a.jpg", "dog": "b.jpg"}`'
+        raise error("E418", f"`input` is a dict, and {name!r} is no name for an input of a text", help)
+    inputs = list(_unstacked(value, rank))
+    if len(inputs) != 1:
+        raise error("E418", f"`input[{name!r}]` holds {len(inputs)} inputs", "a name is of one input")
+    return inputs[0]
 
 
 def _unstacked(argument: Input, rank: int, depth: int = 0) -> Iterator[object]:

@@ -57,7 +57,7 @@ WRONG: dict[str, tuple[Any, str, str]] = {  # argument, code, what the message s
     "input: an empty list": ({"input": []}, "E418", "`input` is a list without an input in it"),
     "input: an empty batch": ({"input": torch.zeros(0, 3, 9, 9)}, "E418", "without an input in it"),
     "input: numbers": ({"input": [0.5, 0.5]}, "E418", "a list of numbers"),
-    "input: a dict": ({"input": {"pixel_values": IMAGE}}, "E418", "a dict is no input"),
+    "input: a dict of batches": ({"input": {"pixel_values": IMAGE[None].repeat(2, 1, 1, 1)}}, "E418", "holds 2 inputs"),
     "input: a class": ({"input": Image.Image}, "E418", "the class Image is no input"),
     "input: NaN": ({"input": torch.full((3, 9, 9), torch.nan)}, "E418", "[0, 1]"),
     "input: infinity": ({"input": torch.full((3, 9, 9), torch.inf)}, "E418", "[0, 1]"),

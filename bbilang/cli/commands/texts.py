@@ -142,6 +142,7 @@ def test(
     from bbilang.cli.errors import errors_as
     from bbilang.cli.request import data_of, limits_named, root_of, settings_of
     from bbilang.cli.test import test as test_texts
+    from bbilang.given_inputs import inputs_of
     from bbilang.given_models import of_words
     from bbilang.grammar.source import Source
     from bbilang.pipeline import Request
@@ -150,7 +151,7 @@ def test(
     with errors_as(json):
         gc.enable()
         request = Request(
-            Source("", ""), input=tuple(input) if input else None, data=data_of(data),
+            Source("", ""), input=inputs_of(input), data=data_of(data),
             weights=of_words(None, weights)[1], settings=settings_of(settings), root=root_of(root), device=device,
             cache=None if no_cache else Cache(), limits=limits_named(limit),
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tools behind `benchmarks.space.protocol.Tool`, each used as its documentation shows."""
