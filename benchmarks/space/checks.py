@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.space import oracles, page_checks
+from benchmarks.space.networks import NETWORKS
 from benchmarks.space.protocol import Direction, NotOffered, Numbers, Question, Tool, Unit
 
 FIRST = {"lite": "stem"}  # the first layer of a network; "0" of the small ones
@@ -168,17 +169,22 @@ def _alike(own: list[Any], other: list[Any]) -> bool:
 
 
 def names_the_layer(asked: Asked) -> str:
-    said = refusal(asked)
-    return "" if "block5c.expand" in said else f"it says: {said[:80]}" if said else "it gives numbers"
+    own, meant = asked.question.layers[0], "block5c.expand"
+    right = replace(asked.question, layers=(meant,), text=asked.question.text.replace(own, meant))
+    said = refusal(asked, right)
+    return "" if meant in said else f"it says: {said[:80]}" if said else "it gives numbers"
 
 
 def refused(asked: Asked) -> str:
-    said = refusal(asked)
+    network = NETWORKS["relu"]().network  # the same without what is to be refused
+    said = refusal(asked, replace(asked.question, network=network))
     return "" if said else "it gives numbers"
 
 
-def refusal(asked: Asked) -> str:
-    """Return the words of the error; empty if there is none."""
+def refusal(asked: Asked, right: Question) -> str:
+    """Return the words of the error; empty if there is none. Raises what a tool raises for the ``right`` question,
+    which it has to answer."""
+    replace(asked, question=right).answer()
     try:
         asked.answer()
     except NotOffered:

@@ -30,16 +30,14 @@ class Crp(Tool):
         return self._attributed(question, 0, None).activations[question.layers[0]][0].detach().numpy()
 
     def attribution(self, question: Question) -> Mapping[str, Numbers]:
-        """With no composite its relevance is gradient x activation; with epsilon's, relevance of pixels."""
+        """Relevance by the rule epsilon; without a composite it gives gradients, which a user would multiply."""
         from zennit.composites import LayerMapComposite
         from zennit.rules import Epsilon
         from zennit.types import AvgPool, Convolution, Linear
 
-        if question.method == "integrated_gradients" or not all(isinstance(t, int) for t in question.targets):
+        if question.method != "lrp" or not all(isinstance(target, int) for target in question.targets):
             raise NotOffered
-        composite = None
-        if question.method == "lrp":
-            composite = LayerMapComposite([((Convolution, Linear, AvgPool), Epsilon(epsilon=1e-6))])
+        composite = LayerMapComposite([((Convolution, Linear, AvgPool), Epsilon(epsilon=1e-6))])
         rows: dict[str, list[Numbers]] = {layer: [] for layer in question.layers}
         for target in question.targets:
             found = self._attributed(question, int(target), composite)  # type: ignore[arg-type]
