@@ -34,10 +34,10 @@ PROMISE = "promises that its numbers add up"  # in the warning of a complete met
 
 class SideBySide:
     """Some completions on one page, of which ``pipeline`` is: their passes are shared. Its numbers are computed anew,
-    so that the seconds are those of this run."""
+    so that the seconds are those of this run. ``by``: the goals that count, the first most; all five where empty."""
 
-    def __init__(self, completions: Sequence[Completion], pipeline: Pipeline):
-        self.completions, self.pipeline = tuple(completions), pipeline
+    def __init__(self, completions: Sequence[Completion], pipeline: Pipeline, by: Sequence[str] = ()):
+        self.completions, self.pipeline, self.by = tuple(completions), pipeline, tuple(by)
         self.groups = tuple(_groups(pipeline.program, len(self.completions)))
 
     @cached_property
@@ -116,7 +116,7 @@ class SideBySide:
     @cached_property
     def order(self) -> tuple[int, ...]:
         """The completions' places in the order of the plan, the best by what was measured first."""
-        return tuple(order(self.measured))
+        return tuple(order(self.measured, self.by))
 
     @cached_property
     def page(self) -> Page:
@@ -133,7 +133,7 @@ class SideBySide:
     def told(self) -> tuple[tuple[Completion, MeasuredGoals, str], ...]:
         """Each completion with its goals and why it is above the next, the best first."""
         best = [self.measured[number] for number in self.order]
-        reasons = [why_measured(above, below) for above, below in pairwise(best)]
+        reasons = [why_measured(above, below, self.by) for above, below in pairwise(best)]
         every = zip(self.order, best, [*reasons, ""], strict=True)
         return tuple((self.completions[number], goals, why) for number, goals, why in every)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from bbilang.compiler.complete.goals import WORDS, Goals
@@ -102,9 +103,17 @@ PHRASES = {  # goal -> (what is said of the better one, of the worse one)
 }
 
 
-def why_measured(above: MeasuredGoals, below: MeasuredGoals) -> str:
+def why_measured(above: MeasuredGoals, below: MeasuredGoals, by: Sequence[str] = ()) -> str:
     """Say why one interface is ranked above another: "shows more of the content (82 % against 40 %) at the same cost,
-    but has more to look at (20 items against 8)"."""
+    but has more to look at (20 items against 8)".
+
+    by: the goals that count, the first most; then only the one that decides is said.
+    """
+    if by:
+        decides = next((goal for goal in by if above.key(goal) != below.key(goal)), None)
+        if decides is None:
+            return "equal in these goals, and first as planned"
+        return _compared(decides, 0, above, below)
     better = [_compared(goal, 0, above, below) for goal in WORDS if above.key(goal) < below.key(goal)]
     worse = [_compared(goal, 1, above, below) for goal in WORDS if above.key(goal) > below.key(goal)]
     if not better and not worse:

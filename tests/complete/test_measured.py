@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ OPEN = f"{LAYER} | ? | present(bars)"
 
 def beside(text: str, count: int, *without: str, by: tuple[str, ...] = ()) -> SideBySide:
     completions = Completions(Request(Source(HEAD + text)), by, Limits(4, ("icons", *without)))
-    return SideBySide(completions[:count], Pipeline(Request(Source(completions.text(count)))))
+    return SideBySide(completions[:count], Pipeline(Request(Source(completions.text(count)))), by)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,29 @@ def test_the_command_measures(tmp_path, monkeypatch, capsys):
     assert main([*line, "--quiet"]) == 0
     said = capsys.readouterr().out
     assert "measured: " in said and "2 passes for all of them; " in said and "if each ran alone" in said
+
+
+def test_the_goals_that_count_decide_after_the_run(several):
+    """As those asked for rank what is planned, they rank what was measured: here the fewest items first, then the
+    largest share."""
+    chosen = beside(OPEN, 200, "trust", by=("human_scale", "what"))
+    found = [(goals.key("human_scale"), goals.key("what")) for _, goals, _ in chosen.told]
+    assert found == sorted(found) and len(set(found)) > 3
+    free = [(goals.key("human_scale"), goals.key("what")) for _, goals, _ in several.told]
+    assert sorted(free) == found and free != found, "the same completions, ranked by all five goals"
+    for above, (_, goals, _) in pairwise(chosen.told):
+        decides = next((goal for goal in chosen.by if above[1].key(goal) != goals.key(goal)), None)
+        expected = {"human_scale": "has less to look at (", "what": "shows more of the content (", None: "equal in "}
+        assert above[2].startswith(expected[decides])
+    assert "costs" not in " ".join(why for _, _, why in chosen.told), "a goal that does not count is not said"
+
+
+def test_the_command_ranks_its_page_by_the_goals_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    line = ["complete", "-e", f"{HEAD}{OPEN}", "--max-passes", "4", "--without", "trust", "--run", "8"]
+    assert main([*line, "-o", "best.html", "--by", "human_scale", "--json"]) == 0
+    items = [each["measured"]["human_scale"]["items"] for each in json.loads(capsys.readouterr().out)]
+    assert items == sorted(items) and len(set(items)) > 1
 
 
 def test_limits_that_nothing_is_within(capsys):

@@ -48,7 +48,7 @@ def _page(line: CommandLine, completions: Completions, count: int, json: bool) -
     bar = ProgressBar(line.quiet)
     pipeline = line.pipeline(listener=None if line.quiet else bar)
     prepare(line, pipeline.program)
-    beside = SideBySide(best, pipeline)
+    beside = SideBySide(best, pipeline, completions.by)
     try:
         with bar:
             bar.doing("loading the network")
