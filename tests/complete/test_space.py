@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bbilang.cli.app import main
 from bbilang.cli.space.grid import grid
-from bbilang.cli.space.page import html
+from bbilang.cli.space.page import COLOURS, html
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
 
@@ -138,6 +139,44 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(made, chromium, scheme):
     colours = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
     light = [sum(map(int, colour[4:-1].split(","))) > 384 for colour in colours]
     assert light == ([True, False] if scheme == "dark" else [False, True])
+    page.close()
+
+
+def contrast(one, other):
+    """Return the contrast of two colours as the browser says them, `rgb(1, 2, 3)`, by the formula of WCAG 2."""
+    lights = []
+    for colour in (one, other):
+        parts = [int(part) / 255 for part in colour[4:-1].split(",")]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        lights.append(0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+    return max(lights) / min(lights)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_points_of_every_colour_stand_out(made, chromium, scheme):
+    """WCAG 2: 4.5 for a letter on its point, 3 for the point (or its edge) on the page."""
+    page = open_page(made, chromium, color_scheme=scheme)
+    for colour in COLOURS:
+        letter, point, edge, ground = page.evaluate(
+            """colour => {
+              const point = document.querySelector(".point"), own = getComputedStyle(point)
+              point.style.setProperty("--own", colour)
+              const edge = own.borderTopWidth === "0px" ? own.backgroundColor : own.borderTopColor
+              return [own.color, own.backgroundColor, edge, getComputedStyle(document.body).backgroundColor]
+            }""",
+            colour,
+        )
+        assert contrast(letter, point) >= 4.5, colour
+        edges = [each for each in (point, edge) if each.startswith("rgb(")]
+        assert max(contrast(each, ground) for each in edges) >= 3, colour
+    page.close()
+
+
+def test_the_letter_of_a_page_with_a_long_name_stays_round(made, chromium):
+    long = replace(made, pages=("Which of these channels matter, and what feeds them, and where? " * 2, "maps"))
+    page = open_page(long, chromium, viewport={"width": 390, "height": 844})
+    boxes = [key.bounding_box() for key in page.locator(".key").all()]
+    assert [box["width"] for box in boxes] == pytest.approx([box["height"] for box in boxes])
     page.close()
 
 

@@ -11,9 +11,9 @@ from bbilang.cli.space.grid import Grid
 COLOURS = ("#3366cc", "#b35900", "#2e7d32", "#b3261e", "#7b3fa0", "#00718f", "#8a6d00", "#ad1a72", "#5b5b5b", "#4a6b00")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1e; --soft: #5f6368; --line: #d9dadd; --paper: #fff; --accent: #0b57d0;
-  --none: #f1f1f3 }
+  --none: #f1f1f3; --ring: transparent }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8ea; --soft: #a0a3a8; --line: #3a3b3f; --paper: #17181a;
-  --accent: #8ab4f8; --none: #222326 } }
+  --accent: #8ab4f8; --none: #2c2d31; --ring: #a0a3a8 } }
 body { margin: 0 auto; max-width: 72rem; padding: 1.5rem 1rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.5rem; margin: 0 } p { margin: .25rem 0 } .soft { color: var(--soft); font-size: .875rem }
@@ -28,7 +28,8 @@ td.none { background: var(--none) } td.linked { outline: 3px solid var(--accent)
 button { font: inherit; color: inherit; cursor: pointer } a { color: var(--accent) }
 .plain { border: 1px solid var(--line); border-radius: .25rem; background: none; padding: .1rem .5rem }
 [hidden] { display: none }
-.point { width: 1.75rem; height: 1.75rem; border-radius: 50%; border: 0; margin: 1px; color: #fff; font-size: .75rem;
+.point { width: 1.75rem; height: 1.75rem; padding: 0; border-radius: 50%; border: 1px solid var(--ring);
+  margin: 1px; color: #fff; font-size: .75rem;
   font-weight: 600; background: var(--own); forced-color-adjust: none }
 .point[aria-pressed=true], .point:hover { box-shadow: 0 0 0 2px var(--paper), 0 0 0 4px var(--accent) }
 .point.faded { opacity: .2 } .empty { border: 1px dashed transparent; background: none; color: var(--soft);
@@ -41,7 +42,8 @@ ul.pages { list-style: none; padding: 0; margin: .75rem 0; display: flex; flex-w
 ul.pages button { background: none; border: 0; padding: .15rem; display: flex; gap: .35rem;
   align-items: center; text-align: left }
 ul.pages button[aria-pressed=true] { text-decoration: underline }
-.key { width: 1.4rem; height: 1.4rem; border-radius: 50%; color: #fff; background: var(--own); font-size: .7rem;
+.key { flex: none; width: 1.4rem; height: 1.4rem; border-radius: 50%; border: 1px solid var(--ring);
+  color: #fff; background: var(--own); font-size: .7rem;
   font-weight: 600; display: inline-grid; place-items: center; forced-color-adjust: none }
 @media print { aside { position: static } }
 """
