@@ -7,12 +7,35 @@ from bbilang.compiler.contract import Fail
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription, PartDescription
 from bbilang.compiler.ir.types import LAYER_AXES
 
+WHOLE = "."  # the name of a result that is one tensor
+MAP = ("channel", "y", "x")
+MEAN = "maps[..., y0:y1, x0:x1].mean((2, 3))"
+
 
 def example_entry(layer: LayerDescription) -> str:
     """Spell one entry of a layer as in a text: `head.neuron[4, 4, 2]`."""
     order = [axis for axis in LAYER_AXES if axis in layer.axes]
     indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
     return f"`{layer.name}.neuron[{', '.join(indices)}]`"
+
+
+def averaged(name: str = "") -> str:
+    """Say how a map of scores (class, y, x), the part ``name`` of a result, becomes scores of classes: by a module that
+    wraps the network."""
+    of = f" of `{name}`" if name not in ("", WHOLE) else ""
+    return f"for scores of classes, wrap the network in a module that returns the mean{of} over a box, `{MEAN}`"
+
+
+def is_map(shape: tuple[int, ...]) -> bool:
+    """Return whether a part of a result, without the axis of inputs, is a map (class, y, x)."""
+    return len(shape) == 3 and min(shape[1:]) > 1
+
+
+def instead_of_map(layer: LayerDescription, classes: int) -> str:
+    """Return the help for a layer with positions that was named as the scores, `output = "head"`, of a network that has
+    ``classes`` scores without it."""
+    entry = f"attribute to one entry of it, {example_entry(layer)}"
+    return f"{entry}; or, {averaged()}" if layer.axes == MAP and not classes else entry
 
 
 def no_score_vector(description: ModelDescription) -> Fail:
@@ -41,6 +64,8 @@ def no_score_vector(description: ModelDescription) -> Fail:
         entry = f"attribute to one entry of the layer that gives it, as in {example_entry(layer)}"
         entry += f", or to all of a channel, `{layer.name}.channel[0]`" if "channel" in layer.axes else ""
         help = entry if vector is None else f"{entry}; or {help}"
+    if (scores := next((part for part in description.parts if is_map(part.shape)), None)) is not None:
+        help = f"{averaged(scores.name)}; or {help}"
     return Fail("E247", f"{description.name} gives no vector of scores for an input, but {shapes}", help)
 
 

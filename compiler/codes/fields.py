@@ -37,9 +37,9 @@ FIELDS: Final[dict[str, Code]] = {
     ),
     "E247": Code(
         "scores that are not one vector",
-        "What is attributed to is one number of a vector of scores. A network that gives maps, boxes or several "
-        "results has no such vector by itself: name the result or the layer that is one (`output = ...`), or "
-        "attribute to one entry of a layer.",
+        "What is attributed to is one number of a vector of scores. Of several results, or of maps and boxes, name "
+        "what is one (`output = ...`), attribute to one entry of a layer, or wrap the network in a module that returns "
+        "means of its map.",
         ">>> bbilang.adapt(features_and_scores, (24, 24))",
         '>>> bbilang.adapt(features_and_scores, (24, 24), output="[1]")',
         needs="a network of another kind",

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bbilang.compiler.check.output_shapes import averaged, is_map
 from bbilang.compiler.ir.model_description import (
     IDLE,
     INPUT,
@@ -79,7 +80,8 @@ def describe_module(
     parts = tuple(replace(p, layers=resolved(p.layers) if record.followed else ()) for p in record.parts)
     if labels and len(labels) != classes:
         problem = f"has {classes} classes" if classes else "gives no vector of scores"
-        raise error("E408", f"{name} {problem}, but there are {len(labels)} labels")
+        help = None if classes else next((averaged(part.name) for part in parts if is_map(part.shape)), None)
+        raise error("E408", f"{name} {problem}, but there are {len(labels)} labels", help)
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {}) or _second_names(module, layers)
     output = output if record.results.get(output) is not None else ""
@@ -140,15 +142,20 @@ def _scores(module: nn.Module, name: str, output: str, record: Record) -> tuple[
     """Return (number of classes, the part of the result that is the scores, the kind of scores). Raises E408 where
     ``output`` is no vector."""
     last = record.results.get(output) if output else None
+    vector = any(part.vector for part in record.parts)
     if last is not None:
         if len(last.shape) != 2 or last.shape[0] != 1:
             problem = f"gives the shape {last.shape}"
-            raise error("E408", f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)")
+            help = averaged() if is_map(tuple(last.shape[1:])) and not vector else None
+            message = f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)"
+            raise error("E408", message, help)
         return last.shape[1], "", scored.kind_of(last.facts.last, last.shape[1])
     part = next((part for part in record.parts if part.name == output), None) if output else scored.chosen(record.parts)
     if output and (part is None or not part.vector):
         problem = "gives no single tensor" if part is None else f"has the shape {part.shape}"
-        raise error("E408", f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)")
+        help = averaged(output) if part is not None and is_map(part.shape) and not vector else None
+        message = f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)"
+        raise error("E408", message, help)
     if part is None:
         return 0, "", scored.kinds.UNLESS
     return math.prod(part.shape), "" if record.plain else part.name, part.scores

@@ -10,7 +10,7 @@ from typing import TypeVar
 from bbilang.compiler.check.arguments.binding import at
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.options import GivenModel
-from bbilang.compiler.check.output_shapes import example_entry
+from bbilang.compiler.check.output_shapes import instead_of_map
 from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.check.statements.checkpoints import CheckpointStatements, is_several
@@ -321,7 +321,7 @@ class ModelStatements(CheckpointStatements):
                         path.span,
                         "E209",
                         f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
-                        f"attribute to one entry of it, {example_entry(layer)}",
+                        instead_of_map(layer, description.classes),
                     )
                 self.output = layer.module
                 labels = description.labels if layer.shape[0] == description.classes else ()
