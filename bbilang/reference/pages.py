@@ -37,7 +37,8 @@ KINDS = {  # kind of a parameter -> how the documentation calls it
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "datasets": "name of a dataset, or a list of them",
     "column": "column of the examples", "measures": "measure or a list of them",
-    "layer": "layer", "boxes": "quoted file name", "picture": "quoted file name", "input": "name of an input",
+    "layer": "layer", "layers": "layer or a list of them",
+    "boxes": "quoted file name", "picture": "quoted file name", "input": "name of an input",
     "checkpoints": "quoted file name, or one with `*`",
     "planned": "not available yet", "start": "position, number, class or `none`",
 }  # fmt: skip

@@ -122,6 +122,9 @@ class LayerReader:
         near = did_you_mean(name, [*description.by_name, *self.scope.known_names()])
         listing = f"`bbi layers {context.slot.name}` lists all"
         help = f"{near} {listing}" if near else f"{description.some_layers()}; {listing}"
+        if name and name in self.scope.models:
+            layer = next((layer.name for layer in self.scope.models[name].description.layers), "some_layer")
+            return at(span, "E201", f"`{name}` is a model, and no layer", f"name one of its layers: `{name}:{layer}`")
         if "." not in name and not any(c.isdigit() for c in name):
             message = f"`{name}` is neither a name of this file nor a layer of {description.name}"
             return at(span, "E201", message, help)

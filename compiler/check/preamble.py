@@ -179,6 +179,8 @@ class Preamble(ModelStatements):
             return False
         span = self.resolver.origins[needing][0] if needing in self.resolver.origins else NOWHERE
         help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
+        if "source" in dict(needing.parameters):
+            help = f"{help}; or name a dataset: `source=photos`"
         self._report(at(span, "E420", "no input: this is computed for the picture that the page explains", help))
         return True
 

@@ -38,6 +38,24 @@ MODELS: Final[dict[str, Code]] = {
         "present(bars)",
         f"{_PAIR}\na:block5c.expand.channel | match(b:block5c.expand.channel, pairs=best) | top(8) | present(bars)",
     ),
+    "E347": Code(
+        "what is no layer to compare",
+        "`similarity` compares layers as they are, each with each of another list. Single atoms of two networks do not "
+        "correspond: `match` says which channels do.",
+        f'{_PAIR}\ndataset photos = "sample:shapes" | sample(64)\nlayers = [block1a, block5c]\n'
+        "layers | activation | similarity(b:layers, source=photos) | present(matrix)",
+        f'{_PAIR}\ndataset photos = "sample:shapes" | sample(64)\nlayers = [block1a, block5c]\n'
+        "layers | similarity(b:layers, source=photos) | present(matrix)",
+    ),
+    "E348": Code(
+        "too many examples to compare all with all",
+        "`by=rsa`, `by=procrustes` and `positions=each` compare every example with every other one: 4,096 examples "
+        "at most, of which a layer takes 134 MB. `cka` of means over positions goes through any number in batches.",
+        f'{_A}\ndataset photos = "photos/" | sample(20000)\nblock1a | similarity(block5c, by=rsa, source=photos) | '
+        "present(bars)",
+        f'{_A}\ndataset photos = "sample:shapes"\nblock1a | similarity(block5c, by=rsa, source=photos) | present(bars)',
+        needs="20,000 pictures",
+    ),
     "E288": Code(
         "a stage that does not change a network",
         "The stages of a `model` statement change the network before them: `ablate`, `isolate`, `steer`. "

@@ -31,9 +31,9 @@ class Parameter:
     target: what can be attributed to. field: a pipe. atoms: an element, field or substrate. element: the name of one.
     selection, condition, style, method, dataset: one of these. numbers: one, or three for the colours; numbers*: any
     number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
-    measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a
-    word, in quotes or without. input: the name of one. picture: the name of a picture beside the text, with the digest
-    of its content.
+    measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. layers: one
+    layer or a list, as the channels of each. quoted: a word, in quotes or without. input: the name of one. picture: the
+    name of a picture beside the text, with the digest of its content.
     """
 
     name: str

@@ -10,6 +10,7 @@ LASSO = "lasso"  # the component of a state that is a part of the examples: the 
 DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "frame", "head", "example")
 APART = {"prediction": ("layer", "token", "y", "x")}  # content -> axes along each of which its classes are ranked anew
+SIMILARITY = "similarity"  # the content of layers compared with layers, whose numbers lie between 0 and 1
 PARTNER = "partner.channel"  # the coordinate of matched channels: those that they are matched with
 MADE = ("group", "direction")  # atoms that an operation makes: their numbers mean nothing without it
 

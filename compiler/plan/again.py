@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Again, Registry, Trains
@@ -82,3 +82,20 @@ def _training(description: ModelDescription, demand: Trains) -> list[Ran]:
         Ran(f"training on {demand.trained:,} examples, {demand.epochs} epochs of {demand.steps // demand.epochs} steps",
             demand.training, BOTH_WAYS * demand.epochs * demand.trained * step * above, demand),
     ]  # fmt: skip
+
+
+def run_for_examples(
+    nodes: Iterable[Node], description: ModelDescription, registry: Registry
+) -> list[tuple[str, int, int]]:
+    """Return (words, passes, FLOPs) of what the kernels of a scan run themselves for each example; kernels that share
+    what they run need all of its layers at once."""
+    shared: dict[str, list[Again]] = {}
+    for number, node in enumerate(nodes):
+        for demand in registry.operations[node.op].demands(node, registry):
+            if isinstance(demand, Again):
+                shared.setdefault(demand.shares or str(number), []).append(demand)
+    made = []
+    for demands in shared.values():
+        layers, count = tuple(dict.fromkeys(name for one in demands for name in one.layers)), demands[0].pictures
+        made.append((demands[0].words, count, count * forward_flops(description, layers, bool(layers))))
+    return made

@@ -40,7 +40,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.optimize.scans import batch_program, part_names
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
-from bbilang.compiler.plan.again import run_again
+from bbilang.compiler.plan.again import run_again, run_for_examples
 from bbilang.compiler.plan.forwards import forward_cost, forward_words
 from bbilang.compiler.plan.icon_count import sure_icons
 from bbilang.compiler.plan.verify import verify_plan
@@ -213,9 +213,13 @@ def _scan(program: Program, number: int, scan: Scan, registry: Registry) -> Step
     words = f"{_scan_name(scan.dataset)}: {'' if axis.exact else 'up to '}{_plural(axis.size, 'example')}"
     words += f", {', '.join(layers)}" if layers else ""
     words += " and scores" if scan.scores and layers else ", scores" if scan.scores else ""
-    kinds = ", ".join(_plural(n, noun) for kind, noun in PASS_NOUNS if (n := each.total(kind)[0]))
+    kinds = [_plural(n, noun) for kind, noun in PASS_NOUNS if (n := each.total(kind)[0])]
+    assert program.description is not None, "a plan has a description"
+    again = run_for_examples(scan.contents, program.description, registry)
+    kinds += [f"{_plural(count, 'forward')} of {what}" for what, count, _ in again]
+    passes, flops = passes + sum(count for _, count, _ in again), flops + sum(cost for *_, cost in again)
     return Step(
-        "scan", number, f"{words}; {kinds} each", passes * axis.size, flops * axis.size, 0, not axis.exact,
+        "scan", number, f"{words}; {', '.join(kinds)} each", passes * axis.size, flops * axis.size, 0, not axis.exact,
         requested_by=_spans(program, scan.serves),
     )  # fmt: skip
 

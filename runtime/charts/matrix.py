@@ -16,6 +16,7 @@ from bbilang.runtime.view.model import Element
 LINE, CELL, NARROW = 30, 62, 38  # pixels: a row; a column at most; a column too narrow for its numbers
 WIDE, THUMB = 110, 56  # pixels: a column where there is room; the picture of an input
 UPRIGHT = 20  # pixels: in narrower columns, slanted names would run into each other, and stand upright
+LETTER = 12  # pixels: the height of a name; in narrower columns some stand without one
 SLANT = 40  # degrees that the columns' names are turned
 COLUMN_ATOM = "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1"
 
@@ -128,7 +129,8 @@ class MatrixChart(SlotChart):
         level = {**where, "top": "datum.bottom", "words": f"{self.level} ? datum.name : ''"}
         turned = {**where, "top": f"datum.bottom - {self.thumb}"}
         slanted = {**turned, "words": f"{self.level} || {self.upright} ? '' : datum.name"}
-        upright = {**turned, "words": f"!{self.level} && {self.upright} ? datum.name : ''"}
+        shown = f"datum.line % (floor({LETTER} / {self.geometry.columns}) + 1) == 0"  # every second of the narrowest
+        upright = {**turned, "words": f"!{self.level} && {self.upright} && {shown} ? datum.name : ''"}
         limit = alt.ExprRef(f"{self.geometry.columns} - 4")
         middle = {"align": "center", "baseline": "bottom", "limit": limit}
         angled = {"angle": 360 - SLANT, "baseline": "middle", "limit": self.longest_head}
@@ -154,8 +156,12 @@ class MatrixChart(SlotChart):
         column = self.layer(self.head_rows(), **self.column_corners())
         chosen = f"datum.also >= 0 && indexof(selected_{self.name}, datum.also) >= 0"
         names = [{**row, "line": -1} for row in self.slot_rows()]
+        cell = self.layer(self.line_rows(), **self.cell)
+        spot = f"spot_{self.name}"
+        read = f"length({spot}) && {spot}[0] == datum.slot && {spot}[1] == datum.line && {spot}[2] == datum.panel"
         return [
             *self.rings(base, 2),
+            *([ring(cell, read, strokeWidth=2)] if "asides" in self.element.options else []),
             ring(column, chosen, strokeWidth=2),
             self.hit(self.layer([*self.line_rows(), *names], **self.hit_corners())),
         ]

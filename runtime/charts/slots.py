@@ -59,8 +59,9 @@ class SlotChart:
     def chart(self) -> alt.LayerChart:
         """Return the whole chart: the names of its panels, its layers, and the rings of what is selected."""
         layers = [*panel_labels(self.element, self.geometry), *self.layers()]
-        rings = self.selection() if self.element.selects or self.element.answers else []
-        if not self.element.selects:  # words that speak of a mark ring it, though nothing takes the pointer
+        element, read = self.element, "asides" in self.element.options
+        rings = self.selection() if element.selects or element.answers or read else []
+        if not (element.selects or read):  # words that speak of a mark ring it, though nothing takes the pointer
             rings = [ring for ring in rings if not is_hit(ring)]
         return stacked([*layers, *rings])
 

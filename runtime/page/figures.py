@@ -101,9 +101,10 @@ def _figure(
     hint = POINT_HINT if element.points else _hint([kinds[name] for name in pointed if name in kinds], thing)
     zooms = next((selection for selection in related if selection.zooms == element.id), None)
     hint += ZOOM_HINT if zooms is not None and hint else ""
-    read = readable(element)
+    read = readable(element) or "asides" in element.options
     if read and not hint:
-        hint = "Point at or tap a position to read its value, or use the arrow keys."
+        thing = "a cell" if "asides" in element.options else "a position"
+        hint = f"Point at or tap {thing} to read its value, or use the arrow keys."
     return {
         "kind": "element",
         "weight": preferred_width(element, styles),

@@ -201,7 +201,7 @@ def _element(e: Element, host: str, lists: Lists, styles: Styles) -> JsonObject:
         **({"follows": following_header(e.follows)} if e.follows else {}),
         **({"details": list(map(astuple, e.details))} if e.details else {}),
         **({"time": astuple(e.over_time)} if e.over_time else {}),
-        **{name: e.options[name] for name in ("sides", "bins") if name in e.options},
+        **{name: e.options[name] for name in ("sides", "bins", "asides") if name in e.options},
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Redraw, Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.types import SIMILARITY, Axis, FieldType
 from bbilang.runtime.view.drawing import CLASSES, Drawing, Index, rounded
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Matrix(Style):
     """Numbers as coloured cells: atoms by classes, groups by classes, layers by classes, channels by channels; atoms by
     inputs, if there are several inputs and no other axis; or the pairs that `top` kept, with all other cells empty. One
-    scale for the whole element, symmetric about zero for signed values."""
+    scale for the whole element, symmetric about zero for signed values. A cell of layers by layers (`similarity`) that
+    is pointed at says its number, and that with random weights."""
 
     name = "matrix"
     drawn_as = "a matrix"
@@ -78,13 +79,19 @@ class Matrix(Style):
         rest = "; pairs that are not shown are empty" if drawing.drawn.series is None else ""
         return (f"rows are channels of {type.layers[0]}, columns channels of {type.linked[0]}{rest}",)
 
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        from bbilang.runtime.view.answers.alike import asides
+
+        return asides(drawing)
+
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         return "full"
 
     def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.alike import alike
         from bbilang.runtime.view.answers.ranked import of_matrix
 
-        return of_matrix(shown)
+        return alike(shown) if shown.type.content == SIMILARITY else of_matrix(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.matrix import chart

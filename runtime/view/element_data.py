@@ -25,7 +25,8 @@ class Data:
     at each index. labels: axis -> (names of axes, words), for classes. budget: of an attribution to scores, name ->
     (names of axes, numbers): ``score``; ``removed``, what the score changes by without the layer; ``total``, the sum
     over all atoms; ``baseline``, the score that a complete method starts from. tables: of an atlas, name -> (names of
-    axes, numbers): see `runtime.fields.binned.Binned`.
+    axes, numbers): see `runtime.fields.binned.Binned`; of layers that are compared, ``random``, their similarity with
+    random weights; of an effect, ``before`` and ``controls``.
     """
 
     content: str
@@ -61,5 +62,6 @@ def data_of(results: Results, name: str, registry: Registry) -> Data:
             for axis in ("input", "layer"):  # no axis where there is one
                 part = part.take(axis, Named((), np.array(0))) if part.sizes.get(axis) == 1 else part
             budget[key] = (part.dims, part.data)
-    tables = {n: (a.dims, a.data) for n, a in drawn.tables.items()} if isinstance(drawn, Binned) else {}
+    tables = {n: (a.dims, a.data) for n, a in drawn.beside.items()}
+    tables |= {n: (a.dims, a.data) for n, a in drawn.tables.items()} if isinstance(drawn, Binned) else {}
     return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels, budget, tables)

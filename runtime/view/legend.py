@@ -9,12 +9,13 @@ import numpy as np
 from bbilang.compiler.contract import Style
 from bbilang.compiler.ir.model_description import HEADS
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import DIFFERENCE, MADE
+from bbilang.compiler.ir.types import DIFFERENCE, MADE, SIMILARITY
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.answers.alike import title as alike_title
 from bbilang.runtime.view.answers.explained import ends_of, explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
@@ -92,7 +93,7 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     ):
         # Lengths of one sign need no room for the other; colours keep their zero in the middle.
         ends = (0.0, ends[1]) if np.nanmax(values, initial=0.0) > 0 else (ends[0], 0.0)
-    if type.unit == "probability" and not type.signed:
+    if not type.signed and (type.unit == "probability" or type.content == SIMILARITY):
         ends = (0.0, 1.0)
     unit = f"units {BETWEEN}" if type.unit == BETWEEN else type.unit
     own, of_numbers = style.scale(drawing), None
@@ -189,6 +190,8 @@ def title_of(drawing: Drawing) -> str:
         return type.content.capitalize()
     if type.content == "weight" and not isinstance(drawing.field, Linked):
         return "Weights from {} to {}".format(*ends_of(drawing))
+    if type.content == SIMILARITY:
+        return alike_title(drawing)
     if type.partner:
         return f"Channels of {type.layers[0]} with their partners in {': '.join(filter(None, type.partner))}"
     if isinstance(drawing.field, Linked):

@@ -237,6 +237,7 @@ def grown(draw: st.DrawFn) -> str:
                 "ablate(zero)",
                 "effect(output)",
                 "match(b)",
+                "similarity(b, source=a)",
             ]
         ),
     )

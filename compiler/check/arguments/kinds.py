@@ -21,7 +21,7 @@ from bbilang.compiler.check.arguments.conditions import ConditionReader
 from bbilang.compiler.check.arguments.methods import MethodReader
 from bbilang.compiler.check.datasets import drawn_dataset
 from bbilang.compiler.check.fields import FieldReader
-from bbilang.compiler.check.scope import Layers, Scope
+from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Parameter, did_you_mean
@@ -54,6 +54,7 @@ class ArgumentReader:
             "target": lambda value, _, field: targets.target(value, field),
             "evidence": lambda value, _, field: targets.target(value),
             "atoms": lambda value, _, field: fields.field(value),
+            "layers": self._layers,
             "selection": lambda value, _, field: selections.read(value),
             "condition": lambda value, _, field: conditions.condition(value, field),
             "axis": lambda value, parameter, field: self.axis_name(value, field.type, parameter),
@@ -205,6 +206,19 @@ class ArgumentReader:
         if isinstance(fit, Layers) and not fit.listed:
             return fit.names[0]
         return self.fields.as_field(fit, value)
+
+    def _layers(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[Node, ...]:
+        """Return the channels of each layer of a list, or of one layer. Raises CheckError E347."""
+        layers = self.scope.value(value)
+        if not isinstance(layers, Layers) or INPUT_LAYER in layers.names:
+            atoms = isinstance(layers, Node) and layers.op == "substrate" and layers.type.atom != "whole"
+            message = (
+                f"`{parameter.name}` is layers, and {describe(value)} is {'some of their atoms' if atoms else 'none'}"
+            )
+            help = f"{'leave out the atoms' if atoms else 'name one, or a list'}: `{SOME_LAYER}`, or `b:layers`"
+            raise at(value.span, "E347", message, help)
+        each = (Layers(layers.model, (name,)) for name in layers.names)
+        return tuple(self.fields.substrate(one, "channel", value.span) for one in each)
 
     def _linked(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         """Return a selection, or a field."""

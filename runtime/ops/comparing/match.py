@@ -82,8 +82,9 @@ class Match(Operation):
         while own.inputs:
             own = own.inputs[0]
         if own.op != "substrate" or own.type.atom != "channel":
-            raise Fail("E268", "channels of a layer are matched, and this pipe starts with others",
-                       "start it with the layer: `some_layer.channel | ...`")  # fmt: skip
+            help = "start it with the layer: `some_layer.channel | ...`"
+            help = "leave `across` out: `match(..., source=photos)`" if field.type.axis("example") else help
+            raise Fail("E268", "channels of a layer are matched, and this pipe starts with others", help)
 
         def of(channels: Node) -> Node:
             if arguments["by"] == BY_WEIGHTS:

@@ -5,6 +5,7 @@ Operations that compare networks are made of them: while one network is loaded, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from bbilang.runtime.fields.field import Field, Named
 if TYPE_CHECKING:
     from torch import nn
 
-RESPONSES, WEIGHTS = "responses", "all_weights"
+RESPONSES, PRODUCTS, WEIGHTS = "responses", "inner_products", "all_weights"
+OTHER = "other"  # the axis of the second of two examples
 
 
 class Responses(Operation):
@@ -52,6 +54,48 @@ class Responses(Operation):
         values = scanned.field(node["each"].node).values.ordered(("input", "channel"))
         rows = Named(("example",), scanned.rows)
         return Field(node.type, values.renamed({"input": "example"}), {"example": rows}, notes=scanned.notes)
+
+
+class InnerProducts(Operation):
+    """The inner products of what a layer answers to each two examples of a dataset, over all of its neurons, without
+    their mean. Neurons are read from the disk, two shards at a time."""
+
+    name = PRODUCTS
+    head = True
+    parameters = (Parameter("source", "dataset", "the examples"), Parameter("each", "field", "of each"))
+
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
+        example = replace(arguments["source"].type.axes[0], whole=False)
+        return replace(field, content="responses", axes=(example, replace(example, name=OTHER, components=(OTHER,))))
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (ExamplesOf(node["source"], cubes=(node["each"].node,)),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        from bbilang.runtime.matching.similarity import centred
+
+        scanned, each = run.scanned(node["source"]), node["each"].node
+        count, start = len(scanned.rows), 0
+        products = np.zeros((count, count))
+        for first in _flat(scanned.cubes(each)):
+            other = 0
+            for second in _flat(scanned.cubes(each)):
+                if other > start:
+                    break
+                made = first @ second.T
+                products[start : start + len(first), other : other + len(second)] = made
+                products[other : other + len(second), start : start + len(first)] = made.T
+                other += len(second)
+            start += len(first)
+        rows = Named(("example",), scanned.rows)
+        values = Named(("example", OTHER), centred(products).astype(np.float32))
+        return Field(node.type, values, {"example": rows}, notes=scanned.notes)
+
+
+def _flat(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield what each shard holds as (example, neuron)."""
+    for piece in pieces:
+        yield piece.reshape(len(piece), -1).astype(np.float64)
 
 
 class AllWeights(Operation):
@@ -91,4 +135,4 @@ def state_in(field: Field) -> dict[str, np.ndarray]:
     return state
 
 
-OPERATIONS = (Responses(), AllWeights())
+OPERATIONS = (Responses(), InnerProducts(), AllWeights())

@@ -78,8 +78,19 @@ function cellGrid(host, found) {
   for (const [key, value] of Object.entries(sizes)) grid.style.setProperty(key, `${value}px`);
 }
 
+// The number of a cell of a matrix, and what stands beside it; the cell gets a ring. Returns the words.
+function readCell(host, panel, slot, line) {
+  const frame = host.frames[panel]?.[stateOf(host, choices())], value = frame?.values[slot]?.[line], aside = host.asides[slot]?.[line];
+  const there = value !== null && value !== undefined, words = there ? `${host.atoms[frame.atoms[slot]][1]} and ${frame.series[line] || "the other"}: ${shortNumber(value)}${aside ? `, ${aside}` : ""}` : "";
+  const output = document.querySelector(`[data-readout="${CSS.escape(host.id)}"]`), view = views.get(host.host);
+  if (output) output.textContent = words;
+  if (view && set(view, `spot_${host.name}`, there ? [slot, line, panel] : [])) view.run();
+  return words;
+}
+
 function stopReading(host) {
   reads.delete(host.id);
+  if (host.asides) readCell(host, -1);
   const output = document.querySelector(`[data-readout="${CSS.escape(host.id)}"]`);
   if (output) output.textContent = "";
   cellGrid(host, null);
@@ -87,6 +98,7 @@ function stopReading(host) {
 
 // Under the pointer, whether or not anything can be selected there.
 function readUnder(host, event, item) {
+  if (host.asides && item?.datum?.line >= 0) return void readCell(host, item.datum.panel, item.datum.slot, item.datum.line);
   if (!item?.datum?.grid) return;
   readAt(host, item.datum.panel, ...sharesUnder(event));
 }
@@ -104,7 +116,8 @@ function readByKey(event, host) {
   if (!(event.key in MOVES) || event.altKey || event.ctrlKey || event.metaKey) return;
   const now = choices(), [right, down] = MOVES[event.key];
   let [panel, column, row] = reads.get(host.id) ?? [0, -1, 0];
-  const grid = readGrid(host, panel, now);
+  const frame = host.frames[panel]?.[stateOf(host, now)];
+  const grid = host.asides ? { wide: frame.series.length, deep: frame.values.length } : readGrid(host, panel, now);
   if (!grid) return;
   event.preventDefault();
   if (column < 0) column = 0;
@@ -113,5 +126,6 @@ function readByKey(event, host) {
   if (column >= grid.wide && panel + 1 < host.frames.length) panel += 1, column = 0;
   column = Math.min(Math.max(column, 0), grid.wide - 1), row = Math.min(Math.max(row, 0), grid.deep - 1);
   reads.set(host.id, [panel, column, row]);
+  if (host.asides) return say(readCell(host, panel, row, column));
   say(readAt(host, panel, (column + 0.5) / grid.wide, (row + 0.5) / grid.deep));
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.datasets import MEMBER
+from bbilang.compiler.ir.types import SIMILARITY
+from bbilang.runtime.view.answers.alike import alike
 from bbilang.runtime.view.answers.checkpoints import along, is_along
 from bbilang.runtime.view.answers.examples import over_examples
 from bbilang.runtime.view.answers.flows import flow
@@ -25,6 +27,8 @@ def by_content(shown: Shown) -> Answer:
         return weights(shown)
     if shown.type.content == "prediction" and shown.drawing.drawn.cells is None:
         return predicted(shown)
+    if shown.type.content == SIMILARITY:
+        return alike(shown)
     if shown.type.partner:
         return matched(shown)
     if shown.drawing.drawn.cells is not None:
