@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
@@ -10,6 +11,7 @@ from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import VECTORS, Axis, FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.source import Span
 
 PICKED = ("channel", *VECTORS)  # atoms of a layer that have a direction, picked by their number
 HELP = f"as in `{SOME_LAYER}.channel[7] - {SOME_LAYER}.channel[9]`, or directions of `concept(...)`"
@@ -54,11 +56,45 @@ class DirectionReader:
             raise at(expression.span, "E231", f"{sizes[0]} directions and {sizes[1]} directions do not pair up")
         sign = 1.0 if expression.operator == "+" else -1.0
         terms = [(1.0, left), (sign, right)] if left.op != "direction" else [*_terms(left), (sign, right)]
-        return self._made(expression, terms, max(sizes))
+        return self._made(expression.span, terms, max(sizes))
 
-    def _made(self, expression: ast.Binary, terms: list[tuple[float, Node]], size: int) -> Node:
+    def of_groups(self, field: Node, span: Span, inner: Callable[..., Node]) -> Node:
+        """Return a pipe of groups as one that can be computed for each example of a dataset: its groups, as they were
+        made and chosen on the page's input, become the directions of their channels. The pipe itself where it cannot.
+
+        inner: makes a node (operation, field, **arguments).
+        """
+        stages = self._stages(field)
+        operations = [self.scope.registry.operations[node.op] for node in stages]
+        picks = [n for n, each in enumerate(operations) if each.selects or each.name == "pick_atom"]
+        content = max((n for n, each in enumerate(operations) if each.content), default=-1)
+        chosen = max(picks, default=0)
+        known = all(
+            (each.content or each.pure or n in picks) and not each.of_interventions for n, each in enumerate(operations)
+        )
+        changed = any(n not in picks for n in range(content + 1, chosen))  # by numbers that were made of others
+        if content < 0 or not known or changed or field.type.states or stages[0].type.content != "activation":
+            return field
+        frame = stages[chosen]
+        made = self._made(span, [(1.0, frame)], frame.type.axes[-1].size)
+        if not content:
+            made = inner("activation", made)
+        for node in (*([stages[content]] if content else []), *stages[max(content, chosen) + 1 :]):
+            names = {parameter.name for parameter in self.scope.registry.operations[node.op].parameters}
+            own = {name: "concept" if value == "group" else value for name, value in node.parameters if name in names}
+            made = inner(node.op, made, **own)
+        return made
+
+    def _stages(self, field: Node) -> list[Node]:
+        """Return the stages of a pipe of groups, from what makes them on."""
+        stages = [field]
+        while not self.scope.registry.operations[stages[0].op].directs and stages[0].inputs:
+            stages.insert(0, stages[0].inputs[0])
+        return stages
+
+    def _made(self, span: Span, terms: list[tuple[float, Node]], size: int) -> Node:
         first = terms[0][1].type
-        channels = self.fields.substrate(Layers(first.model, first.layers), "channel", expression.span)
+        channels = self.fields.substrate(Layers(first.model, first.layers), "channel", span)
         parameters = {"terms": tuple(term for _, term in terms), "signs": tuple(sign for sign, _ in terms)}
         known = Node("family", (), tuple(parameters.items()), FieldType("", "", (), ())).digest
         family = f"direction-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
@@ -66,7 +102,7 @@ class DirectionReader:
         own = inputs.size > 1 and any(t.type.atom in VECTORS or "input" in t.type.axes[-1].varies for _, t in terms)
         axes = (inputs, Axis("concept", size, varies=("input",) if own else ()))
         type = FieldType("substrate", "direction", first.layers, axes, model=first.model, family=family)
-        return self.scope.make("direction", (channels,), parameters, type, expression.span)
+        return self.scope.make("direction", (channels,), parameters, type, span)
 
 
 def _terms(node: Node) -> list[tuple[float, Node]]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from bbilang.compiler.check import subsets
+from bbilang.compiler.check.arguments import stages
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe, written
 from bbilang.compiler.check.arguments.checkpoints import CheckpointReader, projected
 from bbilang.compiler.check.arguments.kinds import ArgumentReader
@@ -21,7 +22,7 @@ from bbilang.compiler.check.present import PresentReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader
-from bbilang.compiler.contract import Fail, Operation, Parameter, did_you_mean
+from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.models import models_in
 from bbilang.compiler.ir.program import Node
@@ -286,7 +287,7 @@ class Resolver(Scope):
             raise Poisoned
         if operation is None or operation.head:
             raise unknown_operation(call, self)
-        _check_kind(field, call, operation)
+        stages.check_kind(field, call, operation)
         if (made := self.checkpoints.stage(field, call, operation, span, self.stage)) is not None:
             return made
         own = field.type.model and field.type.model != self.current and len(self.models) > 1
@@ -301,6 +302,8 @@ class Resolver(Scope):
             field = self.fields.substrate(Layers(field.type.model, field.type.layers), "channel", call.span)
         if not operation.content and not operation.of_channels:
             field = self.fields.with_content(field, call.span)
+        if operation.over_examples and field.type.atom == "group":
+            field = self.targets.directions.of_groups(field, span, partial(self.inner, span))
         arguments, spans = bind(
             call.name,
             call.span,
@@ -373,21 +376,6 @@ def _of_classes(value: object) -> bool:
 def _ends(weights: Iterable[Node]) -> tuple[str, ...]:
     """Return the layers that weights lead from and to."""
     return tuple(dict.fromkeys(name for node in weights for name in (*node.type.layers, *node.type.linked)))
-
-
-def _check_kind(field: Node, call: ast.Call, operation: Operation) -> None:
-    """Raise CheckError E260, E270 for an operation that is not of what stands before it: numbers, a dataset or an
-    intervention."""
-    if field.type.content == "intervention" and not operation.of_interventions:
-        help = "measure what it does: `... | effect(output)`"
-        raise at(call.span, "E270", f"`{call.name}` is of numbers, and this is an intervention", help)
-    if field.type.content == "dataset" and not operation.of_datasets:
-        help = f"compute numbers for each example, `{SOME_LAYER}.channel | across(...)`, or use a column in a "
-        help += "condition: `filter(loss > 2)`"
-        raise at(call.span, "E260", f"`{call.name}` is of numbers, and this is a dataset", help)
-    if field.type.content != "dataset" and operation.of_datasets_only:
-        help = 'as in `dataset photos = "folder/"`, then `photos | ...`'
-        raise at(call.span, "E260", f"`{call.name}` is of a dataset, and this is a field", help)
 
 
 def _kind(value: Any) -> str:

@@ -39,8 +39,10 @@ DATASETS: Final[dict[str, Code]] = {
     "E261": Code(
         "a stage that is not computed for each example",
         "What stands before `across` or `examples` runs for every example: a content of a layer's atoms, scores, and "
-        "arithmetic on them. A factorization or projection comes after it: its groups would be each example's own.",
-        f"{_PHOTOS}block5c.expand | factorize(nmf, 6) | across(photos) | mean(example) | present(bars)",
+        "arithmetic on them. Groups of activations may, as directions of their channels; their `.spatial`, and a "
+        "projection, would be each example's own.",
+        f"{_PHOTOS}groups = block5c.expand | factorize(nmf, 6)\n"
+        "groups.spatial | across(photos) | mean(example) | present(heatmap, facet=group)",
         f"{_PHOTOS}{_ACROSS}",
     ),
     "E262": Code(

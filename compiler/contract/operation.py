@@ -72,6 +72,7 @@ class Operation:
     of_interventions: ClassVar[bool] = False  # gives numbers of atoms that an intervention changes
     of_datasets: ClassVar[bool] = False  # applies to a dataset as such, whose columns are its numbers
     of_datasets_only: ClassVar[bool] = False  # and to nothing else
+    over_examples: ClassVar[bool] = False  # of the pipe before it, which is computed for each example of a dataset
     retrieves: ClassVar[bool] = False  # finds the examples of a dataset that excite an atom most
     takes_parts: ClassVar[bool] = False  # its datasets may be parts that a reader encloses with a lasso
     evidence: ClassVar[str] = ""  # the parameter that names the score that its numbers are evidence for

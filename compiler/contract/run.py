@@ -182,6 +182,10 @@ class Run(Protocol):
     def probabilities(self) -> NDArray[Any]:
         """(input, class); the scores themselves where they are no probabilities."""
 
+    def shown(self, node: Node) -> Node:
+        """Return the node of the page that is equal to one inside of a pipe that is computed for each example, whose
+        numbers the page's passes serve; the node itself where there is none."""
+
     def value(self, node: Node) -> Field:
         """Return the result of another node."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -160,6 +160,15 @@ class Run:
         if field is None:
             field = self._fields[node] = self._computed(node)
         return field
+
+    def shown(self, node: Node) -> Node:
+        """Return the node of the page that is equal to one inside of a pipe that is computed for each example, whose
+        numbers the page's passes serve; the node itself where there is none."""
+        return self._shown.get(node.digest, node)
+
+    @cached_property
+    def _shown(self) -> dict[str, Node]:
+        return {node.digest: node for node in walk(*self.program.roots)}
 
     def _computed(self, node: Node) -> Field:
         if self.whole is not None:

@@ -43,7 +43,7 @@ class Examined:
         if not run.has_network:
             raise NotKept
         self.memo: dict[str, Any] = {}
-        self.run, self.numbers = run, run.value(node).coords["example"].data
+        self.run, self.numbers = run, np.sort(run.value(node).coords["example"].data)
         self.dataset = run.dataset(source_dataset(node)).subset(self.numbers)
         scans = run.shared.scans
         self._cache = scans.cache if scans is not None else None

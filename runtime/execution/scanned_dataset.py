@@ -229,7 +229,7 @@ def _left_out(count: int, why: str) -> str:
 
 def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     """Scan a dataset, or recall what an earlier scan kept."""
-    numbers = run.value(scan.dataset).coords["example"].data
+    numbers = np.sort(run.value(scan.dataset).coords["example"].data)  # whatever their order: shards are the same
     dataset, scans = run.dataset(source_dataset(scan.dataset)).subset(numbers), run.shared.scans
     if run.has_network:
         cache = scans.cache if scans is not None else None

@@ -64,7 +64,7 @@ def origin(node: Node) -> Node:
 
 def vectors(node: Node, run: Run) -> Named:
     """Return the vectors of all directions that a field's are chosen from."""
-    made = run.value(origin(node))
+    made = run.value(run.shown(origin(node)))
     assert isinstance(made, Directions)
     return made.vectors
 
@@ -140,7 +140,7 @@ def combined(channels: Field, node: Node, run: Run) -> Field:
     rest = tuple(d for d in values.dims if d not in ("input", "channel"))
     data = values.ordered(("input", *rest, "channel")).data @ own.ordered(("channel", AXIS)).data
     coords = {name: array for name, array in channels.coords.items() if name != "channel"}
-    made = run.value(origin(node))
+    made = run.value(run.shown(origin(node)))
     coords |= {AXIS: made.coords[AXIS]}
     names = {**channels.names, **{name: array for name, array in made.names.items() if name == AXIS}}
     notes = tuple(dict.fromkeys((*channels.notes, *made.notes)))

@@ -100,6 +100,9 @@ class Activation(Operation):
         return TensorField(axes_of_atoms(atom, own), reduce_part(batch.activation(layer), own, atom, how))
 
 
+OF_PART = "|W| |H|, the L2 norm of the part"  # the unit of what `factorize` gives, before any other content
+
+
 def require_layer(field: FieldType, name: str) -> None:
     """Check that a field has atoms of a layer. Raises `Fail` for classes and pictures, factors and projections."""
     if field.content in ("weight", "weights"):
@@ -108,7 +111,7 @@ def require_layer(field: FieldType, name: str) -> None:
     if field.content == "loading":
         whose = "groups: `groups | ...`" if field.family else "atoms, before they are projected"
         raise Fail("E238", f"`{name}` is of the atoms of a layer, and these are weights", f"take it of the {whose}")
-    if field.atom == "group" and field.content != "activation":
+    if field.atom == "group" and field.content != "activation" and field.unit == OF_PART:
         help = "factorize the activations too, as the first: `of=[activation, ...]`"
         raise Fail("E238", f"`{name}` is of parts of the activations, and these groups are of {field.content}s", help)
     if field.atom == "class":
@@ -152,7 +155,7 @@ def activation_unit(atom: str, reduce: str) -> str:
     if atom == "head":
         return f"{own}, L2 norm of the head's output"
     if atom == "group":
-        return "|W| |H|, the L2 norm of the part"
+        return OF_PART
     return own if atom == "neuron" else f"{own}, L2 norm of the vector"
 
 

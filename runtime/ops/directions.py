@@ -14,6 +14,11 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.fields.directions import AXIS, directions, maps, norms, vectors_of_atoms
 from bbilang.runtime.fields.field import Field, Named
 
+AS_DIRECTION = (
+    "groups are those of the page's input; in each example a group is the direction of its channels, its activation "
+    "the inner product with that"
+)
+
 
 class SumOfDirections(Operation):
     """`a - b + c` of directions of one layer: of concepts, groups, channels and vectors at positions. The vectors are
@@ -42,7 +47,8 @@ class SumOfDirections(Operation):
         names = [_sum(node["signs"], [own[number] for own in labels]) for number in range(size)]
         lengths = ", ".join(f"{length:.3g}" for length in norms(vectors).data.ravel()[:4])
         notes = tuple(dict.fromkeys(note for term in terms for note in run.value(term).notes))
-        return directions(node, vectors, names, (*notes, f"length of the sum: {lengths}"))
+        last = f"length of the sum: {lengths}" if len(terms) > 1 else AS_DIRECTION
+        return directions(node, vectors, names, (*notes, last))
 
 
 class FactorOfDirections(Operation):

@@ -17,6 +17,7 @@ from bbilang.runtime.data.labels import CLASS, CLASS_OF_LABEL, CLASSES
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import by_input
+from bbilang.runtime.ops.datasets.by_column import unknown
 from bbilang.runtime.ops.datasets.columns import dataset_of, looked_up, named, of_other_models, of_others
 
 CONSTANT = ("column", "text", "flag")  # operands whose parts are not read as operands again
@@ -89,9 +90,9 @@ def _of_examples(node: Node, field: Field, run: Run) -> Field:
         others = tuple(n for n, d in enumerate(dims) if d != "example")
         count = int(shares.all(others).sum()) if others else count
     if node.type.content == "dataset" and not met.any():
-        unknown = f"; of {count:,} a column is not known" if count else ""
-        raise error("E451", f"no example meets the condition{unknown}", _seen(field, node["condition"], condition))
-    notes = (f"{count:,} examples are left out, since a column of the condition is not known of them",) if count else ()
+        lacking = f"; of {count:,} a column is not known" if count else ""
+        raise error("E451", f"no example meets the condition{lacking}", _seen(field, node["condition"], condition))
+    notes = (unknown(count, "a column of the condition"),) if count else ()
     masked = Named(dims, np.where(met.reshape(shape), field.values.data, np.nan))
     columns = {name: column for name, column in field.columns.items() if not name.endswith(CLASSES)}
     notes = tuple(dict.fromkeys((*field.notes, *notes)))

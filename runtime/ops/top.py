@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Arguments, Demand, Make, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -20,6 +20,7 @@ from bbilang.runtime.fields.ranking import (
     score_of,
     without_ties,
 )
+from bbilang.runtime.ops.datasets import by_column
 
 K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000, candidates=(8, 3, 20))
 
@@ -27,6 +28,7 @@ K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000, ca
 class Keep(Operation):
     """Ranks atoms and keeps one or both ends of the order."""
 
+    of_datasets = True
     adds_up = True
     selects = idempotent = True
     keeps_least = "k"
@@ -36,7 +38,18 @@ class Keep(Operation):
     one_end = True  # only the first of the order are selected
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
-        return ranked_type(field, arguments, arguments["k"])
+        return self.ranked(field, arguments, arguments["k"])
+
+    def ranked(self, field: FieldType, arguments: Arguments, k: int, gap: int = 0) -> FieldType:
+        """Replace the ranked axes by one of size k. Raises `Fail`."""
+        by_column.check(self.name, field, arguments, ranked_axes(field, arguments))
+        return ranked_type(field, arguments, k, gap)
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return by_column.with_column(self.name, field, arguments)
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return by_column.demands(node)
 
     def follows(self, field: FieldType, arguments: Arguments) -> bool:
         others = [axis for axis in field.axes if axis.name != "input"]
@@ -48,13 +61,16 @@ class Keep(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
-        arguments = dict(node.parameters)
+        arguments: Arguments = dict(node.parameters)
         axes = ranked_axes(field.type, arguments)
-        most = node["k"] if self.one_end else None
-        score = score_of(field, axes, arguments, run)
+        most, scored = node["k"] if self.one_end else None, field
+        if by_column.is_column(node["by"]):
+            field, scored, arguments = by_column.known_by(node, field, run)
+        score = score_of(scored, axes, arguments, run)
         if node["by"] == "difference" or any(step.startswith(DIFFERENCE) for step in field.type.steps):
             score = without_ties(score, axes)  # of a class and itself: the first atoms would look like an answer
         order, count = ranks(score, axes, self.ascending, most)
+        order = by_column.without_unknown(order, count) if scored is not field else order
         selected = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
         if field.type.content == "activation" and field.type.atom == "neuron":
             if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):
@@ -90,7 +106,8 @@ class Top(Keep):
     for each input.
 
     With `joint=input` all inputs have the same atoms, those with the largest value over the inputs, and
-    `present(matrix)` has a number in every cell.
+    `present(matrix)` has a number in every cell. Of a dataset it keeps the examples with the largest numbers in a
+    column: `photos | top(20, by=loss)`.
     """
 
     name = "top"
@@ -126,7 +143,7 @@ class Both(Keep):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         k = arguments["k"]
-        return ranked_type(field, arguments, 2 * k, gap=k)
+        return self.ranked(field, arguments, 2 * k, k)
 
     def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
         """Keep the first ``k`` and the last ``k`` atoms of an order, all where there are at most 2 k; missing ones are

@@ -7,6 +7,7 @@ import numpy as np
 from bbilang.runtime.execution.thumbnails import thumbnail
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import percent
+from bbilang.runtime.ops.datasets.by_column import shown_by
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.answers.explained import sole_atom
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
@@ -48,7 +49,21 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 def _remarks(drawing: Drawing) -> np.ndarray | None:
-    """Return what the network says of each example, where a condition asked for it: "as electric ray"."""
+    """Return what the network says of each example, where a condition asked for it, and the number that examples
+    without numbers of their own are ranked by: "loss 4.2, as electric ray"."""
+    said, ranked = _said(drawing), shown_by(drawing.node)
+    if not ranked or numbered(drawing) or ranked == "confidence":
+        return said
+    numbers = drawing.grid(drawing.field.columns[ranked], drawing.slots).astype(float)
+    made = np.empty(numbers.shape, object)
+    for at in np.ndindex(made.shape):
+        own = f"{ranked} {numbers[at]:.4g}" if np.isfinite(numbers[at]) else ""
+        other = str(said[at]) if said is not None else ""
+        made[at] = ", ".join(words for words in (own, other) if words)
+    return made
+
+
+def _said(drawing: Drawing) -> np.ndarray | None:
     field, axis = drawing.field, drawing.slots
     said = {name.rpartition(":")[0]: drawing.grid(column, axis) for name, column in field.columns.items()
             if name.rpartition(":")[2] == "predicted"}  # fmt: skip
@@ -94,7 +109,8 @@ def title(drawing: Drawing) -> str:
 
     if not numbered(drawing):
         called = next((stage["called"] for stage in chain(drawing.node) if stage.get("called")), "")
-        return f"Examples of {called}" if called else "Examples"
+        ranked = shown_by(drawing.node)
+        return f"Examples{f' of {called}' if called else ''}{f', by {ranked}' if ranked else ''}"
     if drawing.field.type.content == influences.CONTENT:
         return influences.title_of(drawing)
     if alone := sole_atom(drawing):

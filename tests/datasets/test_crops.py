@@ -30,12 +30,12 @@ def run(tmp_path, network, line: str, **options):
     return bbilang.run(tmp_path / "page.bbi", model=network, **options)
 
 
-def by_hand(network, rows: np.ndarray, channel: int) -> np.ndarray:
-    """Maps (example, y, x) of a channel of `b`, from plain torch and a hook."""
+def by_hand(network, rows: np.ndarray, channel: int, layer: str = "b") -> np.ndarray:
+    """Maps (example, y, x) of a channel of a layer, from plain torch and a hook."""
     from bbilang.runtime.data.dataset import open_dataset
 
     dataset, found = open_dataset("sample:shapes"), []
-    handle = network.module.b.register_forward_hook(lambda *given: found.append(given[2].detach()))
+    handle = getattr(network.module, layer).register_forward_hook(lambda *given: found.append(given[2].detach()))
     try:
         for row in rows.tolist():
             shown = network.preprocess.display(dataset.picture(row))
@@ -133,10 +133,70 @@ def test_another_page_needs_no_network(network, tmp_path, monkeypatch):
         assert one.tolist() == other.tolist()
 
 
-@pytest.mark.parametrize("line", [
-    "b.neuron | activation | examples(shapes, 3, crop=map) | present(image, facet=channel)",
-    "b.channel[1] | examples(shapes, 3, sign=magnitude, crop=map) | present(image)",
-])  # fmt: skip
-def test_what_has_no_map_is_refused(network, tmp_path, line):
+EXTREME = {"negative": np.argmin, "magnitude": lambda own: np.abs(own).argmax(), "positive": np.argmax}
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "magnitude"])
+@pytest.mark.parametrize("atoms", ["direction", "channel"])
+def test_both_ends_have_maps_and_fields(network, tmp_path, atoms, sign):
+    """The twin: every map by hand, its extreme, and the examples in the order of those."""
+    pipe = {"direction": "d = b.channel[3] - b.channel[1]\nd | activation(reduce=max)",
+            "channel": "c.channel[2]"}[atoms]  # fmt: skip
+    made, _, pipe = pipe.rpartition("\n")
+    line = f"{made}\nmaps = {pipe} | examples(shapes, 5, sign={sign}, crop=map) | present(image)\n"
+    line += f"fields = {pipe} | examples(shapes, 5, sign={sign}, crop=field) | present(image)"
+    page = run(tmp_path, network, line)
+    field, cut = page.results.fields["maps"], page.results.fields["fields"]
+    every = np.sort(page.results.fields["maps"].coords["example"].data.ravel())
+    sample = run(tmp_path, network, "row = shapes | present(image)").results.fields["row"].coords["example"].data
+    assert set(every.tolist()) <= set(sample.tolist())
+    if atoms == "direction":
+        maps = by_hand(network, sample, 3) - by_hand(network, sample, 1)
+    else:
+        maps = by_hand(network, sample, 2, "c")
+    flat = maps.reshape(len(maps), -1)
+    at = np.array([EXTREME[sign](own) for own in flat])
+    values = flat[np.arange(len(flat)), at]
+    strength = {"positive": values, "negative": -values, "magnitude": np.abs(values)}[sign]
+    order = np.argsort(-strength, kind="stable")[:5]
+    assert field.coords["example"].data.ravel().tolist() == sample[order].tolist()
+    np.testing.assert_allclose(field.values.data.ravel(), values[order], rtol=1e-4)
+    y, x = np.divmod(at[order], maps.shape[-1])
+    assert field.coords["at.y"].data.ravel().tolist() == y.tolist() == cut.coords["at.y"].data.ravel().tolist()
+    assert field.coords["at.x"].data.ravel().tolist() == x.tolist()
+    shown = {"positive": np.maximum(maps, 0), "negative": np.maximum(-maps, 0), "magnitude": np.abs(maps)}[sign][order]
+    np.testing.assert_allclose(field.coords["shade"].data.reshape(shown.shape), shown / shown.max(),
+                               rtol=1e-3, atol=1e-5)  # fmt: skip
+    assert {"positive": "largest", "negative": "smallest", "magnitude": "magnitude"}[sign] in field.type.unit
+
+
+def test_arithmetic_before_examples_counts(network, tmp_path):
+    """`abs` and `normalize` were ignored: shown was the largest activation over positions whatever stood there."""
+    line = "plain = c.channel[2] | across(shapes) | present(bars)\n"
+    line += "size = c.channel[2] | activation | abs | examples(shapes, 4) | present(image)\n"
+    line += (
+        "low = c.channel[2] | activation | normalize(global) | examples(shapes, 4, sign=negative) | present(image)\n"
+    )
+    line += "range = c.channel[2] | activation | abs | spectrum(shapes, 3) | present(image)"
+    page = run(tmp_path, network, line)
+    sums = page.results.fields["plain"].values.data.ravel()
+    expected = np.sort(np.abs(sums))[::-1]
+    np.testing.assert_allclose(page.results.fields["size"].values.data.ravel(), expected[:4], rtol=1e-4)
+    rows = page.results.fields["plain"].coords["example"].data[np.argsort(sums)[:4]]
+    assert page.results.fields["low"].coords["example"].data.ravel().tolist() == rows.tolist()
+    ends = page.results.fields["range"].values.data.ravel()
+    np.testing.assert_allclose([ends.min(), ends.max()], [expected[-1], expected[0]], rtol=1e-4)
+    assert "largest" not in page.results.fields["size"].type.unit
+
+
+@pytest.mark.parametrize("more", ["crop=map", "by=max"])
+def test_what_is_of_a_channels_own_values_is_refused_after_arithmetic(network, tmp_path, more):
+    with pytest.raises(BbiError, match="E238"):
+        bbilang.check(HEAD + f"c.channel[2] | activation | abs | examples(shapes, 3, {more}) | present(image)",
+                      model=network)  # fmt: skip
+
+
+def test_what_has_no_map_is_refused(network, tmp_path):
+    line = "b.neuron | activation | examples(shapes, 3, crop=map) | present(image, facet=channel)"
     with pytest.raises(BbiError, match=r"E238.*`crop=map`"):
         bbilang.check(HEAD + line, model=network)

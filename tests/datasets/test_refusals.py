@@ -85,6 +85,13 @@ def test_what_only_the_files_tell(text, code, folder, network):
     assert found == code and words in text
 
 
+def test_a_concept_against_itself(folder, network):
+    text = f"{PHOTOS}c = b | concept(photos, against=photos)\nc | across(photos) | mean(example) | present(bars)"
+    failure = error(folder, text, network)
+    assert place(failure, text)[0] == "E466"
+    assert failure.diagnostics[0].message == "all examples of photos are in photos too"
+
+
 def test_a_dataset_stays_in_the_root(folder, network):
     from bbilang.pipeline import Pipeline, Request
     from bbilang.texts import read

@@ -110,6 +110,26 @@ class ConditionReader:
         help = "as in `magnitude > 0.1` or `channel < 100`"
         raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
 
+    def ranked_column(self, value: ast.Expression, parameter: Parameter, field: Node) -> Column | None:
+        """Return the column that examples are ranked by; None where the ranking is by something else. Raises CheckError
+        E215, E257, E458."""
+        type, column = field.type, None
+        if not type.columns:
+            return None
+        if isinstance(value, ast.Call) and value.name == "column":
+            column = self._named_column(value, type)
+        elif isinstance(value, ast.Path) and value.name not in parameter.choices:
+            column = self._column(value, field)
+            if column is None and type.content == "dataset":
+                names = [name for name, _ in type.columns]
+                help = did_you_mean(value.name, names, f"its columns are {', '.join(names)}")
+                raise at(value.span, "E215", f"there is no column `{value.name}`", help)
+        known = known_columns(field, self.scope)
+        if column is not None and column[1] in known and known[column[1]].values is not None:
+            message = f"`{column[1]}` holds words, and examples are ranked by numbers"
+            raise at(value.span, "E458", message, f"keep some: `filter({column[1]} == ...)`")
+        return column
+
     def column_name(self, value: ast.Expression, parameter: Parameter, field: Node) -> str | None:
         """Return the name of a column of the field's examples. Raises CheckError E213, E215."""
         if isinstance(value, ast.Constant) and value.value is None:

@@ -48,7 +48,7 @@ class ArgumentReader:
         methods: MethodReader,
     ):
         self.scope, self.fields, self.targets, self.methods = scope, fields, targets, methods
-        conditions = ConditionReader(scope)
+        self.conditions = conditions = ConditionReader(scope)
         # Each takes the argument, its parameter and the field that the pipe has come to.
         self.readers: dict[str, Callable[[ast.Expression, Parameter, Node], Any]] = {
             "target": lambda value, _, field: targets.target(value, field),
@@ -90,7 +90,9 @@ class ArgumentReader:
         return literal(value, parameter)
 
     def _ranking(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """Return one of the parameter's words, or a target to rank by."""
+        """Return one of the parameter's words, a column of examples, or a target to rank by."""
+        if (column := self.conditions.ranked_column(value, parameter, field)) is not None:
+            return column
         if isinstance(value, ast.Path):
             if value.name in parameter.choices:
                 return value.name

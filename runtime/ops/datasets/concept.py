@@ -135,7 +135,13 @@ def _both(dataset: Node, node: Node, name: str, run: Run, half: tuple[Split, int
     activation, against = node["activation"].node, node["against"]
     inside, others = _rows(dataset, run, half), _rows(against, run, half)
     if source_dataset(against) == source_dataset(dataset):
-        others = np.setdiff1d(others, inside)
+        left = np.setdiff1d(others, inside)
+        if len(others) and not len(left):
+            message = f"all examples of {against.get('called') or 'against'} are in {name} too"
+            raise error(
+                "E466", message, "nothing is left to tell them from: give `against=` examples of something else"
+            )
+        others = left
     means = [_means(one, rows, activation, run) for one, rows in ((dataset, inside), (against, others))]
     words = name, str(against.get("called") or "against")
     few, said = min(zip(map(len, means), words, strict=True))

@@ -14,23 +14,34 @@ from bbilang.runtime.fields.directions import AXIS
 from bbilang.runtime.fields.field import Field, Named
 
 
-def numbers(node: Node, contents: Sequence[Node], run: Run, scanned: Scanned) -> Field:
+def numbers(node: Node, contents: Sequence[Node], run: Run, scanned: Scanned, sign: str = "positive") -> Field:
     """Return a content of all directions that a node's are chosen from, for every example, along the axis `input`.
-    ``contents``: of the layer's channels, whose neurons were kept."""
+    ``contents``: of the layer's channels, whose neurons were kept. ``sign``: which extreme over positions stands for
+    the largest."""
     operation, vectors = run.registry.operations[node.op], _vectors(node, run)
-    pieces = [operation.along(node, cubes, vectors, run.registry) for cubes in _shards(contents, scanned)]
+    if node.get("reduce") == "max" and sign != "positive":
+        pieces = [extremes(node, contents[-1], sign, run, scanned)[0]]
+    else:
+        pieces = [operation.along(node, cubes, vectors, run.registry) for cubes in _shards(contents, scanned)]
     others, coords, names = scanned.around_cubes(contents[-1])
-    made = run.value(directions.origin(node))
+    made = run.value(run.shown(directions.origin(node)))
     coords |= {AXIS: made.coords[AXIS]}
     names |= {name: array for name, array in made.names.items() if name == AXIS}
     values = Named(("input", *others, AXIS), np.concatenate(pieces).astype(np.float32))
     return Field(node.type, values, coords, names, notes=made.notes)
 
 
-def largest_at(node: Node, content: Node, run: Run, scanned: Scanned) -> np.ndarray:
-    """Return the number of the position with the largest inner product, (example, concept), row by row."""
+def extremes(node: Node, content: Node, sign: str, run: Run, scanned: Scanned) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inner product with each direction that is largest over positions, smallest, or of the largest
+    magnitude, and the number of its position, row by row: (example, concept) each."""
     vectors = _vectors(node, run)
-    return np.concatenate([(vectors @ cube).argmax(-1) for (cube,) in _shards((content,), scanned)])
+    values, places = [], []
+    for (cube,) in _shards((content,), scanned):
+        inner = vectors @ cube
+        at = (np.abs(inner) if sign == "magnitude" else -inner if sign == "negative" else inner).argmax(-1)
+        values.append(np.take_along_axis(inner, at[..., None], -1)[..., 0])
+        places.append(at)
+    return np.concatenate(values), np.concatenate(places)
 
 
 def products(node: Node, content: Node, rows: np.ndarray, atoms: np.ndarray, run: Run, scanned: Scanned) -> np.ndarray:

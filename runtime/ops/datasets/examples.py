@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.contract import (
-    Again,
     Arguments,
     Demand,
     ExamplesOf,
@@ -21,19 +19,19 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import Node, source_dataset
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.errors import error
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.field import SHADE, Field, Named
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.activation import activation_unit
-from bbilang.runtime.ops.datasets import every_position, pipes
+from bbilang.runtime.ops.datasets import pipes
+from bbilang.runtime.ops.datasets.crops import below, cropped, extreme_at, inner_extreme_at, passes_again
 from bbilang.runtime.ops.datasets.duplicates import DUPLICATES, candidates, without_duplicates
-from bbilang.runtime.ops.datasets.receptive import spans
 
 if TYPE_CHECKING:
     from bbilang.runtime.statistics.strongest import StrongestExamples
 
 CHUNK = 4096  # examples that are ranked at a time
 DATASET = Parameter("dataset", "dataset", 'a dataset of the text: `dataset photos = "folder/"`')
+CONTENTS = ("activation", "attribution", "gradient")  # of which a scan keeps the extremes over positions
 EXTREMES = {"positive": "largest", "negative": "smallest", "magnitude": "of largest magnitude"}
 SIGN = Parameter(
     "sign",
@@ -88,23 +86,21 @@ class Examples(pipes.OfPipe):
         return examples_type(field, self.name, arguments["dataset"], arguments["k"], arguments["by"], arguments["sign"])
 
     def _check_crop(self, field: FieldType, arguments: Arguments) -> None:
-        crop, sign = arguments["crop"], arguments["sign"]
-        if crop == "none" or (field.atom == "channel" and sign != "magnitude"):
+        crop = arguments["crop"]
+        if crop == "none" or (field.atom == "channel" and not changed(field)) or by_extreme(field):
             return
-        if field.atom == directions.ATOM and sign == "positive":
-            if field.unit == activation_unit(directions.ATOM, "max"):
-                return
-            message = f"`crop={crop}` shows where the inner product with a direction is largest"
+        if field.atom == directions.ATOM:
+            message = f"`crop={crop}` shows where the inner product with a direction is largest or smallest"
             raise Fail("E238", message, "rank by that: `activation(reduce=max)` before it", "crop")
-        message = f"`crop={crop}` shows where a channel has its largest or smallest values"
-        help = "start from `.channel`, with `sign=positive` or `negative`; directions have the positive end"
+        message = f"`crop={crop}` shows where a channel or a direction has its largest or smallest values"
+        help = "leave out the arithmetic before it" if changed(field) else "start from `.channel`"
         raise Fail("E238", message, help, "crop")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         content = pipes.content_of(node["each"].node, registry)
         if not summarized(node["each"].node, registry):
-            return (*pipes.demanded(node["each"].node, node["dataset"], registry), *_again(node, content))
-        return (ExamplesOf(node["dataset"], summaries=(content,)), *_again(node, content))
+            return (*pipes.demanded(node["each"].node, node["dataset"], registry), *passes_again(node, content))
+        return (ExamplesOf(node["dataset"], summaries=(content,)), *passes_again(node, content))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         each, dataset = node["each"].node, run.value(node["dataset"])
@@ -135,90 +131,8 @@ class Examples(pipes.OfPipe):
         if summarized(each, run.registry):
             field.coords |= extreme_at(node, field, run, scanned)
         elif node["crop"] != "none":
-            field.coords |= largest_at(node, field, run, scanned)
+            field.coords |= inner_extreme_at(node, field, run, scanned)
         return cropped(node, field, run, scanned)
-
-
-def _again(node: Node, content: Node) -> tuple[Demand, ...]:
-    """Return the passes that a crop needs after the scan."""
-    layers = content.type.layers
-    if node["crop"] == "field":
-        return (Again(f"the receptive field of {layers[0]}", 0, layers),)
-    if node["crop"] == "map" and not directions.of(node["each"].node):  # those of directions the scan keeps
-        pictures = math.prod(axis.size for axis in node.type.axes)
-        return (Again(f"maps of {layers[0]} for the examples shown", pictures, layers, content),)
-    return ()
-
-
-def cropped(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
-    """Add to a field of examples what its pictures are cut to, or how they are shaded."""
-    layer, crop = node["each"].node.type.layers[0], node["crop"]
-    if crop != "none" and "at.y" not in field.coords:
-        raise error("E238", f"`{layer}` has no positions to show", f"leave out `crop={crop}`")
-    if crop == "field":
-        return cut_to_field(field, layer, run, scanned)
-    return shaded(node, field, run, scanned) if crop == "map" else field
-
-
-def shaded(node: Node, field: Field, run: Run, scanned: Scanned) -> Field:
-    """Add to a field of examples each atom's own map of each picture, as shares of the largest value of the atom's
-    maps: `SHADE` over the axes of the examples, and y and x."""
-    rows, each = field.coords["example"], node["each"].node
-    axis = directions.AXIS if directions.of(each) else "channel"
-    atoms_shown = np.broadcast_to(field.coords[axis].spread(rows.dims), rows.data.shape)
-    there = (rows.data >= 0) & (atoms_shown >= 0)
-    maps = np.asarray(_maps(each, rows.data[there], atoms_shown[there], run, scanned))
-    maps = np.maximum(-maps if node["sign"] == "negative" else maps, 0)
-    shares = np.zeros((*rows.data.shape, *maps.shape[1:]), np.float32)
-    shares[there] = maps
-    atoms = (rows.dims.index("example"), -2, -1)
-    largest = shares.max(atoms, keepdims=True)
-    shares = np.divide(shares, largest, out=np.zeros_like(shares), where=largest > 0)
-    of = "direction" if axis == directions.AXIS else "channel"
-    ends = "negative values of " if node["sign"] == "negative" else ""
-    note = (
-        f"pictures are dimmed where {ends}the {of}'s map is low: in full where it is as large as anywhere in the "
-        f"{of}'s examples shown, grey where it is zero; a cell of the map is {_cell(run, maps.shape[1:])} pixels"
-    )
-    shade = Named((*rows.dims, f"{SHADE}.y", f"{SHADE}.x"), shares)
-    return replace(field, coords={**field.coords, SHADE: shade}, notes=(*field.notes, note))
-
-
-def _maps(each: Node, rows: np.ndarray, atoms: np.ndarray, run: Run, scanned: Scanned) -> np.ndarray:
-    """Return the map (pair, y, x) of an atom for each pair of an example and an atom."""
-    if not directions.of(each):
-        return scanned.maps(pipes.content_of(each, run.registry), rows, atoms)
-    (content,), (layer,) = pipes.everywhere(each, run.registry), each.type.layers
-    sizes = run.layer(layer).as_map.sizes
-    flat = every_position.products(each, content, rows, atoms, run, scanned)
-    return flat.reshape(len(flat), sizes["y"], sizes["x"])
-
-
-def _cell(run: Run, shape: tuple[int, ...]) -> str:
-    tall, wide = run.adapter.description.input_size
-    return f"{tall / shape[0]:.3g} × {wide / shape[1]:.3g}"
-
-
-def cut_to_field(field: Field, layer: str, run: Run, scanned: Scanned) -> Field:
-    """Add to a field of examples what its pictures are cut to: the receptive field where the extreme value is."""
-    coords, notes = {}, []
-    sizes = []
-    for span, at, ends in zip(
-        spans(run, scanned, layer), ("at.y", "at.x"), (("top", "bottom"), ("left", "right")), strict=True
-    ):
-        positions = field.coords[at]
-        low, high = span.of(positions.data)
-        gone = positions.data < 0
-        for name, values in zip(ends, (low, high), strict=True):
-            coords[f"cut.{name}"] = Named(positions.dims, np.where(gone, -1, values))
-        sizes.append((int((high - low)[~gone].max(initial=0)), span.size))
-    if all(own == whole for own, whole in sizes):
-        notes.append(f"a position of {layer} depends on the whole picture, so nothing is cut off")
-    else:
-        (deep, tall), (across, wide) = sizes
-        where = f"up to {deep} × {across} of {tall} × {wide} pixels, less at the border"
-        notes.append(f"pictures are cut to what the position with the extreme value depends on: {where}")
-    return replace(field, coords={**field.coords, **coords}, notes=(*field.notes, *notes))
 
 
 def examples_type(
@@ -231,22 +145,37 @@ def examples_type(
         raise Fail("E238", f"`{name}` is of numbers, and these are pictures", "start from atoms of a layer")
     if by is not None and field.atom != "channel":
         raise Fail("E238", "`by=` is of channels, which have several positions", argument="by")
+    if by is not None and changed(field):
+        message = "`by=` is of a channel's own values, and arithmetic made others of them"
+        raise Fail("E238", message, "leave it out: the examples are ranked by what stands before", "by")
     axes = tuple(axis for axis in field.axes if axis.name != "input")
     several = tuple(axis.name for axis in axes if axis.size > 1 or not axis.exact)
     example = Axis("example", k, exact=False, varies=several, whole=False)
     unit = field.unit
-    if field.atom == "channel" and field.content in ("activation", "attribution", "gradient"):
+    if field.atom == "channel" and field.content in CONTENTS and not changed(field):
         extreme = by == "max" or (by is None and field.content == "activation")
         own = "the layer's own units" if field.content == "activation" else unit
         if extreme or field.content == "activation":
             unit = f"{own}, {EXTREMES[sign] if extreme else 'sum'} over positions"
+    if by_extreme(field):
+        unit = f"the layer's own units, {EXTREMES[sign]} over positions"
     return replace(field, axes=(*axes, example), columns=dataset.type.columns, unit=unit)
+
+
+def changed(field: FieldType) -> bool:
+    """Return whether arithmetic made other numbers of those that a content gave: `abs`, `normalize(...)`."""
+    return bool(field.steps or field.scope)
+
+
+def by_extreme(field: FieldType) -> bool:
+    """Return whether the numbers of directions are extremes over positions, which `sign=` chooses."""
+    return field.atom == directions.ATOM and field.unit == activation_unit(directions.ATOM, "max")
 
 
 def summarized(each: Node, registry: Registry) -> bool:
     """Return whether a pipe is of channels with positions, of which a scan keeps the extremes."""
     content = pipes.content_of(each, registry)
-    if directions.of(each) or registry.operations[content.op].of_interventions:
+    if directions.of(each) or changed(each.type) or registry.operations[content.op].of_interventions:
         return False
     return content.type.atom == "channel" and content.op != "output" and not content.type.axis("class")
 
@@ -256,15 +185,14 @@ def numbers(node: Node, run: Run, scanned: Scanned) -> Field:
     each = node["each"].node
     content = pipes.content_of(each, run.registry)
     if not summarized(each, run.registry):
-        return pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
+        return pipes.of_examples(pipes.per_example(each, run, scanned, node.get("sign", "positive")), scanned.rows)
     by = node["by"] or ("max" if content.type.content == "activation" else "sum")
     if by == "sum":
         data = scanned.summary(content, "sum")
     elif node.get("sign") == "negative":
         data = scanned.summary(content, "min")
     elif node.get("sign") == "magnitude":
-        low, high = scanned.summary(content, "min"), scanned.summary(content, "max")
-        data = np.where(np.greater(np.negative(low), high), low, high)
+        data = np.where(below(scanned, content), scanned.summary(content, "min"), scanned.summary(content, "max"))
     else:
         data = scanned.summary(content, "max")
     return of_channels(node, content, data, run, scanned)
@@ -277,7 +205,7 @@ def of_channels(node: Node, content: Node, data: np.ndarray, run: Run, scanned: 
     if node.inputs:
         whole = pipes.restricted(whole, run.value(node.inputs[0]))
     elif (frame := pipes.frame_of(node["each"].node, run.registry)).inputs:  # of single atoms
-        whole = pipes.restricted(whole, run.value(frame))
+        whole = pipes.restricted(whole, run.value(run.shown(frame)))
     return pipes.of_examples(whole, scanned.rows)
 
 
@@ -351,37 +279,6 @@ def rows_in(rows: Named, dataset: Field) -> Named:
     order = np.argsort(own, kind="stable")
     at = np.minimum(np.searchsorted(own, rows.data, sorter=order), len(own) - 1)
     return Named(rows.dims, np.where(rows.data < 0, -1, order[at]))
-
-
-def extreme_at(node: Node, field: Field, run: Run, scanned: Scanned) -> dict[str, Named]:
-    """Return the position (y, x) of the extreme value of each atom in each of its examples, by name of the axis."""
-    content = pipes.content_of(node["each"].node, run.registry)
-    (layer,) = content.type.layers
-    sizes = run.layer(layer).as_map.sizes
-    if not {"y", "x"} <= set(sizes) or node.get("sign") == "magnitude":
-        return {}
-    flat = scanned.summary(content, "argmin" if node.get("sign") == "negative" else "argmax")
-    return _positions(flat, field.coords["example"], field.coords["channel"], sizes["x"], scanned)
-
-
-def largest_at(node: Node, field: Field, run: Run, scanned: Scanned) -> dict[str, Named]:
-    """Return the position (y, x) of the largest inner product with each direction in each of its examples."""
-    each = node["each"].node
-    (content,), (layer,) = pipes.everywhere(each, run.registry), each.type.layers
-    sizes = run.layer(layer).as_map.sizes
-    if not {"y", "x"} <= set(sizes):
-        return {}
-    flat = every_position.largest_at(each, content, run, scanned)
-    return _positions(flat, field.coords["example"], field.coords[directions.AXIS], sizes["x"], scanned)
-
-
-def _positions(flat: np.ndarray, rows: Named, atoms: Named, wide: int, scanned: Scanned) -> dict[str, Named]:
-    """Return (y, x) of positions (example, atom) that are numbered row by row, for the rows that each atom has."""
-    numbers = np.broadcast_to(atoms.spread(rows.dims), rows.data.shape)
-    at = np.searchsorted(scanned.rows, np.maximum(rows.data, 0))
-    y, x = np.divmod(flat[np.minimum(at, len(flat) - 1), np.maximum(numbers, 0)], wide)
-    gone = rows.data < 0
-    return {name: Named(rows.dims, np.where(gone, -1, values)) for name, values in (("at.y", y), ("at.x", x))}
 
 
 OPERATIONS = (Examples(),)

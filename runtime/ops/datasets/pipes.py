@@ -25,6 +25,8 @@ class OfPipe(Operation):
     """An operation on the pipe before it, which is computed for each example; `each` of its node holds that pipe. The
     pipe is computed on the page's own input only where it chooses atoms."""
 
+    over_examples = True
+
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         own: dict[str, object] = {"directions": directions.origin(field)} if directions.of(field) else {}
         each = stand_ins.with_stand_ins(with_fixed_atoms(field))
@@ -117,8 +119,11 @@ def check(field: Node, name: str, registry: Registry) -> None:
     for node in reversed(nodes):  # what is wrong is named where it comes from
         operation = registry.operations[node.op]
         if node.type.atom == "group":
-            message = f"each example has groups of its own, so those of `{node.op}` cannot stand before `{name}`"
-            raise Fail("E261", message, "take the channels that the groups are made of")
+            message = f"these groups are no directions that each example has, so they cannot stand before `{name}`"
+            help = "take groups of activations, `block5c.expand | factorize(nmf, 6)`, and change their numbers later"
+            if any(registry.operations[each.op].of_interventions for each in nodes):
+                help = "intervene on the channels that the groups are made of"
+            raise Fail("E261", message, help)
         atoms = node.type.content == "substrate"
         if not (is_content(node, registry) or operation.selects or operation.pure or operation.head or atoms):
             message = f"`{node.op}` cannot stand before `{name}`: it is not computed for each example apart"
@@ -138,9 +143,10 @@ def check(field: Node, name: str, registry: Registry) -> None:
     own = next((a for node in nodes if registry.operations[node.op].selects for a in node.type.axes
                 if "input" in a.varies), None)  # fmt: skip
     inputs = next((axis.size for axis in field.type.axes if axis.name == "input"), 1)
-    if inputs > 1 and directions.of(field) and _of_the_page(directions.origin(field), registry):
+    if inputs > 1 and directions.of(field) and "input" in directions.origin(field).type.axes[-1].varies:
         message = f"each of the {inputs} inputs has directions of its own, so no dataset has them"
-        raise Fail("E262", message, "give the page one input, or take directions of `concept(...)`")
+        help = "give the page one input, or take directions of `concept(...)` or `factorize(..., along=input)`"
+        raise Fail("E262", message, help)
     if own is not None and inputs > 1:
         message = f"the atoms along `{own.name}` differ between the {inputs} inputs, so no dataset has them"
         raise Fail("E262", message, "choose them for all inputs together: `top(..., joint=input)`")
@@ -157,12 +163,6 @@ def _check_target(content: Node, name: str) -> None:
             raise Fail("E482", message, f"take what `{own}` predicts, `{own}:output`, or name a class: `output[281]`")
 
 
-def _of_the_page(made: Node, registry: Registry) -> bool:
-    """Return whether something is computed from the inputs of the page."""
-    demands = (d for node in walk(made) for d in registry.operations[node.op].demands(node, registry))
-    return any(not isinstance(demand, ExamplesOf) for demand in demands)
-
-
 def _check_change(change: Node, name: str, registry: Registry) -> None:
     """Check that an intervention is the same for every example. Raises `Fail` E262."""
     (frame,) = change.inputs
@@ -172,23 +172,24 @@ def _check_change(change: Node, name: str, registry: Registry) -> None:
         raise Fail("E262", message, "name them: `concepts[0]`")
 
 
-def per_example(field: Node, run: Run, scanned: Scanned) -> Field:
-    """Return the numbers of a pipe for every example that was scanned, along the axis `input`."""
+def per_example(field: Node, run: Run, scanned: Scanned, sign: str = "positive") -> Field:
+    """Return the numbers of a pipe for every example that was scanned, along the axis `input`. ``sign``: which extreme
+    over positions stands for the largest one of a direction."""
     operation = run.registry.operations[field.op]
     if is_content(field, run.registry):
         content = content_of(field, run.registry)
         if kept := everywhere(field, run.registry):
-            values = every_position.numbers(field, kept, run, scanned)
+            values = every_position.numbers(field, kept, run, scanned, sign)
         elif directions.of(field):
             values = directions.combined(scanned.field(content), field, run)
         else:
             values = scanned.field(content)
         if content.inputs and content.inputs != field.inputs:
-            values = restricted(values, run.value(field.inputs[0]))
+            values = restricted(values, run.value(run.shown(field.inputs[0])))
     elif operation.selects:
-        values = restricted(per_example(field.inputs[0], run, scanned), run.value(field))
+        values = restricted(per_example(field.inputs[0], run, scanned, sign), run.value(run.shown(field)))
     else:
-        values = operation.kernel(field, (per_example(field.inputs[0], run, scanned),), run)
+        values = operation.kernel(field, (per_example(field.inputs[0], run, scanned, sign),), run)
     return values.with_values(values.values, field.type)
 
 

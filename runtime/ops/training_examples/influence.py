@@ -19,6 +19,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.influence.declared import METHODS, TYPICAL, Method
+from bbilang.runtime.ops.datasets.examples import rows_in
 from bbilang.runtime.ops.training_examples.graph_values import check_graph, values_with_graph
 
 if TYPE_CHECKING:
@@ -273,8 +274,8 @@ def _field(
     dims = field.values.dims
     own = values.reshape(len(values), *field.values.data.shape).astype(np.float32)
     source = run.value(dataset)
-    at = np.searchsorted(source.coords["example"].data, numbers)
-    columns = {name: array.take("example", Named(("example",), at)) for name, array in source.columns.items()}
+    at = rows_in(Named(("example",), numbers), source)
+    columns = {name: array.take("example", at) for name, array in source.columns.items()}
     return Field(
         node.type, Named(("example", *dims), own), {**field.coords, "example": Named(("example",), numbers)},
         field.names, notes=tuple(dict.fromkeys((*field.notes, *source.notes, *notes))), columns=columns,

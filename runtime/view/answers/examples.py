@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbilang.runtime.fields.prose import counted, percent, singular
+from bbilang.runtime.ops.datasets.by_column import shown_by
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.ops.datasets.pipes import chain
 from bbilang.runtime.view.answers.explained import sole_atom, target_of, target_words
@@ -13,6 +14,8 @@ from bbilang.runtime.view.model import Answer, Piece
 
 MOST = 3  # panels that are described
 ENDS = ("positive", "negative", "magnitude")
+LEFT_OUT = "left out"  # of notes that say of how many examples something is not known
+SIDES = ("smallest", "largest")
 QUANTITIES = {"attribution": "contribution"}
 
 NOUNS = ("standard deviation", "maximum", "minimum", "sum")  # reductions that are no adjectives
@@ -27,7 +30,12 @@ def of_rows(shown: Shown) -> Answer:
         if shown.drawing.states:
             return ()  # the one pointed at
         count = sum(atom >= 0 for frame in shown.frames for atom in frame.atoms)
-        return sentence(f"{counted(count)} {_of_how_many(shown, count)}") if count else ()
+        if not count:
+            return ()
+        by = "" if shown.type.lasso is not None else shown_by(shown.drawing.node)
+        many = sentence(f"{counted(count)} {_of_how_many(shown, count)}")
+        left_out = [sentence(note) for note in shown.drawing.field.notes if LEFT_OUT in note]
+        return sentences(_of_ranked(shown, by) if by else many, *left_out)
     sign = next((node["sign"] for node in chain(shown.drawing.node) if node.get("sign") in ENDS), "")
     described = filled[:MOST]
     several = len(described) > 1
@@ -36,6 +44,15 @@ def of_rows(shown: Shown) -> Answer:
     word = shown.facet_word or "row"
     more = sentence(f"{counted(rest)} more {word}{'s' if rest > 1 else ''} below") if rest else ()
     return sentences(*made, more)
+
+
+def _of_ranked(shown: Shown, by: str) -> Answer:
+    """Say which example comes first in a row that is ordered by a column, and with which number."""
+    numbers = shown.drawing.field.columns[by].data.ravel()
+    first = next(atom for frame in shown.frames for atom in frame.atoms if atom >= 0)
+    ends = float(numbers[0]), float(numbers[-1])
+    words = f"comes first by {by}" if ends[0] == ends[1] else f"has the {SIDES[ends[0] > ends[1]]} {by}"
+    return sentence(Piece(shown.named(shown.label(first)), first), f" {words}, {ends[0]:.4g}")
 
 
 def _of_how_many(shown: Shown, count: int) -> str:
