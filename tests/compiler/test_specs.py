@@ -53,6 +53,7 @@ PASSES = {
         ),
         (0, 0, 0),
     ),
+    "what_a_circuit_computes": (0, 0, 0),
     "what_a_neuron_multiplies": (0, 0, 0),
     "the_toolbox": (1, 0, 0),
     "where_does_each_head_look": (3, 0, 0),  # attention is read in a forward of its own for each layer
