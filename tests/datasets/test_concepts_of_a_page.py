@@ -218,9 +218,10 @@ def test_what_needs_every_position_over_a_dataset(page, by_hand):
     for number in range(2):
         best = np.argsort(-products[:, number].max((1, 2)))[:3]
         assert found["example"][number].tolist() == rows[best].tolist()
-        at = [np.unravel_index(products[example, number].argmax(), (8, 8)) for example in best]
-        assert list(zip(found["at.y"][number].tolist(), found["at.x"][number].tolist(), strict=True)) == at
-        assert found["cut.top"][number].tolist() == [16 * y for y, _ in at]
+        at = found["at.y"][number], found["at.x"][number]  # one of the largest: plain surfaces have several
+        largest = products[best, number].max((1, 2))
+        np.testing.assert_allclose(products[best, number, at[0], at[1]], largest, rtol=1e-6)
+        assert found["cut.top"][number].tolist() == [16 * y for y in at[0]]
 
 
 def test_a_path_method_over_a_dataset(page, by_hand):
