@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.harness import ROOT
-from benchmarks.space.table import Row, rows, stored
+from benchmarks.space.table import TOOLS, Row, rows, stored
 
 PAGE = ROOT / "docs" / "space-rows.md"
 HEAD = """# What an interface system should do
@@ -48,14 +48,14 @@ def write() -> None:
 
 def text(table: list[Row], record: dict[str, Any]) -> str:
     """Return the page for a record of `__main__`."""
-    tools = record["tools"]
+    tools = {name: record["tools"][name] for name in TOOLS if name in record["tools"]}
     head = HEAD.replace("ROWS", str(len(table))).replace("MARKS", "meaning")
     names = " | ".join(f"{name} {one['version']}" for name, one in tools.items())
     lines = [f"| | asked for | {names} |", "|" + "---|" * (2 + len(tools))]
     group = ""
     for row in table:
         marks = [MARKS[one["rows"].get(row.id, {"outcome": "not offered"})["outcome"]] for one in tools.values()]
-        lines.append(f"| {row.group if row.group != group else ''} | {row.what} | {' | '.join(marks)} |")
+        lines.append(f"| {row.group if row.group != group else ''} | {_plain(row.what)} | {' | '.join(marks)} |")
         group = row.group
     counts = [sum(one["rows"].get(row.id, {}).get("outcome") == "does it" for row in table) for one in tools.values()]
     lines.append(f"| | **rows passed, of {len(table)}** | {' | '.join(map(str, counts))} |")
@@ -64,7 +64,7 @@ def text(table: list[Row], record: dict[str, Any]) -> str:
 
 def _failures(table: list[Row], tools: dict[str, Any]) -> list[str]:
     found = [
-        f"- {name}, {row.what[0].lower()}{row.what[1:]}: {_plain(one['rows'][row.id].get('said', ''))}"
+        f"- {name}, {_plain(row.what[0].lower() + row.what[1:])}: {_plain(one['rows'][row.id].get('said', ''))}"
         for name, one in tools.items()
         for row in table
         if one["rows"].get(row.id, {}).get("outcome") == "fails"
