@@ -71,8 +71,8 @@ def run(
     names of models. device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
     pixels, if the model does not define it. draft: small icons of few steps, labelled as such on the page. cache: False
     for none, or a folder. progress: a function that receives progress events. limits: what the page may cost
-    (`bbilang.Limits`): E380 to E382 before any work, E587 to E589 after it began. root: a folder that must contain
-    every file that the text names. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
+    (`bbilang.Limits`): E380 to E382, E435 before any work, E587 to E589 after it began. root: a folder that must
+    contain every file that the text names. Raises `BbiError` with all errors; E423 for an argument of the wrong type.
     """
     request = replace(
         _request(source_of(text), model, input, data, weights, settings, input_size),
@@ -133,11 +133,23 @@ def check(
     weights: str | Path | Mapping[str, str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
+    limits: Limits = NO_LIMITS,
+    root: str | Path | None = None,
 ) -> Program:
     """Return the typed program: every name resolved, every field typed, every axis spent. Nothing runs, and torch is
-    not imported unless the model is a caller's module. Raises `BbiError` with all errors."""
-    tree = file if isinstance(file, ast.File) else parse(file)
-    return Pipeline(_request(tree, model, input, data, weights, settings, input_size)).program
+    not imported unless the model is a caller's module. Raises `BbiError` with all errors.
+
+    limits, root: as in `run`; the plan is compared with the limits: E380 to E382, E435, and E587 if checking takes too
+    long.
+    """
+    request = _request(
+        file if isinstance(file, ast.File) else source_of(file), model, input, data, weights, settings, input_size
+    )
+    request = replace(request, limits=_limits(limits), root=_root(root))
+    program = Pipeline(request).program
+    if request.limits:
+        request.limits.check(plan_program(optimize_program(program), registry()), program.source)
+    return program
 
 
 def complete(
@@ -151,18 +163,22 @@ def complete(
     data: Mapping[str, object] | None = None,
     settings: Mapping[str, object] | None = None,
     input_size: int | Sequence[int] | None = None,
+    limits: Limits = NO_LIMITS,
+    root: str | Path | None = None,
 ) -> Completions:
     """Return everything that the holes of a text could be, the best first: a sequence that a notebook shows as a table.
 
     by: goals, the first counts most: `what`, `how`, `human_scale`, `trust`, `cost`; without, the Pareto front comes
-    first. max_passes: of a page. without: `icons`, a style, an operation, a method. The network does not run. Raises
-    `BbiError` with all errors of the text.
+    first. max_passes: of a page. without: `icons`, a style, an operation, a method. The network does not run. limits,
+    root: as in `run`; completions beyond the limits are left out, and E587 says that finding them took too long.
+    Raises `BbiError` with all errors of the text; E380 to E382, E435 if no completion is within the limits.
     """
-    from bbilang.compiler.complete.completions import Limits
+    from bbilang.compiler.complete.completions import Limits as Wanted
     from bbilang.completions import Completions
 
     request = _request(source_of(text), model, input, data, None, settings, input_size)
-    return Completions(request, by, Limits(max_passes, tuple(without)))
+    request = replace(request, limits=_limits(limits), root=_root(root))
+    return Completions(request, by, Wanted(max_passes, tuple(without)))
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
@@ -281,7 +297,7 @@ def explain(
     notebook. Nothing runs.
 
     force: the mode wherever both are possible, to override the cost model. limits: what the page may cost: E380 to
-    E382.
+    E382, E435.
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from bbilang.compiler.complete.completions import NO_LIMITS, Completion, Limits, complete, known_words
@@ -16,6 +17,7 @@ from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
 from bbilang.registry import registry
+from bbilang.runtime.watch import before_running
 
 SHOWN = 20  # completions in a table
 
@@ -33,9 +35,12 @@ class Completions(Sequence[Completion]):
 
     @cached_property
     def every(self) -> tuple[Completion, ...]:
+        """Find the completions. Raises BbiError of the text, and E587, E380 to E382, E435 beyond the limits."""
         text = self.request.text
         file = parse(text) if isinstance(text, Source) else text
-        return complete(file, registry(), Pipeline(self.request).options, self.by, self.limits)
+        limits = replace(self.limits, of_page=self.request.limits)
+        with before_running(self.request.limits, file.source, "filling the holes of this text"):
+            return complete(file, registry(), Pipeline(self.request).options, self.by, limits)
 
     def __len__(self) -> int:
         return len(self.every)

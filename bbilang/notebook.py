@@ -84,7 +84,10 @@ def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tup
     model = _meant(variables, options.model) if options.model else _named_model(variables, source)
     data = {name: _meant(variables, word) for name, word in data_of(options.data).items()}
     if has_hole(parse_recovering(source)[0]):
-        every = api.complete(source, model=model, input=inputs, data=data, settings=settings_of(options.set))
+        every = api.complete(
+            source, model=model, input=inputs, data=data, settings=settings_of(options.set),
+            limits=limits_named(options.limit),
+        )  # fmt: skip
         return options.name or NAME, every, None
     page = api.run(
         source, model=model, input=inputs, data=data, weights=options.weights, device=options.device,

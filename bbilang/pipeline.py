@@ -92,7 +92,13 @@ class Pipeline:
     @cached_property
     def checked(self) -> tuple[Program | None, tuple[Diagnostic, ...]]:
         """The typed program, or None where there are errors; and every diagnostic in the order of the text."""
-        return check_text(self.request.text, registry(), self.options)
+        text, limits, known, options = self.request.text, self.request.limits, registry(), self.options
+        if limits.seconds is None:
+            return check_text(text, known, options)
+        from bbilang.runtime.watch import before_running
+
+        with before_running(limits, text.source if isinstance(text, ast.File) else text, "checking this text"):
+            return check_text(text, known, options)
 
     @property
     def program(self) -> Program:
@@ -149,7 +155,7 @@ class Pipeline:
     @cached_property
     def plan(self) -> Plan:
         """Return the plan to run: that of the optimized program, unless the request disables optimization. Raises
-        BbiError E380 to E382 for one that is not within the limits."""
+        BbiError E380 to E382, E435 for one that is not within the limits."""
         from bbilang.runtime.device.mode_choice import plan_for_device
 
         request = self.request

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psutil
-
 from bbilang.compiler.plan.limits import Limits
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import Source, Span
@@ -76,6 +74,18 @@ class Watch:
 
 
 @contextmanager
+def before_running(limits: Limits, source: Source | None, doing: str) -> Iterator[None]:
+    """Watch work on a text before anything runs: reading, typing, searching for completions; ``doing``: its words.
+    Raises BbiError E587, which has no place: the whole text takes so long."""
+    try:
+        with _ended_after(limits.seconds):
+            yield
+    except Overtime:
+        message = f"{doing} took longer than the {limits.seconds:g} s that are allowed"
+        raise BbiError(Diagnostic("E587", message, help="make the text shorter, or its holes fewer"), source) from None
+
+
+@contextmanager
 def _ended_after(seconds: float | None) -> Iterator[None]:
     """End a block with Overtime when so many seconds are over."""
     if seconds is None:
@@ -110,6 +120,8 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 def _taken() -> int:
     """Return the bytes that the process has, and those on its graphics processors."""
     import sys
+
+    import psutil
 
     count: int = psutil.Process().memory_info().rss
     torch = sys.modules.get("torch")

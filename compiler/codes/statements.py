@@ -186,6 +186,13 @@ STATEMENTS: Final[dict[str, Code]] = {
         "$ bbi run page.bbi --limit passes=100000",
         needs="a limit",
     ),
+    "E435": Code(
+        "more elements than the limit",
+        "Whoever makes the page allows so many elements, pipes that end in `present`.",
+        "$ bbi run page.bbi --limit elements=1",
+        "$ bbi run page.bbi --limit elements=50",
+        needs="a limit",
+    ),
     "E381": Code(
         "more states than the limit",
         "Whoever makes the page allows so many states of an element: the product of what a reader can choose.",

@@ -15,7 +15,12 @@ from bbilang.compiler.complete.ranking import front, order, why
 from bbilang.compiler.complete.sentences import sentence
 from bbilang.compiler.complete.spending import Planner, Spending
 from bbilang.compiler.contract import Registry
-from bbilang.compiler.ir.program import Element, Node, walk
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.limits import NO_LIMITS as NO_PAGE_LIMITS
+from bbilang.compiler.plan.limits import Limits as PageLimits
+from bbilang.compiler.plan.limits import icon_passes
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
 
@@ -49,10 +54,11 @@ class Completion:
 @frozen
 class Limits:
     """What completions may cost, and what they must not have. ``without``: words for steps of a plan (`icons`,
-    `reruns`), or names of operations, styles and methods."""
+    `reruns`), or names of operations, styles and methods. ``of_page``: what each page may cost."""
 
     max_passes: int | None = None
     without: tuple[str, ...] = ()
+    of_page: PageLimits = NO_PAGE_LIMITS
 
 
 NO_LIMITS = Limits()
@@ -61,7 +67,8 @@ NO_LIMITS = Limits()
 def complete(
     file: ast.File, registry: Registry, options: Options, by: Sequence[str] = (), limits: Limits = NO_LIMITS
 ) -> tuple[Completion, ...]:
-    """Return all completions of a text, the best first. Raises BbiError of a text with errors."""
+    """Return all completions of a text, the best first. Raises BbiError of a text with errors; E380 to E382, E435 if
+    none is within the limits of a page."""
     with _no_collection():
         return _completed(file, registry, options, tuple(by), limits)
 
@@ -95,9 +102,12 @@ def _completed(
     for filled in every:
         spending = planner.spending(filled)
         own = measure.goals(filled, spending)
-        if _within(filled.elements, spending, registry, limits):
+        if _within(filled, spending, registry, limits):
             kept.append(filled)
             goals.append(own)
+    if limits.of_page and every and not kept:
+        cheapest = min(every, key=lambda each: planner.spending(each).flops)
+        limits.of_page.check(plan(optimize(cheapest.program), registry), file.source)
     on_front, numbers = front(goals), order(goals, by)
     following = [*(goals[number] for number in numbers[1:]), None]
     return tuple(
@@ -106,13 +116,17 @@ def _completed(
     )
 
 
-def _within(elements: Sequence[Element], spending: Spending, registry: Registry, limits: Limits) -> bool:
+def _within(filled: Filled, spending: Spending, registry: Registry, limits: Limits) -> bool:
     if limits.max_passes is not None and spending.passes > limits.max_passes:
         return False
+    if limits.of_page:
+        passes = spending.passes + (icon_passes(filled.checked) * spending.icons if spending.icons else 0)
+        if not limits.of_page.allows(filled.elements, passes, spending.bytes):
+            return False
     if not limits.without:
         return True
     words = set(spending.kinds)
-    for node in walk(*(element.node for element in elements)):
+    for node in walk(*(element.node for element in filled.elements)):
         words |= {node.op, str(node.get("style", ""))}
         method = registry.method_argument(node)
         words |= {str(method if isinstance(method, str) else method[0])} if method is not None else set()

@@ -4,11 +4,12 @@ work; what only shows while it runs is watched (`runtime.watch`)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.contract import did_you_mean
+from bbilang.compiler.ir.program import Element, Program
 from bbilang.compiler.plan.plan import COUNTED, Plan, Step
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -23,8 +24,9 @@ class Limits:
     """What a page may cost at most; None for no limit.
 
     ``passes``: through the network, with two for each step of an icon. ``seconds``: of computing, from the loading of
-    the network on. ``memory``: bytes that the plan keeps, and that the process or the device takes more than before.
-    ``page``: bytes of the file. ``states``: that a reader can choose among in one element.
+    the network on; checking a text may take as long. ``memory``: bytes that the plan keeps, and that the process or the
+    device takes more than before. ``page``: bytes of the file. ``states``: that a reader can choose among in one
+    element. ``elements``: of the page.
 
     Raises BbiError E433 for a limit that is no number above zero.
     """
@@ -34,6 +36,7 @@ class Limits:
     memory: int | None = None
     page: int | None = None
     states: int | None = None
+    elements: int | None = None
 
     def __post_init__(self) -> None:
         for name in NAMES:
@@ -47,17 +50,26 @@ class Limits:
 
     @classmethod
     def strangers(cls) -> Limits:
-        """Return limits for texts of people whom you do not know: a minute, some icons, a page of 20 MB."""
-        return cls(passes=100_000, seconds=60, memory=4 * 10**9, page=20 * 10**6, states=200)
+        """Return limits for texts of people whom you do not know: a minute, some icons, 50 elements, 20 MB."""
+        return cls(passes=100_000, seconds=60, memory=4 * 10**9, page=20 * 10**6, states=200, elements=50)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) is not None for name in NAMES)
 
     def check(self, plan: Plan, source: Source | None) -> None:
-        """Compare a plan. Raises BbiError E380, E381, E382, each at the line that takes most."""
+        """Compare a plan. Raises BbiError E380, E381, E382, E435, each at the line that takes most."""
         found = list(self._exceeded(plan))
         if found:
             raise BbiError(found, source)
+
+    def allows(self, elements: Sequence[Element], passes: int, bytes: int) -> bool:
+        """Return whether a page of these elements is within the limits. ``passes``: those of its icons included."""
+        return (
+            (self.passes is None or passes <= self.passes)
+            and (self.memory is None or bytes <= self.memory)
+            and (self.elements is None or len(elements) <= self.elements)
+            and (self.states is None or all(each.node.type.state_count <= self.states for each in elements))
+        )
 
     def _exceeded(self, plan: Plan) -> Iterator[Diagnostic]:
         if self.passes is not None:
@@ -67,6 +79,12 @@ class Limits:
                 most, step = max(works, key=lambda pair: pair[0])
                 message = f"this page needs up to {total:,} passes through the network, and {self.passes:,} are allowed"
                 yield Diagnostic("E380", message, _span(step), f"{most:,} of them are for {step.kind}: {step.words}")
+        every = plan.program.elements
+        if self.elements is not None and len(every) > self.elements:
+            spans = plan.program.spans(every[self.elements].node)
+            message = f"this page has {len(every):,} elements, and {self.elements:,} are allowed"
+            help = f"`{every[self.elements].id}` is the first that is too many"
+            yield Diagnostic("E435", message, spans[0] if spans else None, help)
         if self.states is not None:
             for element in plan.program.elements:
                 count = element.node.type.state_count
@@ -91,11 +109,15 @@ NO_LIMITS = Limits()
 
 
 def _passes(plan: Plan, step: Step) -> int:
-    """Return the passes of a step: of an icon, a forward and a backward at each of its steps."""
     if step.kind == "icons":
-        steps: int = plan.program.setting("featvis.steps", default("featvis.steps"))
-        return 2 * steps * step.passes
+        return icon_passes(plan.program) * step.passes
     return step.passes if step.kind in COUNTED else 0
+
+
+def icon_passes(program: Program) -> int:
+    """Return the passes of one icon: a forward and a backward at each of its steps."""
+    steps: int = program.setting("featvis.steps", default("featvis.steps"))
+    return 2 * steps
 
 
 def _span(step: Step) -> Span | None:

@@ -127,9 +127,18 @@ FILES: Final[dict[str, Code]] = {
         RUN,
         needs="a cache that changes meanwhile",
     ),
+    "E434": Code(
+        "a wrong option of a `bbi` block",
+        "In MkDocs, Sphinx, pandoc and Quarto, a block of a document takes `title`, `height` (pixels), `text` "
+        "(`folded`, `open` or `none`) and `draft`.",
+        '>>> block_options({"hight": "300"})',
+        '>>> block_options({"height": "300"})',
+        needs="a document",
+    ),
     "E433": Code(
         "a limit that is none",
-        "Limits are `passes`, `seconds`, `memory` and `page` (bytes), and `states`; each is a number above zero.",
+        "Limits are `passes`, `seconds`, `memory` and `page` (bytes), `states` and `elements`; each is a number above "
+        "zero.",
         f"{RUN} --limit second=60",
         f"{RUN} --limit seconds=60",
         needs="a limit",

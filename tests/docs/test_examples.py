@@ -16,6 +16,8 @@ PAGES = [
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_of(path, tmp_path, monkeypatch):
+    if path.name == "hosts.md":
+        pytest.importorskip("gradio", reason="gradio (tests/peers.txt) is not installed")
     monkeypatch.chdir(tmp_path)
     text = path.read_text(encoding="utf-8")
     namespace: dict[str, object] = {"__name__": "example"}
