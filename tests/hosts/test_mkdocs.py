@@ -167,8 +167,9 @@ def test_built_twice_and_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--dirty", "-q", "--site-dir", "site"]
     both = [subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE) for _ in range(2)]
     assert [one.wait(600) for one in both] == [0, 0], [one.stderr.read() for one in both]
-    (page,) = (folder / "site" / "assets" / "bbi").iterdir()
-    first = page.read_bytes()
+    pages = {page.name: page.read_bytes() for page in (folder / "site" / "assets" / "bbi").iterdir()}
+    assert 1 <= len(pages) <= 2  # each measures the machine, and may choose another mode: last digits differ then
+    assert all(html.rstrip().endswith(b"</html>") for html in pages.values())
     code = (
         "import sys; from mkdocs.__main__ import cli; cli(['build', '-q', '--site-dir', 'site'], standalone_mode=False)"
     )
@@ -176,7 +177,7 @@ def test_built_twice_and_at_once(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == "False", done.stderr
     (page,) = (folder / "site" / "assets" / "bbi").iterdir()
-    assert page.read_bytes() == first
+    assert page.read_bytes() == pages[page.name]
 
 
 def test_ctrl_c_leaves_no_half_of_a_page(tmp_path: Path) -> None:
