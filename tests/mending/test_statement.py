@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ def test_the_report_is_the_first_element_and_tells_of_both_sides(page: bbilang.P
     words = [(word, sentence) for word, _, sentence, _ in field.lines()]
     assert words[1][1] == "Accuracy on 26 held-out examples of biased"
     assert words[2][1] == "Accuracy on 40 examples of balanced"
+    lines = [line for _, _, _, own in field.lines() for _, line in own]
+    assert sum(bool(re.match(r"right only after: \d+, only before: \d+; p [=<] ", line)) for line in lines) == 2
     assert words[3] == ("trained", "5,887 weights above first, on 64 examples of biased")
     assert field.values.data.shape == (6, 6)
     assert "counts" in field.finding and "examples of balanced is" in field.finding

@@ -141,7 +141,7 @@ def _accuracy(compared: Comparison, report: Report) -> Line:
     )
     lines = [
         f"{before} before, {after} after",
-        f"{compared.gained:,} are right only after, {compared.lost:,} only before; {p_value(compared.p)}",
+        f"right only after: {compared.gained:,}, only before: {compared.lost:,}; {p_value(compared.p)}",
         f"{compared.changed:,} {'is' if compared.changed == 1 else 'are'} called by another class than before",
     ]
     return word, kind, f"Accuracy on {_where(compared, report)}", _plain(lines)
