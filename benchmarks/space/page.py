@@ -54,10 +54,10 @@ def text(table: list[Row], record: dict[str, Any]) -> str:
     lines = [f"| | asked for | {names} |", "|" + "---|" * (2 + len(tools))]
     group = ""
     for row in table:
-        marks = [MARKS[one["rows"].get(row.id, {"outcome": "not offered"})["outcome"]] for one in tools.values()]
+        marks = [MARKS[one["rows"][row.id]["outcome"]] for one in tools.values()]
         lines.append(f"| {row.group if row.group != group else ''} | {_plain(row.what)} | {' | '.join(marks)} |")
         group = row.group
-    counts = [sum(one["rows"].get(row.id, {}).get("outcome") == "does it" for row in table) for one in tools.values()]
+    counts = [sum(one["rows"][row.id]["outcome"] == "does it" for row in table) for one in tools.values()]
     lines.append(f"| | **rows passed, of {len(table)}** | {' | '.join(map(str, counts))} |")
     return "\n".join([head + "\n".join(lines), "", *_failures(table, tools), ASK + _where(record)]) + "\n"
 
@@ -67,7 +67,7 @@ def _failures(table: list[Row], tools: dict[str, Any]) -> list[str]:
         f"- {name}, {_plain(row.what[0].lower() + row.what[1:])}: {_plain(one['rows'][row.id].get('said', ''))}"
         for name, one in tools.items()
         for row in table
-        if one["rows"].get(row.id, {}).get("outcome") == "fails"
+        if one["rows"][row.id]["outcome"] == "fails"
     ]
     return ["What did not pass:", "", *found] if found else []
 
