@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeAlias
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -19,7 +19,8 @@ def inputs_of(words: Sequence[str] | None, meant: Callable[[str], object] = str)
     Raises BbiError E440 where some have names and others none, and for a name that comes twice."""
     if not words:
         return None
-    split = [None if Path(word).exists() else NAMED.fullmatch(word) for word in words]
+    split = [NAMED.fullmatch(word) for word in words]
+    split = [None if match and os.path.exists(match[0]) else match for match in split]  # False for what is no name
     named = {match[1]: meant(match[2]) for match in split if match and is_free_name(match[1])}
     if not named:
         return tuple(meant(word) for word in words)

@@ -73,7 +73,7 @@ def tool_named(name: str) -> Tool:
 
 def version_of(tool: Tool) -> str:
     try:
-        return version(tool.package)
+        return version(tool.package) if tool.package else ""
     except PackageNotFoundError:
         return ""
 

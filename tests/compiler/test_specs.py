@@ -75,6 +75,7 @@ EXAMPLES = {
     "what_channels_detect": 40,
     "what_it_calls_shapes": 60,
     "which_does_it_get_wrong": 300,
+    "which_training_pictures": 1800,
     "would_it_still_say_so": 12,
 }
 AT_MOST = {"can_i_trust_this": 16, "channel_attribution": 12, "spatial_attribution": 65}

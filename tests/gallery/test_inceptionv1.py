@@ -18,8 +18,11 @@ from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
 OWN = ('"sample:marks"', '"sample:induction"')  # networks that a page is about, and no other
+CHANNELS = ("what_a_circuit_computes",)  # of channels of the first layers of one network, by their numbers
 SPECS = [
-    path for path in sorted((ROOT / "specs").glob("*.bbi")) if not any(own in path.read_text("utf-8") for own in OWN)
+    path
+    for path in sorted((ROOT / "specs").glob("*.bbi"))
+    if path.stem not in CHANNELS and not any(own in path.read_text("utf-8") for own in OWN)
 ]
 LAYERS = {
     "block3a.expand": "mixed3a",
