@@ -44,7 +44,11 @@ def test_ours_passes(name):
 
 def asked_apart(names: list[str], tool: str) -> dict[str, str]:
     """Return the outcomes in a process of its own, for the browser of the tests may run in this one."""
-    code = f"import sys; sys.path.append({str(Path(__file__).parent)!r})\nfrom benchmarks.space import table\nprint({{'asked': table.measured([{tool!r}], {names!r})}})"
+    code = (
+        f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
+        "from benchmarks.space import table\n"
+        f"print({{'asked': table.measured([{tool!r}], {names!r})}})"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ((_, record),) = ast.literal_eval(done.stdout.splitlines()[-1])["asked"].items()
