@@ -27,10 +27,10 @@ ASK = """
 ## Ask your own tool
 
 A tool is a class with a method for each kind of question that it can answer
-([`protocol.py`](../benchmarks/space/protocol.py)); what it does not override counts as not offered. The rows are in
-[`rows.toml`](../benchmarks/space/rows.toml): the network, the layer and the target of the question, the check with its
+(`benchmarks/space/protocol.py`); what it does not override counts as not offered. The rows are in
+`benchmarks/space/rows.toml`: the network, the layer and the target of the question, the check with its
 tolerance, and the text with which bbilang answers. Numbers are compared with plain hooks and gradients of torch
-([`oracles.py`](../benchmarks/space/oracles.py)), pages are opened in Chromium with the network watched.
+(`benchmarks/space/oracles.py`), pages are opened in Chromium with the network watched.
 
 ```console
 $ python -m benchmarks.space --adapter mine:Tool
