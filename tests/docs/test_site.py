@@ -141,6 +141,8 @@ def test_no_path_of_this_machine(site: Path) -> None:
 def test_markdown_is_understood(pages: dict[str, Page]) -> None:
     """What GitHub reads, mkdocs reads too: pipes in tables, fences with a file's name, lists after a line."""
     for name, page in pages.items():
+        if name.startswith("assets/bbi/"):
+            continue  # a live page, which no Markdown became
         lost = re.findall(r"\\\||```|^\|.*\|$|^- .*|\{[#.:].*\}", page.words, re.M)
         assert not lost, (name, lost[:3])
 
