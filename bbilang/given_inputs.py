@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from bbilang.given_models import NAMED
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.statement_words import is_free_name
 
-NAMED = re.compile(r"([A-Za-z_]\w*)=(.+)", re.S)
 Given: TypeAlias = "tuple[object, ...] | dict[str, object] | None"
 
 

@@ -77,6 +77,11 @@ class Question:
         mean, std = (pictures.new_tensor(x)[:, None, None] for x in (self.mean, self.std))
         return (pictures - mean) / std
 
+    def shown(self, given: Tensor) -> Tensor:
+        """Return what the network takes (input, channel, y, x) as pictures in [0, 1]."""
+        mean, std = (given.new_tensor(x)[:, None, None] for x in (self.mean, self.std))
+        return given * std + mean
+
 
 @dataclass(frozen=True)
 class Page:

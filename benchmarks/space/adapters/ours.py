@@ -35,10 +35,8 @@ class Bbilang(Tool):
         return numbers(question, "channel")
 
     def patching(self, question: Question) -> Numbers:
-        other = question.other
-        assert other is not None
-        mean, std = (other.new_tensor(x)[:, None, None] for x in (question.mean, question.std))
-        pictures = {"picture": question.picture, "other": other[0] * std + mean}
+        assert question.other is not None
+        pictures = {"picture": question.picture, "other": question.shown(question.other)[0]}
         return numbers(question, "y", "x", input=pictures)
 
     def groups(self, question: Question) -> tuple[Numbers, Numbers]:
@@ -48,8 +46,7 @@ class Bbilang(Tool):
 
     def examples(self, question: Question) -> NDArray[np.integer]:
         assert question.pictures is not None
-        mean, std = (question.pictures.new_tensor(x)[:, None, None] for x in (question.mean, question.std))
-        photos = [(picture, "") for picture in question.pictures * std + mean]
+        photos = [(picture, "") for picture in question.shown(question.pictures)]
         field = run(question, data={"photos": photos}).results.fields["element-1"]
         return field.coords["example"].ordered(("channel", "example")).data
 
