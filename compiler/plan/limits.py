@@ -81,9 +81,10 @@ class Limits:
                 yield Diagnostic("E380", message, _span(step), f"{most:,} of them are for {step.kind}: {step.words}")
         every = plan.program.elements
         if self.elements is not None and len(every) > self.elements:
-            spans = plan.program.spans(every[self.elements].node)
+            surplus, earlier = every[self.elements], every[: self.elements]
+            spans = plan.program.spans(surplus.node)[sum(each.node == surplus.node for each in earlier) :]
             message = f"this page has {len(every):,} elements, and {self.elements:,} are allowed"
-            help = f"`{every[self.elements].id}` is the first that is too many"
+            help = f"`{surplus.id}` is the first that is too many"
             yield Diagnostic("E435", message, spans[0] if spans else None, help)
         if self.states is not None:
             for element in plan.program.elements:
