@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from bbilang.runtime.trust.datamodeling import rank_correlations
 from benchmarks.harness import ROOT, processor_time
 from benchmarks.records import append
 from benchmarks.surroundings import load as load_average
@@ -128,20 +129,6 @@ def of_checkpoints(states: Sequence[dict[str, Tensor]], data: Pictures, queries:
     return total
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return the ranks along the first axis, centred and of length 1."""
-    from scipy.stats import rankdata
-
-    centred = rankdata(values, axis=0)
-    centred -= centred.mean(0)
-    return centred / np.linalg.norm(centred, axis=0).clip(1e-12)
-
-
-def scores(predicted: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation over halves for each query, of (half, query)."""
-    return (ranks(predicted) * ranks(found)).sum(0)
-
-
 def datamodels(data: Pictures, halves: int) -> dict[str, Any]:
     random, every = np.random.default_rng(0), torch.ones(len(data.x), dtype=torch.bool)
     states: list[dict[str, Tensor]] = []
@@ -164,7 +151,9 @@ def datamodels(data: Pictures, halves: int) -> dict[str, Any]:
     for _ in range(DRAWS):
         rows, columns = random.integers(halves, size=halves), random.integers(found.shape[1], size=found.shape[1])
         for method in METHODS:
-            means[method].append(float(scores(predicted[method][rows][:, columns], found[rows][:, columns]).mean()))
+            means[method].append(
+                float(rank_correlations(predicted[method][rows][:, columns], found[rows][:, columns]).mean())
+            )
 
     def interval(values: Any) -> list[float]:
         return [round(float(each), 3) for each in np.percentile(values, (2.5, 97.5))]
@@ -175,7 +164,7 @@ def datamodels(data: Pictures, halves: int) -> dict[str, Any]:
         "queries": int(found.shape[1]),
         "accuracy on training pictures": round(float((net(data.x).argmax(1) == data.y).float().mean()), 3),
         "accuracy on queries": round(float(right), 3),
-        "rank correlation": {m: round(float(scores(predicted[m], found).mean()), 3) for m in METHODS},
+        "rank correlation": {m: round(float(rank_correlations(predicted[m], found).mean()), 3) for m in METHODS},
         "interval of 95 %": {m: interval(means[m]) for m in METHODS},
         "ekfac minus": {m: interval(np.subtract(means["ekfac"], means[m])) for m in METHODS if m != "ekfac"},
     }

@@ -21,6 +21,7 @@ from bbilang.compiler.check.layers import LayerReader
 from bbilang.compiler.check.present import PresentReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
+from bbilang.compiler.check.settings import set_for
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription
@@ -313,9 +314,7 @@ class Resolver(Scope):
                 value, parameter, self.owner(call, operation.parameters, parameter, field)
             ),
         )
-        for parameter in operation.parameters:  # `set attribute(method=...)` applies where the text names none
-            if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
-                arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
+        arguments |= set_for(operation, spans, self.settings)
         for name, value in arguments.items() if not operation.crosses_models else ():
             self.check_alike(field, value, spans.get(name, call.span))
         subsets.check_stage(operation, field, arguments, spans, call.span, self.registry)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract import Parameter
+from collections.abc import Container, Mapping
+
+from bbilang.compiler.contract import Operation, Parameter
 from bbilang.compiler.ir.score_kinds import KINDS
 
 # What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.
@@ -285,6 +287,20 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
     ),
     "labels": (Parameter("value", "text", "a file with one class name per line", None),),
 }
+
+
+def settings_of(group: str, settings: Mapping[str, object]) -> tuple[tuple[str, object], ...] | None:
+    """Return what a text sets of a group, with the seed; None where it sets nothing of it."""
+    own = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith(f"{group}.")}
+    return tuple(sorted({**own, "seed": settings.get("seed", 0)}.items())) if own else None
+
+
+def set_for(operation: Operation, written: Container[str], settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments that a text sets for all stages of an operation, as `set attribute(method=...)` does where
+    the stage names none; and what it sets of the group that the operation depends on."""
+    keys = {parameter.name: f"{operation.name}.{parameter.name}" for parameter in operation.parameters}
+    own = {name: settings[key] for name, key in keys.items() if name not in written and key in settings}
+    return own | {"settings": settings_of(operation.settings, settings)} if operation.settings else own
 
 
 def default(name: str) -> object:

@@ -63,6 +63,7 @@ class Operation:
     decomposable: ClassVar[bool] = True  # of a content: a factorization can be of it
     factors: ClassVar[tuple[str, ...]] = ()  # the atoms that groups are made of, as in `groups.spatial`
     factor: ClassVar[str] = "factor"  # the operation that gives them
+    settings: ClassVar[str] = ""  # a group of `set` that it depends on: its argument `settings`
     of_channels: ClassVar[bool] = False  # makes atoms of all channels of a layer, before any content
     directs: ClassVar[bool] = False  # its atoms have directions, which add and subtract: `a - b + c`
     selects: ClassVar[bool] = False  # keeps some of the atoms, or changes their order, by their numbers

@@ -7,6 +7,8 @@ from typing import Final
 from bbilang.grammar.codes import Code
 
 PHOTOS = 'dataset photos = "sample:shapes"\n'
+TRAINED = "set training(loss=cross_entropy, epochs=20, lr=0.01)\n"
+SMALL = "a network that the text was trained for"
 SHOWN = "top(9, along=example) | present(image)"
 
 INFLUENCE: Final[dict[str, Code]] = {
@@ -17,6 +19,45 @@ INFLUENCE: Final[dict[str, Code]] = {
         f"{PHOTOS}output | influence(photos, method=tracin) | {SHOWN}",
         f"{PHOTOS}output | influence(photos, method=ekfac) | {SHOWN}",
         needs="checkpoints in runs/",
+    ),
+    "E354": Code(
+        "training again without saying how",
+        "`trust(lds)` trains the network again on random halves of the examples. A network file does not say how it "
+        "was trained, so the text has to: the loss, the epochs and the learning rate.",
+        f"{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        needs=SMALL,
+    ),
+    "E355": Code(
+        "training again for atoms",
+        "A network that is trained again from new weights has other channels: the one with the same number is another. "
+        "So `trust(lds)` is of scores, whose classes stay the same.",
+        f"{TRAINED}{PHOTOS}first.channel[5] | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        needs=SMALL,
+    ),
+    "E356": Code(
+        "more training than this measure is for",
+        "`trust(lds)` trains the network as many times as it draws halves. The passes of all trainings together are "
+        "bounded, and so is the memory of the examples; `bbi explain` says how many passes there are.",
+        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds, n=2000) | {SHOWN}",
+        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        needs="a network that takes long to train",
+    ),
+    "E357": Code(
+        "weights that cannot be drawn anew",
+        "To train a network again, its weights begin as PyTorch draws them: `reset_parameters` of each part. A part "
+        "with weights of its own, and without that method, does not say how they begin.",
+        ">>> self.scale = nn.Parameter(torch.ones(8))  # in a module's __init__",
+        ">>> def reset_parameters(self): nn.init.ones_(self.scale)",
+        needs="a module with parameters of its own",
+    ),
+    "E358": Code(
+        "too few examples to draw halves of",
+        "Of fewer than 16 examples with labels, random halves say nothing about a training.",
+        f'{TRAINED}dataset photos = "sample:marks" | sample(8)\noutput | influence(photos) | trust(lds) | {SHOWN}',
+        f'{TRAINED}dataset photos = "sample:marks" | sample(80)\noutput | influence(photos) | trust(lds) | {SHOWN}',
+        needs=SMALL,
     ),
     "E590": Code(
         "a network without weights of convolutions or linear layers",

@@ -63,7 +63,7 @@ class Trainer:
         self.loss = loss_of(recipe, evidence.kind)
         for parameter in self.parameters.values():
             parameter.requires_grad_(True)
-        self.optimizer = _optimizer(recipe, list(self.parameters.values()))
+        self.optimizer = optimizer_of(recipe, list(self.parameters.values()))
         self.scale, self.original = self._before()
         self.progressed = Progressed()
 
@@ -153,7 +153,8 @@ class Trainer:
         self.progressed = progressed
 
 
-def _optimizer(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer_of(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return what takes the steps of a recipe."""
     match recipe.optimizer:
         case "adamw":
             return torch.optim.AdamW(parameters, recipe.rate)

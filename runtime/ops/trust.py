@@ -20,15 +20,25 @@ from bbilang.compiler.contract import (
     bound,
     named_method,
 )
+from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.types import MADE, Axis, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.compiler.optimize.trust_cost import tested
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
+from bbilang.runtime.ops.training_examples.halves import (
+    FOR_HALVES,
+    HALVES,
+    check_influence,
+    compared_with_training,
+    of_halves,
+    training_again,
+    with_cost,
+)
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
-from bbilang.runtime.trust.registry import MEASURES, finding, spread_of
+from bbilang.runtime.trust.registry import DRAWN, MEASURES, drawn, finding, spread_of
 
 MOST_TAKEN_OUT = 64  # shown atoms that a measure removes one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
@@ -37,18 +47,21 @@ BOXED = tuple(name for name, measure in MEASURES.items() if measure.boxed)
 
 
 class Trust(Operation):
-    """Tests an attribution. Measures of single atoms are added along an axis `measure` and drawn as whiskers or bars;
-    measures of the whole attribution go to the element's legend, and some can be drawn: `present(curve)`.
+    """Tests an attribution, or how well influences predict what training again does (`lds`). Measures of single atoms
+    are added along an axis `measure` and drawn as whiskers or bars; measures of the whole attribution go to the
+    element's legend, and some can be drawn: `present(curve)`.
 
     A failed test is reported on the element. Tests cover all atoms of the layer, whatever `top` shows.
     """
 
     name = "trust"
     adds_up = True
+    settings = "training"
     parameters = (
         Parameter("measure", "measures", "a measure or a list of measures", choices=tuple(MEASURES)),
-        Parameter("n", "integer", "the number of random paths, noisy copies or other classes that a measure draws", 10,
-                  minimum=2, maximum=10_000),
+        Parameter("n", "integer", "the number of random paths, noisy copies or other classes that a measure draws, "
+                  f"usually {DRAWN}; of halves of the examples for `lds`, usually {HALVES}", None, minimum=2,
+                  maximum=10_000),
         Parameter("boxes", "boxes", "a JSON file of bounding boxes, in COCO or VOC format, for "
                                     "`pointing_game` and `localization`", None),
     )  # fmt: skip
@@ -57,8 +70,14 @@ class Trust(Operation):
     def phrase(self, node: Node, registry: Registry) -> str:
         return f"tested by {str(node['measure']).replace('_', ' ')}"
 
+    def within(self, arguments: Arguments, description: ModelDescription) -> Arguments:
+        return with_cost(arguments, description)
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         names = arguments["measure"]
+        if any(measure.of_influence for measure in measures_of(names)) or field.content == "influence":
+            check_influence(field, arguments)
+            return field
         boxed = [measure.name for measure in measures_of(names) if measure.boxed]
         if boxed and arguments["boxes"] is None:
             raise Fail("E212", f"`{boxed[0]}` needs `boxes`", 'a file of boxes: `boxes="cat.json"`', "measure")
@@ -79,6 +98,9 @@ class Trust(Operation):
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         measures = measures_of(arguments["measure"])
+        if field.type.content == "influence":
+            return {**of_halves(field, arguments), "others": ()}
+        arguments = {name: value for name, value in arguments.items() if name not in FOR_HALVES}
         attribution = _suited(field)
         (layer,) = attribution.type.layers
         for measure in measures:
@@ -102,14 +124,16 @@ class Trust(Operation):
         return {**arguments, "measure": names if len(names) > 1 else names[0], "others": tuple(others)}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        if node.type.content == "influence":
+            return (training_again(node),)
         attribution = tested(node)
         name, explicit = named_method(attribution)
         method, parameters = bound(registry, (name, explicit))
         baseline = method.baseline(parameters) or ""
         trials = []
         for measure in measures_of(node["measure"]):
-            cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else node["n"])
-            of = node.digest if measure.of_shown or measure.boxed else f"{attribution.digest} {node['n']}"
+            cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else drawn(node))
+            of = node.digest if measure.of_shown or measure.boxed else f"{attribution.digest} {drawn(node)}"
             fields = asdict(cost) | {"of": of, "baseline": baseline}
             trials.append(Trials(attribution["to"], attribution.type.layers, measure.name, **fields))
         return tuple(trials)
@@ -119,6 +143,8 @@ class Trust(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
+        if field.type.content == "influence":
+            return compared_with_training(node, field, run)
         if run.parts:
             raise differing_lengths("`trust`")
         measures = measures_of(node["measure"])

@@ -58,6 +58,7 @@ class Measure:
     interval: ClassVar[bool] = False  # the numbers of atoms are error bars, drawn as whiskers
     input_only: ClassVar[bool] = False
     boxed: ClassVar[bool] = False  # compares a map with the boxes of a file
+    of_influence: ClassVar[bool] = False  # of training examples: it trains again (`runtime.trust.retraining`)
 
     def cost(self, n: int) -> Cost:
         """Return the passes that the measure needs. ``n``: the number of samples, or of shown atoms (``of_shown``)."""

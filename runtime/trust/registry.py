@@ -12,6 +12,7 @@ from bbilang.runtime.trust import (
     agreement,
     classes,
     curves,
+    datamodeling,
     localization,
     path_dependence,
     random_weights,
@@ -25,7 +26,9 @@ from bbilang.runtime.trust.measure import Finding, Measure
 if TYPE_CHECKING:
     from bbilang.runtime.execution.context import Run as ExecutionRun
 
-FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road, localization)
+FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road, localization,
+         datamodeling)  # fmt: skip
+DRAWN = 10  # where a text does not say how many
 MEASURES: dict[str, Measure] = {measure.name: measure for file in FILES for measure in file.MEASURES}
 
 
@@ -46,10 +49,15 @@ def spread_of(node: Node, name: str, run: Run) -> Named:
     return case.unflat_shown(result.spread) if MEASURES[name].of_shown else case.shown(result.spread)
 
 
+def drawn(node: Node) -> int:
+    """Return how many random paths, noisy copies or other classes a `trust` draws."""
+    return int(node["n"] or DRAWN)
+
+
 def case_of(node: Node, name: str, run: Run) -> Case:
     """Make the input of a measure. Measures run their own passes, so they get the complete run."""
     step = next(
         r for r in run.program.reruns
         if r.is_trial and r.method[0] == name and any(a.node is node for a in r.requests)
     )  # fmt: skip
-    return Case(node, tested(node), run.value(node.inputs[0]), step, cast("ExecutionRun", run), node["n"])
+    return Case(node, tested(node), run.value(node.inputs[0]), step, cast("ExecutionRun", run), drawn(node))

@@ -34,7 +34,11 @@ def agree(one, inputs):
 @pytest.mark.parametrize("inputs", [1, 2])
 @pytest.mark.parametrize(
     "measure",
-    [name for name, kind in MEASURES.items() if not (kind.input_only or kind.boxed) and name != "agreement"],
+    [
+        name
+        for name, kind in MEASURES.items()
+        if not (kind.input_only or kind.boxed or kind.of_influence) and name != "agreement"
+    ],
 )
 def test_every_measure(measure, inputs, optimized):
     text = f"b.channel | attribute(output[2]) | top(3) | trust({measure}, n=3) | present(bars)"
@@ -63,7 +67,9 @@ def test_every_target(measure, target, optimized):
     agree(findings(text, "residual", 2, optimized), 2)
 
 
-@pytest.mark.parametrize("measure", sorted(name for name, kind in MEASURES.items() if not kind.boxed))
+@pytest.mark.parametrize(
+    "measure", sorted(name for name, kind in MEASURES.items() if not (kind.boxed or kind.of_influence))
+)
 def test_optimized_or_not_the_words_are_the_same(measure):
     head = "input.pixel" if MEASURES[measure].input_only else "b.channel"
     drawn = "bars"

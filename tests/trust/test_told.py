@@ -146,7 +146,8 @@ def test_a_state_is_chosen_after_the_test():
 
 
 @pytest.mark.parametrize(
-    "measure", sorted(name for name, kind in MEASURES.items() if not kind.input_only and not kind.boxed)
+    "measure",
+    sorted(name for name, kind in MEASURES.items() if not (kind.input_only or kind.boxed or kind.of_influence)),
 )
 @pytest.mark.parametrize("atom", ["channel", "spatial", "neuron"])
 def test_every_atom(measure, atom):

@@ -151,7 +151,7 @@ DOUBTS = {
     name: f'{"input.pixel" if kind.input_only else "late.channel"} | attribute(output[1]) '
     f"| {'top(2) | ' if kind.of_shown else ''}trust({name}) | present({'curve' if kind.input_only else 'bars'})"
     for name, kind in MEASURES.items()
-    if not kind.boxed
+    if not (kind.boxed or kind.of_influence)
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from bbilang.compiler.check.arguments.binding import CheckError, at, bind
 from bbilang.compiler.check.definitions import unknown_operation
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Layers, ModelContext
+from bbilang.compiler.check.settings import settings_of
 from bbilang.compiler.contract import ExamplesOf, Fail, ModelChange, Parameter
 from bbilang.compiler.ir.models import models_in, rebased
 from bbilang.compiler.ir.program import Node, walk
@@ -65,7 +66,7 @@ class ChangeReader:
             arguments, spans = bind(stage.name, stage.span, stage.arguments, parameters, read)
             try:
                 if operation.model_settings:
-                    arguments = {**arguments, "settings": self._settings(operation.model_settings)}
+                    arguments = {**arguments, "settings": settings_of(operation.model_settings, resolver.settings)}
                 make = partial(resolver.inner, stage.span)
                 inputs, parameters_of, type = operation.in_model(arguments, base.description, make)
             except Fail as fail:
@@ -79,12 +80,6 @@ class ChangeReader:
             if isinstance(operation, ModelChange) and operation.reported_by:
                 message = f"`{stage.name}` is the first change of a model"
                 raise at(stage.name_span, "E292", message, "name the network before it: `model b = a | ...`")
-
-    def _settings(self, group: str) -> tuple[tuple[str, object], ...] | None:
-        """Return what the text sets of a group, with the seed; None where it sets nothing of it."""
-        every = self.resolver.settings
-        own = {key.partition(".")[2]: value for key, value in every.items() if key.startswith(f"{group}.")}
-        return tuple(sorted({**own, "seed": every.get("seed", 0)}.items())) if own else None
 
     def _argument(self, alias: str, neurons: Node, value: ast.Expression, parameter: Parameter) -> object:
         argument: object = self.resolver.arguments.argument(value, parameter, neurons)

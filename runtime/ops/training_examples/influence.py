@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST = 256  # numbers whose influences are asked for together
 BATCH = 32
+UNCHECKED = "an estimate, not checked by training again; it takes these examples for the training set"
 
 
 class Influence(Operation):
@@ -187,7 +188,7 @@ def _of_network(
     curvature = partial(_curvature, run, dataset, network, settings)
     estimate = ESTIMATES[method.name](Question(network, queries, settings, curvature, int((labels >= 0).sum())))
     drawn = [settings.damping, settings.seed, *([checkpoint] if checkpoint else [])]
-    what = {"what": "influence", "of": [each.digest for each in together], "inputs": _digest(run), "settings": drawn}
+    what = {"what": "influence", "of": [each.digest for each in together], "inputs": of_inputs(run), "settings": drawn}
     each = examples.each(what, estimate.batch, method.returns)
     (part,) = each.parts
     rows = np.asarray(each.rows)
@@ -205,10 +206,10 @@ def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, M
     if not (np.asarray(run.examples(dataset).labels) >= 0).any():
         raise error("E595", "no label of these examples is a class of the network, so that none has a loss",
                     "name the classes as the network does")  # fmt: skip
-    return Network(adapter, weighted_layers(adapter.module), _kind(dataset, run)), settings, method
+    return Network(adapter, weighted_layers(adapter.module), kind_of(dataset, run)), settings, method
 
 
-def _kind(dataset: Node, run: Run) -> str:
+def kind_of(dataset: Node, run: Run) -> str:
     """Return the kind of the scores: those of the page's inputs, or of the first examples."""
     import torch
 
@@ -247,7 +248,8 @@ def _curvature(run: Run, dataset: Node, network: Network, settings: Settings) ->
     return Curvature.of_arrays(arrays, count, settings.damping)
 
 
-def _digest(run: Run) -> str:
+def of_inputs(run: Run) -> str:
+    """Return a digest of the inputs of a page."""
     return hashlib.sha256(run.images.detach().cpu().numpy().tobytes()).hexdigest()
 
 
@@ -258,7 +260,7 @@ def _notes(method: Method, settings: Settings, labels: np.ndarray, covered: Cove
         f"{method.words.format(count=f'{known:,}')}{damping}",
         f"by the weights of {covered.layers} convolutions and linear layers: {covered.weights:,} of "
         f"{covered.parameters:,} parameters",
-        "an estimate, not checked by training again; it takes these examples for the training set",
+        UNCHECKED,
     ]
     if lost:
         notes.append(
