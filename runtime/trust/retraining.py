@@ -45,8 +45,8 @@ def retrained(
                 value = loss(scores, labels[rows])
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-                if not bool(torch.isfinite(value.detach())):
-                    message = f"training again diverged in epoch {epoch + 1}: its loss is not finite"
+                if not all(bool(torch.isfinite(each.detach()).all()) for each in (value, *parameters)):
+                    message = f"training again diverged in epoch {epoch + 1}: its numbers are not finite"
                     raise error("E554", message, "lower the learning rate: `set training(lr=0.001, ...)`")
         copied.module.eval().requires_grad_(False)
     return copied
