@@ -162,8 +162,8 @@ def _line(
     warning = ""
     if not result.low > 0:
         warning = (
-            "These influences are not told apart from chance: what they predict for random halves of the examples does "
-            f"not go with the scores after training on them (rank correlation {result.words})."
+            "These influences are not told apart from chance. What they predict for random halves of the examples and "
+            f"the scores after training on them have a rank correlation of {result.words}."
         )
     return measure.title, words, measure.means, measure.source, warning
 
