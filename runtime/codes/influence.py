@@ -8,6 +8,7 @@ from bbilang.grammar.codes import Code
 
 PHOTOS = 'dataset photos = "sample:shapes"\n'
 TRAINED = "set training(loss=cross_entropy, epochs=20, lr=0.01)\n"
+FEW = 'dataset photos = "sample:shapes" | sample(80)\n'
 SMALL = "a network that the text was trained for"
 SHOWN = "top(9, along=example) | present(image)"
 
@@ -24,24 +25,24 @@ INFLUENCE: Final[dict[str, Code]] = {
         "training again without saying how",
         "`trust(lds)` trains the network again on random halves of the examples. A network file does not say how it "
         "was trained, so the text has to: the loss, the epochs and the learning rate.",
-        f"{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
-        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        f"{FEW}output | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{FEW}output | influence(photos) | trust(lds) | {SHOWN}",
         needs=SMALL,
     ),
     "E355": Code(
         "training again for atoms",
         "A network that is trained again from new weights has other channels: the one with the same number is another. "
         "So `trust(lds)` is of scores, whose classes stay the same.",
-        f"{TRAINED}{PHOTOS}first.channel[5] | influence(photos) | trust(lds) | {SHOWN}",
-        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{FEW}first.channel[5] | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{FEW}output | influence(photos) | trust(lds) | {SHOWN}",
         needs=SMALL,
     ),
     "E356": Code(
         "more training than this measure is for",
         "`trust(lds)` trains the network as many times as it draws halves. The passes of all trainings together are "
         "bounded, and so is the memory of the examples; `bbi explain` says how many passes there are.",
-        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds, n=2000) | {SHOWN}",
-        f"{TRAINED}{PHOTOS}output | influence(photos) | trust(lds) | {SHOWN}",
+        f"{TRAINED}{FEW}output | influence(photos) | trust(lds, n=2000) | {SHOWN}",
+        f"{TRAINED}{FEW}output | influence(photos) | trust(lds) | {SHOWN}",
         needs="a network that takes long to train",
     ),
     "E357": Code(
