@@ -62,7 +62,7 @@ def execute(
     given: Mapping[str, Field] | None = None,
     related: KeptForwards | None = None,
 ) -> Results:
-    """Compute the numbers and icons of every element of a plan.
+    """Compute the numbers and icons of every element of a plan of one model.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
     within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
@@ -75,6 +75,7 @@ def execute(
     from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
+    assert not program.parts, "of several models, each has a plan: `runtime.recall.several`"
     run = Run.of(program, registry, adapter, inputs, listener, scans, files, given)
     run.shared.workers = workers
     for own in (run, *run.parts):

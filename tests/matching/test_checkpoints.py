@@ -91,6 +91,14 @@ def test_what_is_chosen_is_chosen_for_all(folder):
     assert {c for c in kept.coords["channel"][1].ravel().tolist() if c >= 0} == {int(c) for c in best if c < 8}
 
 
+def test_as_written_it_is_the_same(folder):
+    """What is chosen for all checkpoints reads the numbers of each, also without the optimizer."""
+    pipe = HEAD + 'second.channel | attribute(output["square"]) | top(3) | present(bars)'
+    chosen, written = (numbers(pipe, optimized=optimized, cache=None) for optimized in (True, False))
+    np.testing.assert_allclose(written.values, chosen.values, rtol=1e-5, atol=1e-6)
+    assert written.coords["channel"][1].tolist() == chosen.coords["channel"][1].tolist()
+
+
 @pytest.mark.parametrize("word, function", [("mean", np.mean), ("max", np.max), ("min", np.min), ("std", np.std),
                                             ("sum", np.sum)])  # fmt: skip
 def test_reductions_along_the_axis(folder, word, function):
