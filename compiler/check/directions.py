@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Layers, Scope
+from bbilang.compiler.contract import Operation
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import VECTORS, Axis, FieldType
 from bbilang.grammar import ast
@@ -66,20 +67,22 @@ class DirectionReader:
         """
         stages = self._stages(field)
         operations = [self.scope.registry.operations[node.op] for node in stages]
-        picks = [n for n, each in enumerate(operations) if each.selects or each.name == "pick_atom"]
+        picks = [n for n, each in enumerate(operations) if _picks_groups(stages, n, each)]
         content = max((n for n, each in enumerate(operations) if each.content), default=-1)
         chosen = max(picks, default=0)
         known = all(
-            (each.content or each.pure or n in picks) and not each.of_interventions for n, each in enumerate(operations)
+            each.content or each.pure or n in picks or (each.selects and n > content)
+            for n, each in enumerate(operations)
         )
         changed = any(n not in picks for n in range(content + 1, chosen))  # by numbers that were made of others
         if content < 0 or not known or changed or field.type.states or stages[0].type.content != "activation":
             return field
         frame = stages[chosen]
         made = self._made(span, [(1.0, frame)], frame.type.axes[-1].size)
+        change = next((n for n, node in enumerate(stages) if node.type.content == "intervention"), content)
         if not content:
             made = inner("activation", made)
-        for node in (*([stages[content]] if content else []), *stages[max(content, chosen) + 1 :]):
+        for node in (*(stages[change : content + 1] if content else []), *stages[max(content, chosen) + 1 :]):
             names = {parameter.name for parameter in self.scope.registry.operations[node.op].parameters}
             own = {name: "concept" if value == "group" else value for name, value in node.parameters if name in names}
             made = inner(node.op, made, **own)
@@ -103,6 +106,13 @@ class DirectionReader:
         axes = (inputs, Axis("concept", size, varies=("input",) if own else ()))
         type = FieldType("substrate", "direction", first.layers, axes, model=first.model, family=family)
         return self.scope.make("direction", (channels,), parameters, type, span)
+
+
+def _picks_groups(stages: Sequence[Node], number: int, operation: Operation) -> bool:
+    """Return whether a stage of a pipe of groups chooses among them, and not among classes."""
+    if operation.name == "pick_atom":
+        return True
+    return operation.selects and stages[number].type.axis("group") != stages[number - 1].type.axis("group")
 
 
 def _terms(node: Node) -> list[tuple[float, Node]]:

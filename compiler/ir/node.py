@@ -85,9 +85,21 @@ STAND_IN = "stand_in"
 the intervention as it stands in the text (`PerExample`), and once that is found, a digest of what it takes."""
 
 
+ON_PAGE = "of"
+"""The parameter of atoms that are chosen, or directions that are made, on the page's own input for every example of a
+dataset: the pipe that does it (`PerExample`), until that is done."""
+
+
 def waits(*pipes: Node) -> bool:
-    """Return whether pipes that are computed for each example need what the page has to find first."""
-    return any(isinstance(node.get(STAND_IN), PerExample) for node in walk(*pipes))
+    """Return whether pipes that are computed for each example need what the page finds in a dataset first."""
+    return any(_finds_in_datasets(node) for node in walk(*pipes))
+
+
+def _finds_in_datasets(node: Node) -> bool:
+    if isinstance(node.get(STAND_IN), PerExample):
+        return True
+    made = node.get(ON_PAGE)
+    return isinstance(made, PerExample) and any(each.type.content == "dataset" for each in walk(made.node))
 
 
 PLAIN = frozenset((type(None), bool, int, float, str))

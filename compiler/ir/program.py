@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import HEADS, ModelDescription
 from bbilang.compiler.ir.node import MOST_STAGES as MOST_STAGES
+from bbilang.compiler.ir.node import ON_PAGE as ON_PAGE
 from bbilang.compiler.ir.node import STAND_IN as STAND_IN
 from bbilang.compiler.ir.node import Node as Node
 from bbilang.compiler.ir.node import PerExample as PerExample

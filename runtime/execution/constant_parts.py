@@ -33,6 +33,7 @@ def constant_parts(node: Node, run: Run) -> tuple[dict[str, Named], dict[str, Na
     parts += [frames.value(value) for _, value in node.parameters
               if isinstance(value, Node) and value.type.content == "score"]  # fmt: skip
     coords = {name: array for part in parts for name, array in part.coords.items() if "input" not in array.dims}
-    names = {name: array for part in parts for name, array in part.names.items() if "input" not in array.dims}
+    names = {name: array for part in parts for name, array in part.names.items()
+             if "input" not in array.dims and name not in node.type.spent}  # fmt: skip
     own = {component for axis in node.type.axes for component in axis.components} | {"class", "target"}
     return {name: array for name, array in coords.items() if name in own}, names

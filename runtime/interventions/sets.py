@@ -68,12 +68,12 @@ def sets_of(frame: Field, layer: ChangedLayer, together: bool, controls: int) ->
     inputs = len(layer.activation)
     dims, shape = asked[0][2] if asked else ((), ())
     sets = Sets(dims, np.full((inputs, 1 + controls, *shape), -1))
-    others = _random_directions(asked, layer, controls) if layer.atom == directions.ATOM else None
+    others = _random_directions(asked, layer, controls) if layer.atom == directions.ATOM else {}
     for input, position, _, atoms in asked:
         sets.put(input, (0, *position), atoms)
-        if others is not None:
+        if others:
             for number in range(controls):
-                own = np.array([next(others) for _ in range(len(atoms))], np.int64)
+                own = np.array([next(others[input]) for _ in range(len(atoms))], np.int64)
                 sets.put(input, (1 + number, *position), own, atoms)
         elif controls:
             random = np.random.default_rng([layer.seed, 4, 0, *position])  # whatever other inputs there are
@@ -82,12 +82,16 @@ def sets_of(frame: Field, layer: ChangedLayer, together: bool, controls: int) ->
     return sets
 
 
-def _random_directions(asked: Sequence[Asked], layer: ChangedLayer, controls: int) -> Iterator[int]:
-    """Let a layer draw as many random directions as the sets of directions need beside them; yield their numbers."""
+def _random_directions(asked: Sequence[Asked], layer: ChangedLayer, controls: int) -> dict[int, Iterator[int]]:
+    """Let a layer draw as many random directions as the sets of directions of an input need beside them; yield their
+    numbers. They are the same for every input, whatever other inputs there are."""
+    needed: dict[int, int] = {}
+    for input, _, _, atoms in asked:
+        needed[input] = needed.get(input, 0) + controls * len(atoms)
     known = layer.atoms
-    layer.random_directions = controls * sum(len(atoms) for *_, atoms in asked)
+    layer.random_directions = max(needed.values(), default=0)
     del layer.units
-    return iter(range(known, known + layer.random_directions))
+    return {input: iter(range(known, known + count)) for input, count in needed.items()}
 
 
 Asked: TypeAlias = "tuple[int, tuple[int, ...], tuple[tuple[str, ...], tuple[int, ...]], np.ndarray]"

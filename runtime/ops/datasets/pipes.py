@@ -82,7 +82,7 @@ def everywhere(field: Node, registry: Registry) -> tuple[Node, ...]:
     is not the sum of those of the channels; () for all others."""
     content = next(node for node in chain(field) if is_content(node, registry))
     operation = registry.operations[content.op]
-    if not directions.of(content) or operation.linear(dict(content.parameters)):
+    if not directions.of(content) or operation.of_interventions or operation.linear(dict(content.parameters)):
         return ()
     head, made = head_of(content, registry), []
     for name, arguments in operation.everywhere(content, registry):
@@ -116,26 +116,24 @@ def check(field: Node, name: str, registry: Registry) -> None:
     if field.type.states or any(node.type.content == "selection" for node in walk(field)):
         help = f'put `at(...)` after `{name}`, or name the classes: `output["zebra"]`'
         raise Fail("E262", f"what a reader chooses cannot stand before `{name}`, which runs over a dataset", help)
+    changed = any(node.type.content == "intervention" for node in nodes)
     for node in reversed(nodes):  # what is wrong is named where it comes from
         operation = registry.operations[node.op]
         if node.type.atom == "group":
             message = f"these groups are no directions that each example has, so they cannot stand before `{name}`"
             help = "take groups of activations, `block5c.expand | factorize(nmf, 6)`, and change their numbers later"
-            if any(registry.operations[each.op].of_interventions for each in nodes):
-                help = "intervene on the channels that the groups are made of"
             raise Fail("E261", message, help)
         atoms = node.type.content == "substrate"
         if not (is_content(node, registry) or operation.selects or operation.pure or operation.head or atoms):
             message = f"`{node.op}` cannot stand before `{name}`: it is not computed for each example apart"
             raise Fail("E261", message, f"put it after `{name}`, or leave it out")
         linear = operation.linear(dict(node.parameters))
-        if directions.of(node) and is_content(node, registry) and not (linear or operation.everywhere(node, registry)):
+        of_neurons = directions.of(node) and is_content(node, registry) and not changed  # else it is of the page alone
+        if of_neurons and not (linear or operation.everywhere(node, registry)):
             message = f"this `{node.op}` of a direction does not follow from the numbers of the layer's neurons"
             help = "take `activation`, `gradient(...)` or `attribute(...)` to classes with a method that is not of maps"
             raise Fail("E261", message, help)
     for node in nodes:
-        if registry.operations[node.op].of_interventions:
-            _check_change(node.inputs[0], name, registry)
         if is_content(node, registry):
             _check_target(node, name)
     if not any(is_content(node, registry) for node in nodes):
@@ -163,15 +161,6 @@ def _check_target(content: Node, name: str) -> None:
             raise Fail("E482", message, f"take what `{own}` predicts, `{own}:output`, or name a class: `output[281]`")
 
 
-def _check_change(change: Node, name: str, registry: Registry) -> None:
-    """Check that an intervention is the same for every example. Raises `Fail` E262."""
-    (frame,) = change.inputs
-    chosen = any(not registry.operations[node.op].head for node in chain(frame))
-    if chosen and directions.of(frame):
-        message = f"directions that are chosen on the page's input cannot stand in `{change.op}` before `{name}`"
-        raise Fail("E262", message, "name them: `concepts[0]`")
-
-
 def per_example(field: Node, run: Run, scanned: Scanned, sign: str = "positive") -> Field:
     """Return the numbers of a pipe for every example that was scanned, along the axis `input`. ``sign``: which extreme
     over positions stands for the largest one of a direction."""
@@ -180,10 +169,13 @@ def per_example(field: Node, run: Run, scanned: Scanned, sign: str = "positive")
         content = content_of(field, run.registry)
         if kept := everywhere(field, run.registry):
             values = every_position.numbers(field, kept, run, scanned, sign)
-        elif directions.of(field):
+        elif directions.of(field) and not operation.of_interventions:
             values = directions.combined(scanned.field(content), field, run)
         else:
             values = scanned.field(content)
+            made = [directions.origin(frame) for frame in frames_of(field) if directions.of(frame)]
+            notes = (note for node in made for note in run.value(run.shown(node)).notes)
+            values.notes = tuple(dict.fromkeys((*values.notes, *notes)))
         if content.inputs and content.inputs != field.inputs:
             values = restricted(values, run.value(run.shown(field.inputs[0])))
     elif operation.selects:
