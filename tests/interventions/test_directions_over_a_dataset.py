@@ -97,7 +97,8 @@ def test_a_group_is_the_direction_of_its_channels(method, stage, others):  # noq
     )
     alone = "together" not in stage
     text = (f'dataset others = "{rest}"\n{groups}groups | attribute(output[1]) | top(2) | {stage}'
-            f" | effect(output.class) | across(others) | at(pick(others)) | present({'matrix' if alone else 'bars'})")  # fmt: skip
+            " | effect(output.class) | across(others) | at(pick(others))"
+            f" | present({'matrix' if alone else 'bars'})")  # fmt: skip
     field = field_of(executed(text, blocks.adapter("residual"), blocks.image()))
     every = factors.values.ordered(("input", "group", "channel")).data[0].astype(np.float64)
     chosen = best.coords["group"].data.ravel().tolist()
@@ -134,17 +135,18 @@ def bright(tmp_path_factory):
         (folder / label).mkdir(parents=True)
         for number in range(12):
             pixels = np.random.default_rng([number, label == "dark"]).random((12, 12, 3)) * 120
-            Image.fromarray((pixels + 120 * (label == "bright")).astype(np.uint8)).save(folder / label / f"{number}.png")
+            picture = Image.fromarray((pixels + 120 * (label == "bright")).astype(np.uint8))
+            picture.save(folder / label / f"{number}.png")
     return folder
 
 
 def concepts(folder) -> str:
-    return (f'dataset some = "{folder}"\ndataset bright = some | filter(label == "bright")\n'
-            'dataset dark = some | filter(label == "dark")\nc = stem | concept([bright, dark], against=some)\n')  # fmt: skip
+    start = f'dataset some = "{folder}"\ndataset bright = some | filter(label == "bright")\n'
+    return f'{start}dataset dark = some | filter(label == "dark")\nc = stem | concept([bright, dark], against=some)\n'
 
 
 def test_concepts_wait_for_their_dataset(bright, others):  # noqa: F811
-    """Directions that a scan finds change in the examples of a second scan, also of the same files, without an input."""
+    """Directions that a scan finds change in the examples of a second scan, also of the same files."""
     (rest, pictures), network, model = others, blocks.block("residual"), blocks.adapter("residual")
     text = f'{concepts(bright)}dataset others = "{rest}"\nc.channel | present(matrix)\n'
     text += "c | {} | effect(output[1]) | across({}) | present(matrix)"
@@ -189,7 +191,8 @@ def test_a_page_without_an_input(bright, others):  # noqa: F811
 def test_controls_of_an_example_are_random_directions(others):  # noqa: F811
     (rest, pictures), network = others, blocks.block("residual")
     text = (f'dataset others = "{rest}"\nd = stem.channel[0] - stem.channel[2]\n'
-            "d | ablate(zero, together=true) | effect(output[1], controls=2) | across(others) | present(histogram)")  # fmt: skip
+            "d | ablate(zero, together=true) | effect(output[1], controls=2) | across(others)"
+            " | present(histogram)")  # fmt: skip
     field = field_of(executed(text, blocks.adapter("residual"), blocks.image()))
     controls = field.beside["controls"].ordered(("example", "control")).data
     random, vector = random_vectors(2, 4), np.array([[1.0, 0, -1, 0]])
