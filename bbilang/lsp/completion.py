@@ -312,6 +312,9 @@ class _Completer:
                 yield choice
         yield from self._selections("2")
         yield Choice("score", "parameter", "logit or probability", rank="4", insert="score=")
+        description = self.document.description_at(self.cursor.start)
+        if description is not None and description.scores_map:
+            yield Choice("at", "parameter", "where in the picture: box(y0, x0, y1, x1)", rank="0", insert="at=box(")
         for choice in string_choices(self.document, self.cursor):
             yield choice
 

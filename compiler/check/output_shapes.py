@@ -50,6 +50,12 @@ def no_score_vector(description: ModelDescription) -> Fail:
             f"{description.name} gives several results, and which are the scores is not known: {listing}",
             f'name one: `output = "{vectors[-1].name}"`; the candidates are {called}, or the layers that give them',
         )
+    maps = [part for part in description.parts if part.map]
+    if maps:
+        listing = ", ".join(f"`{part.name}` of ({_shape(part)})" for part in maps)
+        message = f"{description.name} gives several maps, and which has the scores is not known: {listing}"
+        called = listed([part.name for part in maps])
+        return Fail("E247", message, f'name one: `output = "{maps[0].name}"`; the candidates are {called}')
     help = 'name the module that gives the scores: `output = "head.logits"`'
     if not description.parts:
         return Fail("E247", f"{description.name} has no class vector", help)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, describe, literal
+from bbilang.compiler.check.boxes import EXAMPLE, class_in, of_the_map, read_box
 from bbilang.compiler.check.class_names import check_index, class_index
 from bbilang.compiler.check.directions import DirectionReader
 from bbilang.compiler.check.fields import FieldReader
@@ -155,9 +156,13 @@ class TargetReader:
                 raise at(span, "E248", "the softmax of one score is always 1", help)
             return
         if score == "probability":
-            help = "attribute to the value itself; or declare its kind: `set scores(kind=independent)`"
+            help = "attribute to the value itself"
+            help += "" if description.scores_map else "; or declare its kind: `set scores(kind=independent)`"
             raise at(span, "E248", f"the scores of {description.name} are values, and have no probability", help)
         if description.classes > 1 and which[0] in ("predicted", "top"):
+            if description.scores_map:
+                message = f"the scores of {description.name} are a map, and no class is predicted for the whole of it"
+                raise at(span, "E249", message, f"name a class and where: {EXAMPLE}; or the class alone, over the map")
             help = "name one, as in `output[0]`, or all: `output.class`; for classes `set scores(kind=logits)`"
             message = f"the {description.classes} outputs of {description.name} are values, and none is predicted"
             raise at(span, "E249", message, help)
@@ -170,7 +175,12 @@ class TargetReader:
         if atom != "class":
             word = Span(path.span.end - len(atom), path.span.end)
             raise at(word, "E208", f"the output has no atom `{atom}`", "it has `output.class`")
-        return self._scores(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
+        total = self._classes(path.span)
+        if self.scope.model.description.scores_map:  # without those of boxes
+            total = self.scope.model.description.map_classes
+            which: tuple[Any, ...] = ("classes", tuple(range(total)))
+            return self._scores(which, (Axis("class", total),) if total > 1 else (), path.span, "logit")
+        return self._scores(("all",), (Axis("class", total),), path.span, "logit")
 
     def _classes(self, span: Span) -> int:
         """Return the number of classes. Raises CheckError E247 for a model without a vector of scores."""
@@ -181,16 +191,20 @@ class TargetReader:
 
     def indexed(self, index: ast.Index) -> Node:
         """Resolve `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them,
-        `score=probability`."""
-        score, picks = "logit", []
+        `score=probability`, `at=box(0, 0, 9, 9)`."""
+        score, picks, place = "logit", [], None
         total = self._classes(index.value.span)
         for argument in index.arguments:
             if argument.name is None:
                 picks.append(argument.value)
             elif argument.name == "score":
                 score = literal(argument.value, SCORE)
+            elif argument.name == "at":
+                place = argument.value
+                read_box(self.scope.model.description, place)
             else:
-                raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", "it takes `score=`")
+                help = "it takes `score=` and `at=`"
+                raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", help)
         if not picks:
             return self._scores(("predicted",), (), index.span, score)
         if len(picks) == 1:
@@ -206,14 +220,18 @@ class TargetReader:
             if isinstance(pick, ast.Path) and pick.name == "top" and self.scope.find("top") is None:
                 raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):
+                if place is not None:
+                    raise at(place.span, "E343", "`at=` is the place of named classes", f"as in {EXAMPLE}")
                 return self._selected(pick, index.span, score)
         indices = tuple(self._class(pick) for pick in picks)
+        if place is not None:
+            indices = tuple(class_in(self.scope.model.description, index, place) for index in indices)
         axes = (Axis("class", len(indices)),) if len(indices) > 1 else ()
         return self._scores(("classes", indices), axes, index.span, score)
 
     def _class(self, pick: ast.Expression) -> int:
         """Return the index of one class, by name or number. Raises CheckError E205, E206, E207, E232."""
-        description = self.scope.model.description
+        description = of_the_map(self.scope.model.description)
         value = self.scope.value(pick) if not isinstance(pick, ast.String) else pick.value
         try:
             if isinstance(value, str):

@@ -37,9 +37,9 @@ FIELDS: Final[dict[str, Code]] = {
     ),
     "E247": Code(
         "scores that are not one vector",
-        "What is attributed to is one number of a vector of scores. Of several results, or of maps and boxes, name "
-        "what is one (`output = ...`), attribute to one entry of a layer, or wrap the network in a module that returns "
-        "means of its map.",
+        "What is attributed to is one number of a vector of scores. Of several results, name "
+        "what is one (`output = ...`); of others, attribute to one entry of a layer, or wrap the network in a module "
+        "that returns one. A single map (class, y, x) over the picture has scores of places: `output[2, at=box(...)]`.",
         ">>> bbilang.adapt(features_and_scores, (24, 24))",
         '>>> bbilang.adapt(features_and_scores, (24, 24), output="[1]")',
         needs="a network of another kind",
@@ -56,6 +56,21 @@ FIELDS: Final[dict[str, Code]] = {
         "Values are not ranked against each other, so the largest is not a prediction. Name the one that you mean.",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output[0]) | top(8) | present(bars)",
+    ),
+    "E343": Code(
+        "a place of scores that have none",
+        "Only a network whose scores are a map (class, y, x), such as one that segments, has a score of a place. "
+        "A classifier has one score for each class: ask which places matter to it.",
+        'input.pixel | attribute(output["tabby", at=box(0, 0, 99, 99)]) | present(heatmap)',
+        'input.pixel | attribute(output["tabby"]) | present(heatmap)',
+    ),
+    "E345": Code(
+        "a place that is no box of the picture",
+        "A box is `box(y0, x0, y1, x1)`, in whole pixels of the picture as the network sees it. It contains y0 and x0, "
+        "and neither y1 nor x1.",
+        "input.pixel | attribute(output[2, at=box(8, 8, 2, 2)]) | present(heatmap)",
+        "input.pixel | attribute(output[2, at=box(2, 2, 8, 8)]) | present(heatmap)",
+        needs="a network of another kind",
     ),
     "E275": Code(
         "a layer that is not computed from the other",

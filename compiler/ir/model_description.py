@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.cuts import Place, dominators, leads, meets_every_path
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.grammar.frozen import frozen
+
+Box: TypeAlias = tuple[int, int, int, int]  # (y0, x0, y1, x1) in pixels of the input; without y1 and x1
 
 INPUT, OUTPUT = "input", "output"
 PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that needs no quotes in a text
@@ -95,7 +97,8 @@ class LayerDescription:
 class PartDescription:
     """One tensor of what a network gives: its path in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
     result itself), its shape without the axis of inputs, the layers that it is made of (or `input`), and what kind of
-    scores it would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
+    scores it would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input; ``map``:
+    whether it is (class, y, x) over the picture."""
 
     name: str
     shape: tuple[int, ...]
@@ -103,6 +106,7 @@ class PartDescription:
     scores: str = ""
     vector: bool = False
     flat: bool = False  # it has no axis for classes, or none for one input
+    map: bool = False
 
 
 @frozen
@@ -135,6 +139,17 @@ class ModelDescription:
     parts: tuple[PartDescription, ...] = ()  # of a result that is not one vector
     ends: tuple[str, ...] = ()  # the layers that the scores are made of, as `inputs` of layers; empty where unknown
     heads: Mapping[str, str] = field(default_factory=dict)  # a module with attention -> the layer of its heads
+    boxes: tuple[Box, ...] = ()  # of scores that are a map: where a text asks for them
+
+    @cached_property
+    def scores_map(self) -> PartDescription | None:
+        """The map (class, y, x) whose means over the picture and over boxes are the scores; None where they are not."""
+        return next((part for part in self.parts if part.map and part.name == self.part), None)
+
+    @property
+    def map_classes(self) -> int:
+        """How many classes the map of scores has; all classes where the scores are a vector."""
+        return self.scores_map.shape[0] if self.scores_map else self.classes
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
@@ -258,6 +273,7 @@ class ModelDescription:
             ("parts", ()),
             ("ends", ()),
             ("heads", {}),
+            ("boxes", ()),
         )
         for name, usual in rare:
             if data[name] == usual:
@@ -274,7 +290,8 @@ class ModelDescription:
         layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
         parts = tuple(PartDescription(**_tuples(part, "shape", "layers")) for part in data.get("parts", ()))
         plain = _tuples(data, "input_size", "labels", "columns", "ends")
-        return cls(**{**plain, "layers": tuple(layers), "parts": parts})
+        boxes = tuple(tuple(box) for box in data.get("boxes", ()))
+        return cls(**{**plain, "layers": tuple(layers), "parts": parts, "boxes": boxes})
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

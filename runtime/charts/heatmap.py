@@ -13,6 +13,7 @@ from bbilang.runtime.charts.maps import (
     map_layer,
     matched,
     number_option,
+    outline_layers,
     own_panels,
 )
 from bbilang.runtime.vega.element import identifier, is_signed
@@ -39,12 +40,14 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         geometry = arranged_along_sound(element, theme) if along else arranged(element, theme)
         drawn = map_layer(element, geometry, own_panels(element), FIRST_PICTURE)
         drawn = drawn.properties(name=f"sound_{name}" if _over_waveform(element) else name)
+        boxes = outline_layers(element, geometry, own_panels(element))
         front = [*panel_labels(element, geometry), *target_layers(element, geometry, theme)]
-        return stacked([*faint_input(element, geometry), drawn, *front])
+        return stacked([*faint_input(element, geometry), drawn, *boxes, *front])
     pairs = matched(element, host.element)
     said = "datum.frame.pictures[0] >= 0 ? datum.frame.label : ''"  # another map may be in front
     unsaid = any(panel.label == UNSAID for panel in host.element.panels)
     labels = panel_labels(element, host.geometry, said) if unsaid else []
+    labels += outline_layers(element, host.geometry, pairs)
     if is_signed(element):  # tints, over grey so that they are seen
         strength = number_option(element, "opacity", 1.0)
         tint = map_layer(element, host.geometry, pairs, FIRST_PICTURE, opacity=strength, smooth=True)

@@ -9,7 +9,7 @@ import altair as alt
 
 from bbilang.runtime.vega.element import Row, labelled
 from bbilang.runtime.vega.geometry import Geometry, balanced, floor, least, most
-from bbilang.runtime.vega.marks import Layer, MarkProperty, layer, panel_labels, picture, stacked
+from bbilang.runtime.vega.marks import Layer, MarkProperty, layer, panel_labels, picture, ring, stacked
 from bbilang.runtime.vega.targets import target_layers
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element, Panel
@@ -54,6 +54,27 @@ def map_layer(
     data: list[Row] = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
     base = layer(element, data, left=geometry.x, top=geometry.y, shown=shown)
     return picture(base, str(geometry.width), str(geometry.height), **{"smooth": False, **mark})
+
+
+def outline_layers(element: Element, geometry: Geometry, panels: list[tuple[int, int]]) -> list[Layer]:
+    """Draw the boxes of ``options["outlines"]``, shares of height and width, over each panel: (panel drawn into, own
+    panel)."""
+    boxes: Any = element.options.get("outlines", [])
+    data: list[Row] = [
+        {"panel": panel, "own": own, "slot": 0, "y0": y0, "x0": x0, "y1": y1, "x1": x1}
+        for panel, own in panels
+        for y0, x0, y1, x1 in boxes
+    ]
+    if not data:
+        return []
+    sides = {
+        "left": f"{geometry.x} + datum.x0 * {geometry.width}",
+        "top": f"{geometry.y} + datum.y0 * {geometry.height}",
+        "right": f"{geometry.x} + datum.x1 * {geometry.width}",
+        "bottom": f"{geometry.y} + datum.y1 * {geometry.height}",
+    }
+    base = layer(element, data, **sides)  # dark and light together are seen on every picture
+    return [ring(base, "true", stroke=stroke, strokeWidth=width) for stroke, width in (("#000", 4), ("#fff", 1.5))]
 
 
 def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 360) -> Geometry:

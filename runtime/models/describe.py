@@ -151,13 +151,15 @@ def _scores(module: nn.Module, name: str, output: str, record: Record) -> tuple[
             raise error("E408", message, help)
         return last.shape[1], "", scored.kind_of(last.facts.last, last.shape[1])
     part = next((part for part in record.parts if part.name == output), None) if output else scored.chosen(record.parts)
-    if output and (part is None or not part.vector):
+    if output and (part is None or not (part.vector or part.map)):
         problem = "gives no single tensor" if part is None else f"has the shape {part.shape}"
         help = averaged(output) if part is not None and is_map(part.shape) and not vector else None
         message = f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)"
         raise error("E408", message, help)
     if part is None:
         return 0, "", scored.kinds.UNLESS
+    if part.map:
+        return part.shape[0], part.name, scored.kinds.VALUE
     return math.prod(part.shape), "" if record.plain else part.name, part.scores
 
 
@@ -255,7 +257,8 @@ def _run_once(
         record.followed = flow.followed
         with torch.no_grad():
             twice = example.repeat(2, *[1] * (example.ndim - 1))
-            record.parts = scored.described(whole, lambda: module(twice), flow.of, module)
+            pictured = (shape[2], shape[3]) if reads == "image" else None
+            record.parts = scored.described(whole, lambda: module(twice), flow.of, module, pictured)
     part = next((p for p in record.parts if p.name == output), None) or scored.chosen(record.parts)
     first = tensor_path(whole)
     if part is not None and first is not None and scored.path_named(part.name) == first:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.compiler.ir import score_kinds as kinds
-from bbilang.compiler.ir.model_description import ModelDescription, PartDescription
+from bbilang.compiler.ir.model_description import Box, ModelDescription, PartDescription
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.models.dataflow import LINEAR, Facts
@@ -98,10 +98,14 @@ def text_scores(result: object) -> Tensor:
 
 
 def described(
-    result: object, again: Callable[[], object], facts: Callable[[Tensor], Facts], module: nn.Module
+    result: object,
+    again: Callable[[], object],
+    facts: Callable[[Tensor], Facts],
+    module: nn.Module,
+    input_size: tuple[int, int] | None = None,
 ) -> tuple[PartDescription, ...]:
     """Describe the parts of a network's result for one input. ``again``: runs it on two inputs, which disambiguates the
-    axis of results with fewer than two; ``facts``: the facts of a tensor."""
+    axis of results with fewer than two; ``facts``: the facts of a tensor; ``input_size``: (y, x) of a picture."""
     listing, descriptions = is_listing(result), []
     both = None
     for part in parts(result):
@@ -115,30 +119,46 @@ def described(
             size = (part.tensor.numel(),)
         known = facts(part.tensor)
         kind = kind_of(known.last, math.prod(size), module) if vector else ""
-        descriptions.append(PartDescription(part.name, size, tuple(sorted(known.origins)), kind, vector, flat))
+        over = not listing and len(shape) == 4 and shape[0] == 1 and covers(shape[2:], input_size)
+        origins = tuple(sorted(known.origins))
+        descriptions.append(PartDescription(part.name, size, origins, kind, vector, flat, over))
     return tuple(descriptions)
 
 
+def covers(sides: Sequence[int], input_size: tuple[int, int] | None) -> bool:
+    """Return whether (y, x) is the size of a map over a picture: of its aspect ratio, up to rounding."""
+    if input_size is None:
+        return False
+    (y, x), (height, width) = sides, input_size
+    return min(y, x) > 1 and abs(y * width - x * height) <= max(height, width)
+
+
 def chosen(candidates: Sequence[PartDescription]) -> PartDescription | None:
-    """Return the part that is the scores; None where there is none, or several candidates."""
-    names = likely([part.name for part in candidates if part.vector])
+    """Return the part that is the scores: the vector, or the map where there is none; None where there is neither, or
+    several candidates."""
+    vectors = [part.name for part in candidates if part.vector]
+    names = likely(vectors or [part.name for part in candidates if part.map])
     return next(part for part in candidates if part.name == names[0]) if len(names) == 1 else None
 
 
 class Scored(nn.Module):
     """Wraps a network whose scores are a part of its result: its result is the scores, (input, class).
 
+    The scores of a map (input, class, y, x) are its means: ``weights`` (box, y, x) add up to 1 over positions, and
+    score number box x classes + class is the mean of that class.
+
     It shares the network's modules under their names, so that hooks on layers act on the network itself. Hooks on the
     network as a whole do not run.
     """
 
-    def __init__(self, network: nn.Module, name: str, path: Path, rank: int):
+    def __init__(self, network: nn.Module, name: str, path: Path, rank: int, weights: Tensor | None = None):
         for held in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             self.__dict__[held] = network.__dict__[held]
         for hooks in (key for key in network.__dict__ if key.endswith("hooks") or "hooks_" in key):
             self.__dict__[hooks] = type(network.__dict__[hooks])()
         self.__dict__["_is_full_backward_hook"] = None
         self.__dict__["network"], self.__dict__["scored"] = network, (name, path, rank)
+        self.__dict__["weights"] = weights
 
     @property
     def training(self) -> bool:  # type: ignore[override]  # an attribute of nn.Module; here the network's
@@ -157,6 +177,10 @@ class Scored(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         _, path, rank = self.__dict__["scored"]
         values = value_at(self.__dict__["network"].forward(images), path)
+        if (weights := self.__dict__["weights"]) is not None:
+            weights = self.__dict__["weights"] = weights.to(values)  # of a network that has been moved
+            means = (values.unsqueeze(1) * weights.unsqueeze(1)).sum((3, 4))  # (input, box, class), by operations that
+            return means.flatten(1)  # relevance passes through as through a mean
         if rank == 0:  # (input,), or (class,) of one input
             return values.reshape(images.shape[0], -1)
         return values if rank == 1 else values.flatten(1)
@@ -173,11 +197,26 @@ def scored(network: nn.Module, description: ModelDescription) -> nn.Module:
     if not description.part:
         return inner
     part = next(part for part in description.parts if part.name == description.part)
-    if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name:
+    if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name and not part.map:
         return network
-    wrapper = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape))
+    weights = box_weights(part.shape[1:], description.input_size, description.boxes) if part.map else None
+    wrapper = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape), weights)
     remember_input_type(wrapper, input_type(inner))
     return wrapper
+
+
+def box_weights(sides: tuple[int, ...], input_size: tuple[int, int], boxes: Sequence[Box]) -> Tensor:
+    """Return the weights (1 + box, y, x) with which a map of (y, x) = ``sides`` gives its mean over the picture, and
+    over each box of the picture after it is enlarged bilinearly to ``input_size`` (as segmenters do, centres of pixels
+    aligned); a map that is larger than the picture is averaged in its cells."""
+    map_like = torch.zeros(1, 1, *sides, dtype=torch.float64, requires_grad=True)
+    if sides[0] <= input_size[0] and sides[1] <= input_size[1]:
+        enlarged = nn.functional.interpolate(map_like, size=input_size, mode="bilinear", align_corners=False)
+    else:
+        enlarged = nn.functional.interpolate(map_like, size=input_size, mode="area")
+    whole = torch.full(sides, 1 / math.prod(sides), dtype=torch.float64)
+    means = [enlarged[0, 0, y0:y1, x0:x1].mean() for y0, x0, y1, x1 in boxes]
+    return torch.stack([whole, *(torch.autograd.grad(mean, map_like, retain_graph=True)[0][0, 0] for mean in means)])
 
 
 def path_named(name: str) -> Path:

@@ -11,6 +11,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.method_axis import METHOD
 from bbilang.runtime.styles import sound_maps
 from bbilang.runtime.styles.bars import row_panels
+from bbilang.runtime.styles.target_boxes import OUTLINED, SEVERAL, Outline, outlines
 from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
@@ -119,6 +120,8 @@ class Heatmap(Style):
             said.append(f"colours are clipped at the {CLIP}th percentile; the largest value is {largest:.2g}")
         if drawing.node["over"] is not None and not drawing.field.type.signed:
             said.append("grey and faded where it is 0, in full where it is largest")
+        if boxes := _outlines(drawing):
+            said.append(SEVERAL if len(boxes) > 1 else OUTLINED)
         return tuple(said)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
@@ -130,7 +133,10 @@ class Heatmap(Style):
         if drawing.drawn.cells is None:
             return spaced(drawing.results)
         along = sound_maps.is_along_sound(drawing.field.type) and drawing.node["over"] is None
-        return {"width": 1000, "along_sound": True} if along else {}
+        if along:
+            return {"width": 1000, "along_sound": True}
+        boxes = _outlines(drawing)
+        return {"outlines": boxes} if boxes else {}
 
     def over_time(self, drawing: Drawing) -> OverTime | None:
         return sound_maps.over_time(drawing) if sound_maps.is_along_sound(drawing.field.type) else None
@@ -150,6 +156,12 @@ class Heatmap(Style):
         from bbilang.runtime.charts.heatmap import chart
 
         return chart(element, theme)
+
+
+def _outlines(drawing: Drawing) -> list[Outline]:
+    """Return the boxes to outline: on maps of the whole picture."""
+    along = sound_maps.is_along_sound(drawing.field.type)
+    return outlines(drawing) if not along and drawing.axis("y").components == ("y",) else []
 
 
 def _values(drawing: Drawing) -> np.ndarray:

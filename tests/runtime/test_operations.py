@@ -465,7 +465,7 @@ def test_a_model_without_a_class_vector():
         def forward(self, x):
             inner = torch.tanh(self.c(self.b(self.a(x))))
             pooled = torch.nn.functional.adaptive_avg_pool2d(inner, 2)
-            return {"map": inner, "more": self.head(pooled.flatten(1)).sum()}
+            return {"features": inner, "more": self.head(pooled.flatten(1)).sum()}
 
     from bbilang.runtime.models.adapt import adapt
 

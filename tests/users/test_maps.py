@@ -1,8 +1,8 @@
-"""Networks that segment: a module around them gives the mean score of each class in boxes, and what refuses them says
-so. The module is the one of docs/models.md."""
+"""Networks that segment: `output["cat", at=box(y0, x0, y1, x1)]` is the mean score of a class in a box, and what has no
+such score is refused."""
 
+import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +12,20 @@ from closeness import close_to
 from torch import nn
 
 import bbilang
+from bbilang.runtime.models.score_output import box_weights
 
 SIZE = (20, 28)
 BOXES = {"left": (2, 3, 17, 12), "right": (5, 14, 20, 28)}
-LABELS = [f"{name} at the {where}" for where in BOXES for name in ("sky", "cat", "dog")]
-PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
+LABELS = ["sky", "cat", "dog"]
+FORMS = {
+    "a tensor": lambda maps: maps,
+    "a mapping": lambda maps: {"out": maps, "aux": -maps},
+    "the input's size": lambda maps: nn.functional.interpolate(maps, size=SIZE, mode="bilinear", align_corners=False),
+}
 
 
-def of_the_page():
-    """Return the class `BoxScores` as docs/models.md has it."""
-    start = PAGE.index("class BoxScores")
-    names = {"nn": nn, "torch": torch}
-    exec(PAGE[start : PAGE.index("\n\n\n", start)], names)
-    return names["BoxScores"]
+def target(name, where):
+    return f'output["{name}", at=box({", ".join(map(str, BOXES[where]))})]'
 
 
 class Segmenter(nn.Module):
@@ -67,14 +68,14 @@ def _enlarging(many, few):
     return matrix
 
 
-@pytest.fixture(scope="module")
-def network():
-    return Segmenter().eval()
+@pytest.fixture(scope="module", params=FORMS)
+def network(request):
+    return Segmenter(FORMS[request.param]).eval()
 
 
 @pytest.fixture(scope="module")
 def model(network):
-    return bbilang.adapt(of_the_page()(network, SIZE, list(BOXES.values())), SIZE, labels=LABELS, scores="value")
+    return bbilang.adapt(network, SIZE, labels=LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +89,18 @@ def page(text, model, picture, **more):
 
 @brings(
     "Scores",
-    "a network that segments, in a module that returns the mean of its map over boxes",
+    "a network that segments: a map of scores, alone or in a mapping",
     "works: each box and class is a score ([how](models.md#maps))",
 )
 @pytest.mark.parametrize("optimized", [True, False])
-@pytest.mark.parametrize("label", ["cat at the left", "dog at the right"])
-def test_a_class_in_a_box(network, model, picture, label, optimized):
+@pytest.mark.parametrize(("name", "where"), [("cat", "left"), ("dog", "right")])
+def test_a_class_in_a_box(network, model, picture, name, where, optimized):
     """Activation x gradient of the stem's channels, the gradient at the pixels, and what a channel at zero changes."""
-    number, box = LABELS.index(label) % 3, BOXES[label.split()[-1]]
+    number, box = LABELS.index(name), BOXES[where]
     text = (
-        f'network.stem.channel | attribute(output["{label}"]) | present(bars)\n'
-        f'input.pixel | attribute(output["{label}"], method=gradient) | present(heatmap)\n'
-        f'network.stem.channel | ablate(zero) | effect(output["{label}"]) | present(bars)'
+        f"stem.channel | attribute({target(name, where)}) | present(bars)\n"
+        f"input.pixel | attribute({target(name, where)}, method=gradient) | present(heatmap)\n"
+        f"stem.channel | ablate(zero) | effect({target(name, where)}) | present(bars)"
     )
     actual = page(text, model, picture, optimized=optimized)
     image = picture[None].clone().requires_grad_()
@@ -116,14 +117,53 @@ def test_a_class_in_a_box(network, model, picture, label, optimized):
         without[:, channel] = 0
         expected.append(float((by_hand(network, without, box, number) - score).detach()))
     close_to(actual.data("element-3").values, np.array(expected), terms=float(score.detach().abs()) + 1)
-    for shown, mean in actual.view.predictions[0].top:  # the first five: the means, and no softmax of boxes
-        place, where = LABELS.index(shown) % 3, BOXES[shown.split()[-1]]
-        assert mean == pytest.approx(float(by_hand(network, stem.detach(), where, place).detach()), rel=1e-4, abs=1e-6)
+    means = dict(actual.view.predictions[0].top)  # the first five, and no softmax of boxes
+    y0, x0, y1, x1 = box
+    for index, known in enumerate(LABELS):
+        of_box = float(by_hand(network, stem.detach(), box, index).detach())
+        if (shown := f"{known} at y {y0}–{y1} × x {x0}–{x1}") in means:
+            assert means[shown] == pytest.approx(of_box, rel=1e-4, abs=1e-6)
+    assert len(means) == 5 and any("×" in shown for shown in means)
+
+
+def test_the_whole_map(network, model, picture):
+    """Without a box the mean of the map itself, before it is enlarged; `output.class` is that of every class."""
+    text = 'stem.channel | attribute(output["cat"] - output["dog"]) | present(bars)\n'
+    text += f"where = input.pixel | attribute({target('cat', 'left')}) | present(heatmap)\n"
+    text += "stem.channel | attribute(output.class) | present(bars, facet=class)"
+    shown = page(text, model, picture)
+    stem = network.stem(picture[None]).detach().requires_grad_()
+    maps = network.after_stem(stem)
+    maps = network.form(maps) if network.form is FORMS["the input's size"] else maps
+    means = maps.mean((2, 3))[0]
+    slopes = [torch.autograd.grad(mean, stem, retain_graph=True)[0] for mean in means]
+    expected = torch.stack([(stem * slope).sum((0, 2, 3)) for slope in slopes]).detach()
+    terms = float((stem * torch.stack(slopes)).detach().abs().sum())
+    close_to(shown.data("element-1").values, expected[1] - expected[2], terms=terms)
+    everything = shown.data("element-3")
+    values = everything.values.transpose(everything.axes.index("class"), everything.axes.index("channel"))
+    assert values.shape == (3, 6), "without the scores of boxes"
+    close_to(values, expected, terms=terms)
+    assert list(everything.labels["class"][1]) == [f"{name} over the map" for name in LABELS]
+
+
+def test_a_box_is_outlined(model, picture):
+    text = f"a = input.pixel | attribute({target('cat', 'left')}) | present(heatmap)\n"
+    text += f"b = stem.spatial | attribute({target('cat', 'left')} - {target('dog', 'right')}) | present(heatmap)\n"
+    text += f"c = stem.spatial | attribute([{target('cat', 'left')}, {target('cat', 'right')}]) "
+    text += '| present(heatmap, facet=class)\nd = stem.spatial | attribute(output["cat"]) | present(heatmap)'
+    shown = page(text, model, picture)
+    elements = [element for part in shown.view.interfaces for element in part.elements]
+    boxes = {one.id: one.options.get("outlines", []) for one in elements}
+    shares = [(y0 / 20, x0 / 28, y1 / 20, x1 / 28) for y0, x0, y1, x1 in BOXES.values()]
+    assert boxes == {"a": shares[:1], "b": shares, "c": [], "d": []}, "panels of other boxes have no one outline"
+    said = {one.id: "outlined" in " ".join(one.legend.notes) for one in elements}
+    assert said == {"a": True, "b": True, "c": False, "d": False}
 
 
 def test_pixels_outside_what_a_box_sees(model, picture):
     """A pixel farther from the box than the network's field of view counts nothing."""
-    shown = page('input.pixel | attribute(output["cat at the right"]) | present(heatmap)', model, picture)
+    shown = page(f"input.pixel | attribute({target('cat', 'right')}) | present(heatmap)", model, picture)
     values = shown.data("element-1").values
     assert np.abs(values[:, 14:]).max() > 0 and not values[:, :5].any()
 
@@ -135,40 +175,78 @@ METHODS = [
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_optimized_is_plain(model, picture, method):
-    target = f'output["dog at the right"] - output["cat at the left"], method={method}'
-    text = f"network.middle.spatial | attribute({target}) | present(heatmap)"
-    one, other = (page(text, model, picture, optimized=o).data("element-1").values for o in (True, False))
+def test_optimized_is_plain(picture, method):
+    model = bbilang.adapt(Segmenter(FORMS["a mapping"]).eval(), SIZE, labels=LABELS)
+    text = f"middle.spatial | attribute({target('dog', 'right')} - {target('cat', 'left')}, method={method}) "
+    one, other = (
+        page(text + "| present(heatmap)", model, picture, optimized=o).data("element-1").values for o in (True, False)
+    )
     assert np.abs(one).max() > 0
     close_to(one, other, roundings=4096)
 
 
-def test_a_box_that_is_no_part_of_the_picture(network):
-    for box in [(0, 0, 21, 28), (0, -1, 3, 3), (4, 4, 4, 9), (9, 0, 3, 3)]:
-        with pytest.raises(ValueError, match="box"):
-            of_the_page()(network, SIZE, [box])
+def test_a_map_larger_than_the_picture():
+    """Its cells are averaged."""
+    made = box_weights((4, 6), (2, 3), [(0, 0, 1, 1), (0, 1, 2, 3)])
+    expected = torch.zeros(2, 4, 6, dtype=torch.float64)
+    expected[0, :2, :2], expected[1, :, 2:] = 1 / 4, 1 / 16
+    assert torch.equal(made[1:], expected) and torch.allclose(made.sum((1, 2)), torch.ones(3, dtype=torch.float64))
 
 
-FORMS = {
-    "a tensor": (lambda maps: maps, "mean over", "attribute(output)"),
-    "a mapping": (lambda maps: {"out": maps, "aux": maps}, "mean of `out` over", 'attribute(output["cat"])'),
+def test_descriptions_with_boxes_come_back_from_json(model, picture):
+    text = f"stem.channel | attribute({target('cat', 'left')}) | present(bars)"
+    program = bbilang.check(text, model=model, input=picture)
+    description = program.description
+    assert description.boxes == (BOXES["left"],) and description.classes == 6
+    assert type(description).from_json(json.loads(json.dumps(description.to_json()))) == description
+
+
+REFUSED = {
+    "output": "E249",
+    "output[top(2)]": "E249",
+    "output[3]": "E207",
+    'output["cow"]': "E205",
+    'output["cat", score=probability]': "E248",
+    'output["cat", at=3]': "E345",
+    'output["cat", at=box(1, 2, 3)]': "E345",
+    'output["cat", at=box(1, 2, 3, 4.5)]': "E345",
+    'output["cat", at=box(1, -2, 3, 4)]': "E345",
+    'output["cat", at=box(0, 0, 21, 28)]': "E345",
+    'output["cat", at=box(4, 4, 4, 9)]': "E345",
+    'output["cat", at=box(9, 0, 3, 3)]': "E345",
+    'output["cat", where=box(1, 1, 3, 3)]': "E211",
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_refusals_say_how(picture, form):
-    """E247 of the network, E408 of labels without scores or of a part that is a map, E209 of a layer that is one."""
-    make, said, target = FORMS[form]
-    bare = Segmenter(make).eval()
-    advice = f"wrap the network in a module that returns the {said} a box, `maps[..., y0:y1, x0:x1].mean((2, 3))`"
-    line = f"stem.channel | {target} | present(bars)"
-    assert _refused(lambda: page(line, bare, picture)) == ("E247", True, advice)
-    assert _refused(lambda: bbilang.adapt(bare, SIZE, labels=["sky", "cat", "dog"])) == ("E408", True, advice)
-    layer = advice.replace(said, "mean over")
-    assert _refused(lambda: bbilang.adapt(bare, SIZE, output="classifier")) == ("E408", True, layer)
-    assert _refused(lambda: page(f'output = "classifier"\n{line}', bare, picture)) == ("E209", True, layer)
-    if form == "a mapping":
-        assert _refused(lambda: bbilang.adapt(bare, SIZE, output="out")) == ("E408", True, advice)
+@pytest.mark.parametrize("asked", REFUSED)
+def test_what_is_refused(picture, asked):
+    model = bbilang.adapt(Segmenter().eval(), SIZE, labels=LABELS)
+    line = f"stem.channel | attribute({asked}) | present(bars)"
+    assert _refused(lambda: page(line, model, picture))[0] == REFUSED[asked]
+
+
+def test_a_map_has_no_other_kind(picture):
+    line = 'set scores(kind=logits)\nstem.channel | attribute(output["cat"]) | present(bars)'
+    assert _refused(lambda: page(line, bbilang.adapt(Segmenter().eval(), SIZE, labels=LABELS), picture))[0] == "E248"
+
+
+def test_a_network_with_other_maps(picture):
+    """E247 where several maps may be the scores, and `output =` names one; E408 and E209 of what has no aspect of a
+    picture, or is a layer."""
+    double = Segmenter(lambda maps: {"depth": maps[:, :1], "normals": maps}).eval()
+    line = "stem.channel | attribute(output[0, at=box(2, 3, 17, 12)]) | present(bars)"
+    assert _refused(lambda: page(line, double, picture))[0] == "E247"
+    named = page(f'output = "normals"\n{line}', double, picture).data("element-1").values
+    alone = page(line, Segmenter().eval(), picture).data("element-1").values
+    close_to(named, alone, roundings=64)
+    adapted = page(line, bbilang.adapt(double, SIZE, output="normals"), picture).data("element-1").values
+    close_to(adapted, alone, roundings=64)
+    advice = "wrap the network in a module that returns the mean over a box, `maps[..., y0:y1, x0:x1].mean((2, 3))`"
+    cut = Segmenter(lambda maps: maps[..., :5]).eval()
+    assert _refused(lambda: page(line, cut, picture)) == ("E247", True, advice)
+    assert _refused(lambda: bbilang.adapt(cut, SIZE, labels=LABELS)) == ("E408", True, advice)
+    assert _refused(lambda: bbilang.adapt(cut, SIZE, output="classifier")) == ("E408", True, advice)
+    assert _refused(lambda: page(f'output = "classifier"\n{line}', cut, picture)) == ("E209", True, advice)
 
 
 def _refused(act):

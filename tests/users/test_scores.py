@@ -134,8 +134,8 @@ def test_layers_need_no_scores(pictures):
 
 
 SHAPES = {
-    "a map": (lambda f, s, m: m, "(7, 10, 10)", "a.neuron[5, 5, 0]"),
-    "a mapping of maps": (lambda f, s, m: {"out": m, "aux": m}, "`out` of (7, 10, 10)", "a.neuron[5, 5, 0]"),
+    "a map of another shape": (lambda f, s, m: m[..., :5], "(7, 10, 5)", "a.neuron[5, 5, 0]"),
+    "two maps": (lambda f, s, m: {"out": m, "mask": m}, "`out` of (7, 10, 10)", 'output = "out"'),
     "detections": (
         lambda f, s, m: [{"boxes": m[0, :4, 0, :1].T, "scores": f[0, :1]}],
         "`[0].boxes` of (1, 4)",
@@ -145,7 +145,9 @@ SHAPES = {
 
 
 @brings(
-    "Scores", "maps, boxes and detections as results", "refused with E247, which lists the results and possible targets"
+    "Scores",
+    "several maps, boxes and detections as results",
+    "refused with E247, which lists the results and possible targets",
 )
 @pytest.mark.parametrize("form", SHAPES)
 def test_what_is_no_vector(pictures, form):

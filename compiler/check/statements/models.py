@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -10,29 +9,26 @@ from typing import TypeVar
 from bbilang.compiler.check.arguments.binding import at
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.options import GivenModel
-from bbilang.compiler.check.output_shapes import instead_of_map
 from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.check.statements.checkpoints import CheckpointStatements, is_several
+from bbilang.compiler.check.statements.checkpoints import is_several
+from bbilang.compiler.check.statements.scores import ScoreStatements
 from bbilang.compiler.contract import ModelChange, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import ModelSlot, Node, Program
-from bbilang.compiler.ir.score_kinds import resolved_kind
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.grammar.files import beside, path_of, read_text, short
+from bbilang.grammar.files import path_of
 from bbilang.grammar.source import NOWHERE, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
 ORIGINAL = "original"  # what a network without a name is called once another is derived from it
-LONGEST = 1000  # letters of a label
-LARGEST = 4 << 20  # bytes of a file of labels
 FOLDERS, FILE = ("transformers:",), ".pt2"  # prefixes of models that are folders; suffix of a model that is a file
 
 T = TypeVar("T")
 
 
-class ModelStatements(CheckpointStatements):
+class ModelStatements(ScoreStatements):
     """Describes the models of a text, wherever their statements are. What changes derived ones is read later, where the
     statement stands (`compiler.check.statements.changes`), since it may use names of the text."""
 
@@ -220,10 +216,6 @@ class ModelStatements(CheckpointStatements):
             message = f"{looks}, and `hop` is {hop:,}: samples between two windows would not be heard"
             raise at(self._set_at("preprocess.hop"), "E370", message, "set a smaller hop")
 
-    def _set_at(self, key: str) -> Span:
-        """Return the span of a setting's value; NOWHERE if set on the command line."""
-        return self.set_at.get(key, NOWHERE)
-
     def _own_model(self, alias: str, given: GivenModel, description: ModelDescription) -> ModelContext:
         """Return the module that a caller passes."""
         self._reads_alike(alias, description, NOWHERE)
@@ -250,7 +242,7 @@ class ModelStatements(CheckpointStatements):
         return self._with_span(span, lambda: describe(texts=sounds, **changes))
 
     def _in_context(self, slot: ModelSlot, description: ModelDescription) -> ModelContext:
-        return ModelContext(slot, self._labelled(self._scored(description)))
+        return ModelContext(slot, self.scored(description))
 
     def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
         """Return the model of a registry name. ``span``: of that name, or NOWHERE."""
@@ -286,86 +278,6 @@ class ModelStatements(CheckpointStatements):
         except BbiError as error:
             shown = span if span != NOWHERE else None
             raise BbiError([replace(d, span=shown) for d in error.diagnostics], self.file.source) from error
-
-    def _scored(self, description: ModelDescription) -> ModelDescription:
-        """Return the description with the scores that `output = "path"` names, for a model without one class vector."""
-        for statement in self.file.statements:
-            if isinstance(statement, ast.Output):
-                path = statement.path
-                layer = description.by_name.get(path.value) or next(
-                    (x for x in description.layers if x.module == path.value), None
-                )
-                part = next((part for part in description.parts if part.name == path.value), None)
-                if layer is None and part is not None and part.vector:
-                    self.output, classes = f"result {part.name}", math.prod(part.shape)
-                    labels = description.labels if classes == description.classes else ()
-                    description = replace(
-                        description,
-                        classes=classes,
-                        output="",
-                        part=part.name,
-                        labels=labels,
-                        scores=part.scores,
-                        ends=part.layers,
-                    )
-                    continue
-                if layer is None:
-                    help = did_you_mean(path.value, description.by_name)
-                    if help is None:
-                        help = f"`bbi layers {description.name}` lists all"
-                        if vectors := [part.name for part in description.parts if part.vector]:
-                            help = f"parts of what it gives are {listed(vectors)}; {help}"
-                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", help)
-                if layer.axes != ("channel",):
-                    raise at(
-                        path.span,
-                        "E209",
-                        f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
-                        instead_of_map(layer, description.classes),
-                    )
-                self.output = layer.module
-                labels = description.labels if layer.shape[0] == description.classes else ()
-                description = replace(
-                    description,
-                    classes=layer.shape[0],
-                    output=layer.module,
-                    part="",
-                    labels=labels,
-                    scores=layer.scores,
-                    ends=(layer.name,) if description.ends else (),  # unknown stays unknown
-                )
-        return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
-
-    def _labelled(self, description: ModelDescription) -> ModelDescription:
-        """Return the description with the class names of `set labels`. Raises CheckError E422."""
-        name = self.settings.get("labels")
-        if name is None:
-            return description
-        statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
-        span = statement.value.span if statement and statement.value else NOWHERE
-        try:
-            path = beside(self._folder(), name)
-            if statement is not None:
-                self._stays(str(path), span)
-            lines = read_text(path, LARGEST).removeprefix("\ufeff").splitlines()
-        except OSError as error:
-            raise at(
-                span,
-                "E422",
-                f'the labels in "{short(name)}" cannot be read: {error.strerror or error}',
-                "a text file in UTF-8 with one class name a line",
-            ) from error
-        labels = tuple(line.strip() for line in lines if line.strip())
-        if long := next((label for label in labels if len(label) > LONGEST), None):
-            message = f'a label in "{short(name)}" has {len(long):,} letters: {short(long)}'
-            raise at(span, "E422", message, f"a label has at most {LONGEST} letters")
-        if len(labels) != description.classes:
-            raise at(
-                span,
-                "E422",
-                f'"{name}" has {len(labels)} labels, and {description.name} has {description.classes} classes',
-            )
-        return replace(description, labels=labels)
 
     def _located(self, name: str) -> str:
         """Return a model's name; where it names a file or a folder beside the text, with the full path."""

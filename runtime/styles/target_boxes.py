@@ -1,0 +1,30 @@
+"""Where a score is asked about: boxes in the picture of a network whose scores are a map, drawn as outlines."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from bbilang.compiler.ir.program import walk
+from bbilang.runtime.view.drawing import Drawing
+
+Outline: TypeAlias = tuple[float, float, float, float]  # (y0, x0, y1, x1) as shares of the picture's height and width
+
+OUTLINED = "the outlined box is where the score is taken"
+SEVERAL = "the outlined boxes are where the scores are taken"
+
+
+def outlines(drawing: Drawing) -> list[Outline]:
+    """Return the boxes of an element's targets; none where its classes, or its states, have different ones, since an
+    outline holds for everything that the element shows."""
+    description = drawing.results.program.description
+    if description is None or not description.boxes:
+        return []
+    nodes = [node for node in walk(drawing.node) if node.op == "output" and node["which"][0] == "classes"]
+    targets = [{number // description.map_classes for number in node["which"][1]} for node in nodes]
+    field = drawing.field.type
+    alike = all(len(boxes) == 1 for boxes in targets) and (field.axis("class") is None or len(set.union(*targets)) == 1)
+    if not targets or not alike or any("class" in axis.components for axis in field.states):
+        return []
+    height, width = description.input_size
+    asked = [description.boxes[box - 1] for box in sorted(set.union(*targets)) if box]
+    return [(y0 / height, x0 / width, y1 / height, x1 / width) for y0, x0, y1, x1 in asked]
