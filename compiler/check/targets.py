@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, describe, literal
-from bbilang.compiler.check.boxes import EXAMPLE, class_in, of_the_map, read_box
+from bbilang.compiler.check.arguments.boxes import EXAMPLE, class_in, of_the_map, read_box
 from bbilang.compiler.check.class_names import check_index, class_index
 from bbilang.compiler.check.directions import DirectionReader
 from bbilang.compiler.check.fields import FieldReader

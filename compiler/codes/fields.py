@@ -37,9 +37,9 @@ FIELDS: Final[dict[str, Code]] = {
     ),
     "E247": Code(
         "scores that are not one vector",
-        "What is attributed to is one number of a vector of scores. Of several results, name "
-        "what is one (`output = ...`); of others, attribute to one entry of a layer, or wrap the network in a module "
-        "that returns one. A single map (class, y, x) over the picture has scores of places: `output[2, at=box(...)]`.",
+        "What is attributed to is one number of a vector of scores. Of several results, name what is one "
+        "(`output = ...`); otherwise attribute to one entry of a layer, or wrap the network in a module that returns "
+        "one. One map (class, y, x) has scores in boxes.",
         ">>> bbilang.adapt(features_and_scores, (24, 24))",
         '>>> bbilang.adapt(features_and_scores, (24, 24), output="[1]")',
         needs="a network of another kind",
@@ -68,8 +68,8 @@ FIELDS: Final[dict[str, Code]] = {
         "a place that is no box of the picture",
         "A box is `box(y0, x0, y1, x1)`, in whole pixels of the picture as the network sees it. It contains y0 and x0, "
         "and neither y1 nor x1.",
-        "input.pixel | attribute(output[2, at=box(8, 8, 2, 2)]) | present(heatmap)",
-        "input.pixel | attribute(output[2, at=box(2, 2, 8, 8)]) | present(heatmap)",
+        ">>> bbilang.run('stem | attribute(output[2, at=box(8, 8, 2, 2)]) | present(graph)', model=segmenter, input=x)",
+        ">>> bbilang.run('stem | attribute(output[2, at=box(2, 2, 8, 8)]) | present(graph)', model=segmenter, input=x)",
         needs="a network of another kind",
     ),
     "E275": Code(

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from bbilang.compiler.check.arguments.binding import at
-from bbilang.compiler.check.boxes import boxes_of, with_boxes
+from bbilang.compiler.check.arguments.boxes import boxes_of, with_boxes
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.output_shapes import instead_of_map
 from bbilang.compiler.check.statements.checkpoints import CheckpointStatements
