@@ -13,6 +13,7 @@ from bbilang.registry import registry
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.scanning import ScanWork
+    from bbilang.runtime.interventions.found import Found
     from bbilang.runtime.models.adapter import Adapter
 
 
@@ -46,13 +47,17 @@ _loaded: dict[bytes, tuple[Program, Adapter]] = {}  # in a worker
 
 @frozen
 class ScanRecipe:
-    """Makes the work of a request's scans in a worker."""
+    """Makes the work of a request's scans in a worker; of a scan that waits, from what the page found for it."""
 
     network: NetworkRecipe
 
-    def __call__(self) -> ScanWork:
+    def __call__(self, found: Found | None = None) -> ScanWork:
         from bbilang.runtime.execution.context import Run
         from bbilang.runtime.execution.scanning import ScanWork, union
 
         program, adapter = self.network.loaded()
-        return ScanWork(Run.of(program, registry(), adapter, ()), union(program.scans))
+        run = Run.of(program, registry(), adapter, ())
+        if found is None:
+            return ScanWork(run, union(program.scans))
+        run.shared.stand_ins |= found.stand_ins
+        return ScanWork(run, found.scan)

@@ -109,7 +109,7 @@ class Checker(HoleStatements):
         for part in made.parts or (made,):
             if not inputs and self.lacks_input(part):
                 return None
-            self.diagnostics += without_paths(part, self.models, self.resolver.origins)
+            self.diagnostics += without_paths(part, self.models, self.resolver.origins, self.registry)
         self.diagnostics += unused_models(made, program.models, self.file, self.registry)
         return made
 

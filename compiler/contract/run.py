@@ -227,5 +227,8 @@ class Run(Protocol):
     def notes(self, node: Node) -> tuple[str, ...]:
         """Return what the engine says about a node's numbers, for the legend."""
 
+    def distances(self, node: Node) -> NDArray[Any] | None:
+        """Return how far the layers that a node changes lie from natural ones (input,); None where that is unsaid."""
+
     def checks(self, node: Node) -> list[NDArray[Any]]:
         """Return completeness error, difference of the scores, steps and tolerance: (4, slot, input) each."""

@@ -27,12 +27,14 @@ class DerivativeTable:
 
     ``maps``: layer -> (slot, input, *atom axes). ``checks``: layer -> (4, slot, input), for complete methods, the
     completeness error, the difference of the scores, steps, tolerance. ``notes``: sentences for the legend.
+    ``distances``: layer -> (input,), how far changed layers lie from natural ones.
     """
 
     keyed: TargetKeys
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     checks: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    distances: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run, target: Node, target_layer: str, combined: bool = False) -> DerivativeTable:

@@ -313,6 +313,12 @@ class Run:
         """Return what the engine says about a node's numbers, for the legend."""
         return tuple(dict.fromkeys(note for table in self._tables.get(node, {}).values() for note in table.notes))
 
+    def distances(self, node: Node) -> np.ndarray | None:
+        """Return how far the layers that a node changes lie from natural ones, (input,): the most of several layers;
+        None where that is not said."""
+        found = [own for table in self._tables.get(node, {}).values() for own in table.distances.values()]
+        return np.max(found, 0) if found else None
+
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """Return (input, ..., term): the slot in `maps` of each class or atom in the target; -1 for none."""
         return self.table(node, target, target_layer).keyed.slot_numbers

@@ -27,6 +27,7 @@ from bbilang.runtime.execution.example_maps import maps_of, remembered
 from bbilang.runtime.execution.scanning import BEFORE, BESIDE, KNOWN, NO_SET, OVER, SUM, VALUES, ScanIdentity, ScanWork
 from bbilang.runtime.execution.scores_of_examples import columns_of
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.interventions.found import Found
 from bbilang.runtime.ops.datasets.fixed_atoms import resolved, resolved_scan
 from bbilang.runtime.scan.digests import digests
 from bbilang.runtime.scan.scan import scan as scan_dataset
@@ -234,11 +235,13 @@ def scan_for(run: Run, scan: Scan) -> ScannedDataset:
     if run.has_network:
         cache = scans.cache if scans is not None else None
         planned, scan = scan, resolved_scan(scan, run)
-        workers = run.shared.workers if scan is planned else None  # they know what was planned
+        workers = run.shared.workers
+        recipe = None if workers is None else workers.recipe
+        if recipe is not None and scan is not planned:  # workers know what was planned
+            recipe = partial(recipe, Found.of(scan, run))
         kept = scan_dataset(
             dataset, ScanWork(run, scan), cache, listener=run.shared.listener,
-            pool=workers.pool if workers is not None else None,
-            recipe=workers.recipe if workers is not None else None,
+            pool=None if workers is None else workers.pool, recipe=recipe,
         )  # fmt: skip
         dataset.keep()  # hashes and fingerprints of what was read
     else:

@@ -29,7 +29,7 @@ from bbilang.runtime.cache.disk import key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.execution.heads import heads_of
 from bbilang.runtime.execution.preparation import Preparation
-from bbilang.runtime.fields.field import CONTROLS, Field, Named
+from bbilang.runtime.fields.field import CONTROLS, DISTANCES, Field, Named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -195,8 +195,8 @@ def _positions_last(node: Node, run: Run) -> Tensor:
 
 
 def _arrays(field: Field, count: int) -> dict[str, np.ndarray]:
-    """Return the numbers of a field over (input, ...), those of random sets beside them, and those of its coordinates
-    that differ between inputs. The names of the arrays say which axes they have."""
+    """Return the numbers of a field over (input, ...), what is kept beside them, and those of its coordinates that
+    differ between inputs. The names of the arrays say which axes they have."""
     arrays = {f"{VALUES}{OVER}": field.values}
     arrays |= {
         f"{name}{OVER}": Named(array.dims, array.data.astype(np.int32))
@@ -206,7 +206,7 @@ def _arrays(field: Field, count: int) -> dict[str, np.ndarray]:
     arrays |= {
         f"{BESIDE}{name}{OVER}": Named(array.dims, np.where(np.isnan(array.data), np.float32(NO_SET), array.data))
         for name, array in field.beside.items()
-        if name == CONTROLS
+        if name in (CONTROLS, DISTANCES)
     }
     results = {}
     for name, array in arrays.items():

@@ -16,13 +16,12 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.events import Progress, RunListener
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.data.dataset import Dataset
     from bbilang.runtime.data.given import Given
     from bbilang.runtime.execution.scanned_dataset import ScannedDataset
     from bbilang.runtime.fields.field import Field
+    from bbilang.runtime.interventions.stand_ins import StandIn
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
     from bbilang.runtime.scan.work import ShardWork
@@ -40,11 +39,11 @@ class ScanStore:
 
 @frozen
 class Workers:
-    """Processes that scan and make icons: ``pool``; ``recipe`` makes the work of a scan in one of them, ``network`` the
-    adapter."""
+    """Processes that scan and make icons: ``pool``; ``recipe`` makes the work of a scan in one of them, from what the
+    page found for it where it waits (`interventions.found.Found`); ``network`` the adapter."""
 
     pool: Pool
-    recipe: Callable[[], ShardWork]
+    recipe: Callable[..., ShardWork]
     network: Callable[[], Adapter]
 
 
@@ -90,7 +89,7 @@ class Shared:
         self.files = files or Files()
         self.datasets: IdentityMap[Node, Dataset] = IdentityMap()
         self.scanned: IdentityMap[Scan, ScannedDataset] = IdentityMap()
-        self.stand_ins: dict[str, dict[str, Callable[[], Tensor]]] = {}  # digest -> layer -> what atoms become
+        self.stand_ins: dict[str, Mapping[str, StandIn]] = {}  # digest -> layer -> what atoms become
         self.stand_in_keys: dict[str, str] = {}  # digest of an intervention -> that digest
         self.again_ran = self.again_recalled = 0  # examples that kernels ran themselves (`Examined`), of all runs
         self.progress = Progress(listener)

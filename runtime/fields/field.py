@@ -13,6 +13,7 @@ from bbilang.grammar.frozen import frozen
 
 ABSENT = -1  # the coordinate of a missing atom; its values are NaN
 CONTROLS, CONTROL = "controls", "control"  # what random sets do, beside an effect's numbers; the axis of these sets
+DISTANCES = "distances"  # how far the changed layer of each example lies from natural ones, beside an effect's numbers
 TERM = "term"  # the axis of the classes that one score is made of
 
 

@@ -57,9 +57,12 @@ def changes(run: Run, step: Rerun) -> None:
     unmoved = bool(rows.count) and float(total.abs().max()) <= VAIN * most
     idle = ("nothing that is changed here reaches the target: its value stays the same, up to rounding",)
     notes = (*(idle if unmoved else ()), *layer.operation.remarks(change, layer, sets), *sets.notes(layer))
+    distances = layer.operation.distances(layer, sets)
     for _, table in requested:
         table.put(step.layer, slots.positions(table), effects)
         table.notes = notes
+        if distances is not None:
+            table.distances[step.layer] = distances
 
 
 class _Rows:

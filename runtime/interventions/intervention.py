@@ -69,6 +69,21 @@ class Intervention(Operation):
         1, *layer axes), 1 for what all draws or positions have in common."""
         raise NotImplementedError
 
+    def natural(self, node: Node, layer: str, run: ProgramRun) -> np.ndarray | None:
+        """Return each channel's mean over positions in the examples of a source (example, channel), where `distances`
+        compares with them."""
+        return None
+
+    def distances(self, layer: ChangedLayer, sets: Sets) -> np.ndarray | None:
+        """Return how far the changed layer of each example (input,) lies from those of a source, for what the legend
+        says over a dataset; None where nothing is said."""
+        return None
+
+    def said_of_examples(self, node: Node, distances: np.ndarray | None, run: ProgramRun) -> tuple[str, ...]:
+        """Return what the legend says about the changed layers of the examples of a dataset. distances: theirs,
+        (example,)."""
+        return ()
+
     def evens_out(self, node: Node) -> bool:
         """Return whether parts become their mean over positions, which nothing may distinguish from the parts."""
         return False

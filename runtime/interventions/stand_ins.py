@@ -9,8 +9,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from bbilang.compiler.contract import Demand, Registry
 from bbilang.compiler.ir.program import STAND_IN, Node, PerExample, walk
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.interventions.intervention import Intervention
 
 if TYPE_CHECKING:
@@ -21,6 +24,15 @@ if TYPE_CHECKING:
 
 Values: TypeAlias = "Callable[[], Tensor]"
 """Returns (draw, 1, *layer axes), 1 for what all draws or positions have in common."""
+
+
+@frozen
+class StandIn:
+    """What stands in the place of one layer of every example. ``natural``: each channel's mean over positions in the
+    examples of the source (example, channel), where it is to be said how far changed layers lie from these."""
+
+    values: Values
+    natural: np.ndarray | None = None
 
 
 def with_stand_ins(pipe: Node) -> Node:
@@ -54,6 +66,13 @@ def demanded(pipe: Node, registry: Registry) -> tuple[Demand, ...]:
     return tuple(d for op, change in operations if isinstance(op, Intervention) for d in op.demands_outside(change))
 
 
+def notes(change: Node, distances: np.ndarray | None, run: Run) -> tuple[str, ...]:
+    """Return what the legend says about an intervention, as it stands in the text, in the examples of a dataset."""
+    operation = run.registry.operations[change.op]
+    assert isinstance(operation, Intervention)
+    return operation.said_of_examples(change, distances, run)
+
+
 def resolved(change: Node, run: Run) -> Node:
     """Return the intervention of a scan with the key of what stands in the atoms' place, under which the run holds
     it."""
@@ -71,11 +90,12 @@ def _found(change: Node, run: Run) -> str:
     operation = run.registry.operations[change.op]
     assert isinstance(operation, Intervention)
     content = hashlib.sha256()
-    values: dict[str, Values] = {}
+    values: dict[str, StandIn] = {}
     for layer in change.type.layers:
         own, make = operation.outside(change, layer, run)
-        content.update(f"{layer} {own} ".encode())
-        values[layer] = _once(make)
+        natural = operation.natural(change, layer, run)
+        content.update(f"{layer} {own} ".encode() + (b"" if natural is None else natural.tobytes()))
+        values[layer] = StandIn(_once(make), natural)
     key = content.hexdigest()
     run.shared.stand_ins[key] = values
     return key
@@ -85,13 +105,20 @@ def _once(make: Values) -> Values:
     return cache(make)
 
 
+def of_layer(layer: ChangedLayer) -> StandIn | None:
+    """Return what stands in the place of a layer of examples; None where nothing is taken from elsewhere, and on the
+    page's own input."""
+    held = layer.change.get(STAND_IN)
+    if not isinstance(held, str):
+        return None
+    known: Mapping[str, StandIn] = layer.run.shared.stand_ins[held]
+    return known[layer.name]
+
+
 def difference(layer: ChangedLayer) -> Tensor | None:
     """Return what is added to each entry of a layer of examples if it changes, (draw, input, *layer axes); None where
     nothing is taken from elsewhere."""
-    held = layer.change.get(STAND_IN)
-    if held is None:
-        return None
+    held, known = layer.change.get(STAND_IN), of_layer(layer)
     if isinstance(held, PerExample):  # the page's own input, on which a pipe chooses its atoms
         return layer.operation.difference(held.node, layer)
-    known: Mapping[str, Values] = layer.run.shared.stand_ins[held]
-    return known[layer.name]().to(layer.activation) - layer.activation
+    return None if known is None else known.values().to(layer.activation) - layer.activation

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_examples import Pictures, network
 
@@ -57,6 +58,42 @@ def test_equal_to_one_process_with_a_worker_killed(tmp_path):
     shards, kept = numbers(tmp_path / "workers", pictures, workers=2)
     assert len(list(tmp_path.glob("death *"))) == 1 and kept.fresh == 2
     assert list(shards) == list(expected) and len(shards) > 1
+    for name, values in shards.items():
+        assert values.tobytes() == expected[name].tobytes(), name
+
+
+WAITING = """
+dataset some = photos | sample(24)
+dataset ants = photos | filter(label == "ant") | sample(60)
+c = b | concept(ants, against=photos)
+groups = b | factorize(kmeans, 2)
+"""
+WAITS = (
+    'b.channel | ablate(mean, source=some) | effect(output["ant"], controls=1) | across(photos) | std(example)'
+    " | present(bars)",
+    'b.channel[2] | ablate(resample, source=some) | effect(output["ant"]) | across(photos) | present(histogram)',
+    'b.channel | activation | top(2) | isolate(source=some) | effect(output["ant"]) | across(photos)'
+    " | present(histogram)",
+    'c | ablate(zero) | effect(output["ant"]) | across(photos) | present(histogram)',
+    'groups | activation | top(1) | steer(2) | effect(output["ant"]) | across(photos) | present(histogram)',
+    'b.channel | patch(source=0) | effect(output["ant"]) | across(photos) | mean(example) | present(bars)',
+)
+
+
+def test_what_the_page_finds_is_sent_to_the_workers(tmp_path):
+    """Donors, means, directions, groups and chosen atoms: scans that wait for them run in workers, too."""
+    picture, pictures = np.random.default_rng(7).integers(0, 256, (32, 32, 3), np.uint8), Pictures(300)
+    text = WAITING + "\n".join(WAITS)
+
+    def scans(folder, workers=None):
+        request = Request(Source(text), network(), input=picture, data={"photos": pictures}, cache=Cache(folder),
+                          workers=workers)  # fmt: skip
+        kept = Pipeline(request).scan()
+        return {(part, name): one.array(part, name) for one in kept for part in one.parts for name in one.names(part)}
+
+    expected, shards = scans(tmp_path / "here"), scans(tmp_path / "workers", workers=2)
+    assert list(shards) == list(expected) and sum(name.startswith("values") for _, name in shards) == len(WAITS)
+    assert any(name.startswith("beside distances") for _, name in shards)
     for name, values in shards.items():
         assert values.tobytes() == expected[name].tobytes(), name
 

@@ -226,6 +226,22 @@ def test_a_target_that_no_path_leads_to_is_warned_of():
         assert (np.abs(values).max() < 1e-7) == warned
 
 
+def test_over_a_dataset_too():
+    """W274 at the effect, also where what changes is chosen on the page, or is a direction; each once."""
+    start = 'dataset shapes = "sample:shapes" | sample(4)\n'
+    for pipe in (
+        "body.left.channel | ablate(zero)", "body.left.channel | activation | top(2) | ablate(zero)",
+        "d = body.left.channel[0] - body.left.channel[1]\nd | ablate(zero)",
+        "body.left.channel | ablate(mean, source=shapes)",
+    ):  # fmt: skip
+        for target, warned in (("body.right.channel[0]", True), ("body.join.channel[0]", False)):
+            effect = f"effect({target})"
+            text = f"{start}{pipe} | {effect} | across(shapes) | mean(example) | present(bars)"
+            program = bbilang.check(bbilang.parse(text), model=blocks.adapter("concatenation"), input=blocks.image())
+            own = [warning for warning in program.warnings if warning.code == "W274"]
+            assert [text[one.span.start : one.span.end].endswith(effect) for one in own] == [True] * warned
+
+
 def test_resample_is_the_mean_of_what_eight_examples_have(tmp_path: Path):
     folder = tmp_path / "pictures"
     folder.mkdir()

@@ -239,3 +239,49 @@ def test_examples_of_an_effect(sources, others):
                        for end in ends)  # fmt: skip
         table = every.values.ordered(("example", "channel")).data
         assert best.coords["example"].ordered(("channel", "example")).data.ravel().tolist() == table.argmax(0).tolist()
+
+
+def shares_by_hand(network, layer, page, made, pictures, values, keep: list[int]) -> list[float]:
+    """For each picture, the part of the sources that lie nearer to another one than its changed state to any, by
+    loops."""
+    means = np.array([activation(network, one, layer).mean((1, 2)) for one in made])
+    scale = means.std(0)
+    distance = lambda a, b: float(np.linalg.norm((a - b) / scale))  # noqa: E731
+    usual = [min(distance(a, b) for m, b in enumerate(means) if m != n) for n, a in enumerate(means)]
+    found = []
+    for image in pictures:
+        draws = []
+        for value in values:
+            state = np.array(value).copy()
+            state[keep] = activation(network, image, layer)[keep]
+            source = None if len(values) == 1 else min(range(len(means)), key=lambda n: distance(
+                np.array(value).mean((1, 2)), means[n]))  # fmt: skip
+            nearest = min(distance(state.mean((1, 2)), b) for n, b in enumerate(means) if n != source)
+            draws.append(np.mean([own < nearest for own in usual]))
+        found.append(float(np.mean(draws)))
+    return found
+
+
+@pytest.mark.parametrize("value", ["mean", "resample"])
+def test_the_legend_says_how_natural_the_states_of_the_examples_are(value, sources, others):
+    (folder, made), (rest, pictures) = sources, others
+    network, page, layer = blocks.block("residual"), blocks.image(), "stem"
+    start = f'dataset some = "{folder}"\ndataset others = "{rest}"\ndataset two = others | sample(2)\n'
+    text = (f"{start}stem.channel | activation | top(2) | isolate({value}, source=some) | effect(output[1])"
+            " | across({}) | present(histogram)")  # fmt: skip
+    values = instead(f"isolate({value}", network, page, layer, made)
+    own = activation(network, page, layer).sum((1, 2))
+    keep = np.argsort(-own, kind="stable")[:2].tolist()
+    shares = shares_by_hand(network, layer, page, made, pictures, values, keep)
+    field = field_of(executed(text.format("others"), blocks.adapter("residual"), page))
+    low, middle, high = (f"{100 * np.quantile(shares, part):.0f} %" for part in (0.1, 0.5, 0.9))
+    (said,) = [note for note in field.notes if "farther" in note]
+    assert f"nearest of 12 examples than {middle} of them" in said and f"80 % of 5: {low} to {high}" in said
+    part = field_of(executed(text.format("two"), blocks.adapter("residual"), page))
+    rows = part.coords["example"].data.tolist()
+    assert f"{100 * np.median([shares[row] for row in rows]):.0f} %" in next(n for n in part.notes if "farther" in n)
+    few = executed(text.format("others").replace("source=some", "source=two"), blocks.adapter("residual"), page)
+    assert any("2 examples are too few to tell" in note for note in field_of(few).notes)
+    changed = text.format("others").replace("isolate", "ablate").replace("histogram", "matrix")
+    both = executed(changed, blocks.adapter("residual"), page)
+    assert not any("farther" in note for note in field_of(both).notes)

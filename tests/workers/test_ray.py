@@ -80,7 +80,7 @@ with pool.kept():
         assert sorted(pool.run(Squares(folder), range(count))) == [(n, n * n) for n in range(count)]
 print("ended", flush=True)
 """
-ATTRIBUTIONS = """
+ATTRIBUTIONS = '''
 import sys
 from pathlib import Path
 import tiny_examples
@@ -88,15 +88,19 @@ from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
 from bbilang.runtime.cache.disk import Cache
 folder, address = Path(sys.argv[1]), sys.argv[2]
-text = Source("b.channel | attribute(output) | across(photos) | mean(example) | present(bars)")
+text = Source("""dataset some = photos | sample(24)
+b.channel | attribute(output) | across(photos) | mean(example) | present(bars)
+b.channel[2] | isolate(source=some) | effect(output["ant"]) | across(photos) | mean(example) | present(number)
+""")
 for ray in (address, None):
     data = {"photos": tiny_examples.Pictures(300, folder, dies=270 if ray else -1)}
-    (kept,) = Pipeline(Request(
+    scans = Pipeline(Request(
         text, tiny_examples.network(), data=data, cache=Cache(folder / f"cache{ray is None}"), ray=ray,
         workers=2 if ray else None,
     )).scan()
-    print(kept.fresh, *(kept.array(part, name).tobytes().hex() for part in kept.parts for name in kept.names(part)))
-"""
+    arrays = (one.array(part, name) for one in scans for part in one.parts for name in one.names(part))
+    print("computed", sum(one.fresh for one in scans), *(array.tobytes().hex() for array in arrays))
+'''
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +161,10 @@ def test_icons(start, address, tmp_path):
     assert counter.backwards == 0 and same(again, expected)
 
 
-def test_attributions(start, address, tmp_path):
+def test_attributions_and_interventions(start, address, tmp_path):
+    """Of a source that a first scan reads, too."""
     lines = start(ATTRIBUTIONS, tmp_path, address).stdout.read().splitlines()
-    by_workers, by_one = [line for line in lines if line.startswith("2 ")]  # 2 shards
+    by_workers, by_one = [line for line in lines if line.startswith("computed 4 ")]  # 2 scans of 2 shards
     assert len(list(tmp_path.glob("death *"))) == 1, "a worker was killed meanwhile"
     assert by_workers == by_one and len(by_one) > 300 * 8 * 4
 

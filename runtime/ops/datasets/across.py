@@ -102,9 +102,9 @@ def _of(dataset: Node, each: Node, run: Run) -> Field:
     """Return the numbers of a pipe for the examples of one dataset that could be read."""
     scanned, kept = run.scanned(dataset, each), run.value(dataset)
     rows = kept.coords["example"].data
-    field = pipes.of_examples(pipes.per_example(each, run, scanned), scanned.rows)
     index = np.searchsorted(scanned.rows, rows)
     there = (index < len(scanned.rows)) & (scanned.rows[np.minimum(index, len(scanned.rows) - 1)] == rows)
+    field = pipes.of_examples(pipes.per_example(each, run, scanned, rows=index[there]), scanned.rows)
     field = field.take("example", Named(("example",), index[there]))
     columns = {name: array.take("example", Named(("example",), np.flatnonzero(there)))
                for name, array in kept.columns.items()}  # fmt: skip

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from bbilang.compiler.contract import Arguments, Demand, ExamplesOf, Fail, Make, Operation, Registry, Run, Scanned
 from bbilang.compiler.ir.program import Node, PerExample, walk
 from bbilang.runtime.fields import directions
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import DISTANCES, Field, Named
 from bbilang.runtime.interventions import stand_ins
 from bbilang.runtime.ops.datasets import every_position
 from bbilang.runtime.ops.datasets.fixed_atoms import frames_of, with_fixed_atoms
 from bbilang.runtime.ops.datasets.restricted import restricted
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.context import Run as ProgramRun
 
 
 class OfPipe(Operation):
@@ -161,28 +165,44 @@ def _check_target(content: Node, name: str) -> None:
             raise Fail("E482", message, f"take what `{own}` predicts, `{own}:output`, or name a class: `output[281]`")
 
 
-def per_example(field: Node, run: Run, scanned: Scanned, sign: str = "positive") -> Field:
+def per_example(
+    field: Node, run: Run, scanned: Scanned, sign: str = "positive", rows: np.ndarray | None = None
+) -> Field:
     """Return the numbers of a pipe for every example that was scanned, along the axis `input`. ``sign``: which extreme
-    over positions stands for the largest one of a direction."""
+    over positions stands for the largest one of a direction. ``rows``: which of the examples notes are about."""
     operation = run.registry.operations[field.op]
     if is_content(field, run.registry):
         content = content_of(field, run.registry)
         if kept := everywhere(field, run.registry):
             values = every_position.numbers(field, kept, run, scanned, sign)
-        elif directions.of(field) and not operation.of_interventions:
+        elif operation.of_interventions:
+            values = _of_changes(scanned.field(content), field, run, rows)
+        elif directions.of(field):
             values = directions.combined(scanned.field(content), field, run)
         else:
             values = scanned.field(content)
-            made = [directions.origin(frame) for frame in frames_of(field) if directions.of(frame)]
-            notes = (note for node in made for note in run.value(run.shown(node)).notes)
-            values.notes = tuple(dict.fromkeys((*values.notes, *notes)))
         if content.inputs and content.inputs != field.inputs:
             values = restricted(values, run.value(run.shown(field.inputs[0])))
     elif operation.selects:
-        values = restricted(per_example(field.inputs[0], run, scanned, sign), run.value(run.shown(field)))
+        before = per_example(field.inputs[0], run, scanned, sign, rows)
+        values = restricted(before, run.value(run.shown(field)))
     else:
-        values = operation.kernel(field, (per_example(field.inputs[0], run, scanned, sign),), run)
+        values = operation.kernel(field, (per_example(field.inputs[0], run, scanned, sign, rows),), run)
     return values.with_values(values.values, field.type)
+
+
+def _of_changes(values: Field, field: Node, run: Run, rows: np.ndarray | None) -> Field:
+    """Return the effects of an intervention in every example with notes: of the directions that change, and how far
+    changed layers lie from natural ones."""
+    origins = (directions.origin(frame) for frame in frames_of(field) if directions.of(frame))
+    notes = [note for node in origins for note in run.value(run.shown(node)).notes]
+    known = values.beside.get(DISTANCES)
+    own = None if known is None else known.data if rows is None else known.data[rows]
+    notes += [
+        note for change in stand_ins.changes_of(field) for note in stand_ins.notes(change, own, cast("ProgramRun", run))
+    ]
+    beside = {name: array for name, array in values.beside.items() if name != DISTANCES}
+    return replace(values, beside=beside, notes=tuple(dict.fromkeys((*values.notes, *notes))))
 
 
 def of_examples(field: Field, rows: np.ndarray) -> Field:

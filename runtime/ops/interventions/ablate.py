@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from bbilang.compiler.contract import (
     ATOMS,
     Arguments,
@@ -19,8 +21,8 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import STAND_IN, Node, PerExample
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.interventions import replacements
-from bbilang.runtime.interventions.distance import natural_distance
+from bbilang.runtime.interventions import replacements, stand_ins
+from bbilang.runtime.interventions.distance import FEWEST, distances, natural_distance, over_examples, too_few
 from bbilang.runtime.interventions.of_networks import NetworkIntervention
 from bbilang.runtime.interventions.sets import Sets
 from bbilang.runtime.ops.activation import require_layer
@@ -50,16 +52,15 @@ class Replacing(NetworkIntervention):
         return {**arguments, "each": replacements.position_means(field) if needed else ()}
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        if node["source"] is None:
-            return ()
+        return () if node["source"] is None else self._demanded(node)
+
+    def _demanded(self, node: Node) -> tuple[Demand, ...]:
         summaries = tuple(each.node for each in node["each"])
         own = (ExamplesOf(node["source"], summaries=summaries),) if summaries else ()
         return (*own, *replacements.demanded(node))
 
     def demands_outside(self, node: Node) -> tuple[Demand, ...]:
-        if node["value"] != "mean":  # the legend of one picture alone says how far the state lies from others
-            return replacements.demanded(node)
-        return (ExamplesOf(node["source"], summaries=tuple(each.node for each in node["each"])),)
+        return self._demanded(node)
 
     def outside(self, node: Node, layer: str, run: ProgramRun) -> tuple[str, Callable[[], Tensor]]:
         return replacements.outside(node, layer, run)
@@ -162,6 +163,18 @@ class Isolate(Replacing):
 
     def remarks(self, node: Node, layer: ChangedLayer, sets: Sets) -> tuple[str, ...]:
         return () if node["source"] is None else natural_distance(node, layer, sets)
+
+    def natural(self, node: Node, layer: str, run: ProgramRun) -> np.ndarray | None:
+        means = replacements.natural_means(node, run, layer)
+        return None if len(means) < FEWEST else means
+
+    def distances(self, layer: ChangedLayer, sets: Sets) -> np.ndarray | None:
+        known = stand_ins.of_layer(layer)
+        return None if known is None or known.natural is None else distances(layer, sets, known.natural)
+
+    def said_of_examples(self, node: Node, distances: np.ndarray | None, run: ProgramRun) -> tuple[str, ...]:
+        count = len(replacements.natural_means(node, run, node.type.layers[0]))
+        return (too_few(count) if distances is None else over_examples(distances, count),)
 
 
 OPERATIONS = (Ablate(), Isolate())

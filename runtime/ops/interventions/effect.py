@@ -25,7 +25,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOM_AXES, LAYER_AXES, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.runtime.fields.atoms import MADE_AXES, axes_of_atoms, gather
-from bbilang.runtime.fields.field import CONTROL, CONTROLS, Field, Named, coalesce, combine
+from bbilang.runtime.fields.field import CONTROL, CONTROLS, DISTANCES, Field, Named, coalesce, combine
 from bbilang.runtime.interventions.intervention import Intervention
 from bbilang.runtime.interventions.sets import atom_axes, dims_together
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_slots
@@ -106,6 +106,8 @@ class Effect(Operation):
         controls = random(node, bare, target_layer, run) if node["controls"] else None
         if controls is not None:
             result.beside[CONTROLS] = of_slots(node, to, bare, controls, run).values
+        if (distances := run.distances(node)) is not None:
+            result.beside[DISTANCES] = Named(("input",), distances)
         result.notes += run.notes(node)
         return result
 
