@@ -228,9 +228,8 @@ class Run:
 
     def layer(self, name: str) -> LayerDescription:
         """Return the description of a layer; for the input, with the sizes of the images that run."""
-        if name == "input":
-            return replace(self.adapter.description.input, shape=tuple(self.images.shape[1:]))
-        return self.adapter.description.by_name[name]
+        known = self.adapter.description
+        return replace(known.input, shape=tuple(self.images.shape[1:])) if name == "input" else known.by_name[name]
 
     def label(self, index: int) -> str:
         """Return the name of a class."""
@@ -238,9 +237,8 @@ class Run:
 
     def activation(self, node: Node, layer: str) -> Tensor:
         """Return the activation, (input, *layer axes)."""
-        number = next(
-            i for i, f in enumerate(self.program.forwards) if layer in f.layers and any(n is node for n in f.serves)
-        )
+        every = enumerate(self.program.forwards)
+        number = next(i for i, f in every if layer in f.layers and any(n is node for n in f.serves))
         return self.forward(number)[layer]
 
     def reduced(self, node: Node, layer: str, atom: str, how: str) -> np.ndarray:
@@ -314,8 +312,7 @@ class Run:
         return tuple(dict.fromkeys(note for table in self._tables.get(node, {}).values() for note in table.notes))
 
     def distances(self, node: Node) -> np.ndarray | None:
-        """Return how far the layers that a node changes lie from natural ones, (input,): the most of several layers;
-        None where that is not said."""
+        """Return how far the layers that a node changes lie from natural ones (input,); None where that is unsaid."""
         found = [own for table in self._tables.get(node, {}).values() for own in table.distances.values()]
         return np.max(found, 0) if found else None
 
@@ -388,10 +385,8 @@ class Run:
 
     def last_use(self, step: Backward) -> bool:
         """Return whether no other derivative needs the graph of the step's forward."""
-        return all(
-            other in self._derived or other.forward != step.forward
-            for other in (*self.program.backwards, *self.program.tangents)
-        )
+        steps = (*self.program.backwards, *self.program.tangents)
+        return all(other in self._derived or other.forward != step.forward for other in steps)
 
     def release(self, frees: Sequence[Free]) -> None:
         """Free the memory that no later step needs."""
