@@ -9,7 +9,7 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, Program
 
 if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
-    from numpy import bool_, generic, uint8
+    from numpy import bool_, floating, generic, uint8
     from numpy.typing import NDArray
     from PIL.Image import Image
     from torch import Tensor
@@ -227,7 +227,7 @@ class Run(Protocol):
     def notes(self, node: Node) -> tuple[str, ...]:
         """Return what the engine says about a node's numbers, for the legend."""
 
-    def distances(self, node: Node) -> NDArray[Any] | None:
+    def distances(self, node: Node) -> NDArray[floating] | None:
         """Return how far the layers that a node changes lie from natural ones (input,); None where that is unsaid."""
 
     def checks(self, node: Node) -> list[NDArray[Any]]:
