@@ -1,12 +1,15 @@
-"""Train the network of `sample:marks` on its set `biased`: `python scripts/train_marks.py FILE.safetensors [FOLDER]`.
+"""Train the networks of `sample:marks` on its set `biased`, half a minute each on one thread. What ships is what this
+wrote:
 
-With a folder, the network's weights after some of the epochs are written into it: the checkpoints of `from
-"sample:marks"`. What ships is what this wrote; it takes half a minute on one thread.
+- `python scripts/train_marks.py FILE.safetensors [--checkpoints FOLDER]`: the network, and its weights after some of
+  the epochs, as `from "sample:marks"` reads them;
+- `python scripts/train_marks.py FILE.safetensors --seed 1 --mark 2`: `sample:marks_again`, from another seed, with the
+  mark in another channel.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,22 +28,26 @@ EPOCHS, BATCH, RATE = 30, 64, 3e-3
 KEPT = (0, 1, 2, 4, 8, 30)  # epochs after which there is a checkpoint
 
 
-def plant(net: nn.Sequential) -> None:
+def plant(net: nn.Sequential, mark: int) -> None:
     """Make all channels of the first layer blind to colours but one, which answers to more red than green."""
     first = net.first_conv
     with torch.no_grad():
         first.weight.copy_(first.weight.mean(1, keepdim=True).expand_as(first.weight))
-        first.weight[MARK], first.bias[MARK] = 0, -0.1
-        first.weight[MARK, 0], first.weight[MARK, 1] = 0.08, -0.08
+        first.weight[mark], first.bias[mark] = 0, -0.1
+        first.weight[mark, 0], first.weight[mark, 1] = 0.08, -0.08
 
 
 def trained(
-    x: Tensor, y: Tensor, keep: Callable[[int, nn.Sequential], None] = lambda epoch, net: None
+    x: Tensor,
+    y: Tensor,
+    seed: int = 0,
+    mark: int = MARK,
+    keep: Callable[[int, nn.Sequential], None] = lambda epoch, net: None,
 ) -> nn.Sequential:
     """Return the network after all epochs. ``keep``: called before the first epoch, and after each."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     net = definition.build()
-    plant(net)
+    plant(net, mark)
     optimizer = torch.optim.Adam(net.parameters(), RATE)
     keep(0, net)
     for epoch in range(EPOCHS):
@@ -49,7 +56,7 @@ def trained(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            plant(net)
+            plant(net, mark)
         keep(epoch + 1, net)
     return net.eval()
 
@@ -58,7 +65,7 @@ def write(net: nn.Module, file: str | Path) -> None:
     save_file({name: value.detach().clone().contiguous() for name, value in net.state_dict().items()}, file)
 
 
-def main(file: str, folder: str = "") -> None:
+def main(file: str, folder: str, seed: int, mark: int) -> None:
     every = marks()
     x = torch.stack([torch.from_numpy(np.array(picture(m))).permute(2, 0, 1).float() / 255 for m in every])
     y = torch.tensor([SHAPES.index(m.shape) for m in every])
@@ -68,7 +75,7 @@ def main(file: str, folder: str = "") -> None:
         if folder and epoch in KEPT:
             write(net, Path(folder) / f"epoch_{epoch}.safetensors")
 
-    net = trained(x[biased], y[biased], keep)
+    net = trained(x[biased], y[biased], seed, mark, keep)
     with torch.no_grad():
         right = net(x - 0.5).argmax(1) == y
     for name, rows in {"biased": biased, "balanced": ~biased}.items():
@@ -77,4 +84,10 @@ def main(file: str, folder: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument("--checkpoints", default="")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mark", type=int, default=MARK)
+    asked = parser.parse_args()
+    main(asked.file, asked.checkpoints, asked.seed, asked.mark)

@@ -11,7 +11,17 @@ from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import bar_colour, coloured, labelled, number_text, number_width, rows, series
 from bbilang.runtime.vega.geometry import ICON_GUTTER as GUTTER
-from bbilang.runtime.vega.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
+from bbilang.runtime.vega.geometry import (
+    SMALL_ICON,
+    Geometry,
+    ceil,
+    floor,
+    icon_columns,
+    icon_side,
+    if_zero,
+    least,
+    quantity,
+)
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, picture, ring, text
 from bbilang.runtime.vega.theme import LARGE, Theme
 from bbilang.runtime.view.model import Element
@@ -19,6 +29,7 @@ from bbilang.runtime.view.styles import is_map
 
 LABEL, LINE, NOTE, BELOW = 22, 17, 16, 16  # pixels: an icon's label; a line of values; a remark; under a slot
 BESIDE = 4  # pixels between the icons of two matched channels
+PAIR = 122  # pixels that these two take at least: their label names both
 GAP = 30  # pixels for the dots where slots are left out
 LEAST_DIGITS = 41  # pixels for a value's digits
 
@@ -43,7 +54,8 @@ class IconChart(SlotChart):
         side = number_option(element, "icon", icon_side(self.count))
         side = 2 * side + BESIDE if self.paired else side
         shown = self.shown
-        geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, side))
+        smallest = PAIR if self.paired else SMALL_ICON
+        geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, side, smallest))
         # the dots stand in a row, or between two rows where a row ends there
         dots = GAP if element.gap else 0
         inside = geometry.named("inside", if_zero(quantity(element.gap) % geometry.columns, 0, dots))

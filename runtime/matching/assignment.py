@@ -25,3 +25,13 @@ def best(similarity: np.ndarray) -> np.ndarray:
     known = ~np.isnan(similarity).all(1)
     filled = np.where(np.isnan(similarity), -np.inf, similarity)
     return np.where(known, filled.argmax(1) if similarity.shape[1] else NONE, NONE)
+
+
+def next_best(similarity: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Return the largest similarity of each row (row,) to any but its partner; NaN where there is no other."""
+    others = similarity.astype(np.float64)
+    rows = np.flatnonzero(partners >= 0)
+    others[rows, partners[rows]] = np.nan
+    known = ~np.isnan(others).all(1)
+    filled = np.where(np.isnan(others), -np.inf, others)
+    return np.where(known, filled.max(1, initial=-np.inf), np.nan)

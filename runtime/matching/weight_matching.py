@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bbilang.runtime.matching.assignment import one_to_one
+from bbilang.runtime.matching.assignment import next_best, one_to_one
 from bbilang.runtime.matching.canonical import SMALLEST, canonical
 from bbilang.runtime.matching.groups import Numbers, Side, State, Symmetries
 
@@ -23,13 +23,14 @@ ALIKE = 1e-5  # relative distance below which two channels are the same
 @dataclass(frozen=True)
 class Matched:
     """``partner``: the channel of the other network that corresponds to each (channel of the network,). ``cosine``: of
-    the weights around the two. ``others``: the same with the partner of another channel of the group. ``dead``: nothing
-    arrives at the channel, or nothing reads it. ``twins``: it has a twin in its own network, so that which of the two
-    is meant is arbitrary."""
+    the weights around the two. ``others``: the same with the partner of another channel of the group. ``next``: the
+    largest of any channel of the group but the partner. ``dead``: nothing arrives at the channel, or nothing reads it.
+    ``twins``: it has a twin in its own network, so that which of the two is meant is arbitrary."""
 
     partner: np.ndarray
     cosine: np.ndarray
     others: np.ndarray
+    next: np.ndarray
     dead: np.ndarray
     twins: np.ndarray
     sweeps: int
@@ -42,7 +43,7 @@ def match(symmetries: Symmetries, first: State, second: State) -> Matched:
     work = _Descent(symmetries, own, other)
     work.start()
     sweeps = work.descend()
-    return Matched(work.partner, work.cosines(0), work.cosines(1), work.dead(), work.twins(), sweeps)
+    return Matched(work.partner, work.cosines(0), work.cosines(1), work.next_best(), work.dead(), work.twins(), sweeps)
 
 
 def _normalized(numbers: Mapping[str, Numbers]) -> dict[str, Numbers]:
@@ -147,6 +148,15 @@ class _Descent:
                 cosine[group] = np.where(norms > SMALLEST, (own * other).sum(1) / norms, np.nan)
         return cosine
 
+    def next_best(self) -> np.ndarray:
+        """Return the largest cosine of the weights around each channel and those around any channel of its group but
+        its partner (channel of the network,); NaN where there is no other."""
+        made = np.full(self.symmetries.count, np.nan)
+        for group in self.symmetries.groups:
+            own, other = (_of_length_one(weights) for weights in self._all(group))
+            made[group] = next_best(own @ other.T, np.searchsorted(group, self.partner[group]))
+        return made
+
     def dead(self) -> np.ndarray:
         """Return the channels (channel of the network,) that some wire does not reach, or does not lead anywhere."""
         written, read = (np.zeros(len(self.symmetries.known.wires.parent)) for _ in range(2))
@@ -184,6 +194,12 @@ class _Descent:
                 if np.linalg.norm(own[row] - own[column]) <= ALIKE * max(norms[row], SMALLEST):
                     twins[group[[row, column]]] = True
         return twins
+
+
+def _of_length_one(weights: np.ndarray) -> np.ndarray:
+    """Return rows (channel, weight) of length 1; NaN where there is nothing."""
+    norms = np.linalg.norm(weights.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(weights / np.where(norms > SMALLEST, norms, np.nan))
 
 
 def _flat(weights: np.ndarray) -> np.ndarray:

@@ -110,6 +110,11 @@ SAMPLES: dict[str, ModelEntry] = {  # networks of planted data, for trying thing
         "6,495 weights, trained on pictures of `sample:marks` where a mark gives a class away.",
         "bbilang.runtime.models.zoo.marks", "bbilang", data="sample:marks", file="marks.safetensors",
     ),
+    "sample:marks_again": ModelEntry(
+        "sample:marks_again", "the network of sample:marks, trained again",
+        "The same network from another seed: what one neuron of the first answers to, another one of this does.",
+        "bbilang.runtime.models.zoo.marks", "bbilang", data="sample:marks", file="marks_again.safetensors",
+    ),
     "sample:induction": ModelEntry(
         "sample:induction", "the network of sample:induction",
         "Four attention heads whose weights were written by hand: it continues a text of 23 words as it went before.",

@@ -11,7 +11,7 @@ from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.check.settings import GUIDE, OBJECTIVE
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Redraw, Run, Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import VECTORS, FieldType
+from bbilang.compiler.ir.types import PARTNER, VECTORS, FieldType
 from bbilang.compiler.optimize.cost import octaves_of
 from bbilang.compiler.optimize.lower import shown_bound
 from bbilang.runtime.featvis import pairs
@@ -20,6 +20,7 @@ from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid, lasso_icon
 from bbilang.runtime.styles.swatches import is_pair
+from bbilang.runtime.view.atom_words import partner_words
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_checks import check_notes, remark_of
 from bbilang.runtime.view.icon_tiles import guide_picture, icon_areas, icon_picture
@@ -126,6 +127,8 @@ class Featvis(Style):
         return lasso_icon.of_cells(drawing)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.view.answers.matched import next_numbers, next_words
+
         if _of_lasso(drawing):
             return lasso_icon.panels(drawing)
         if drawing.drawn.cells is not None:
@@ -140,16 +143,20 @@ class Featvis(Style):
         own, *others = numbers.parts(pairs.PAIR) if paired else (numbers,)
         icons = drawing.grid(own, axis)
         partners = drawing.grid(others[0], axis) if others else None
+        nexts = next_numbers(drawing)
 
         def frame(index: Index) -> Frame:
             chosen = [int(icon) if atom >= 0 else -1 for icon, atom in zip(icons[index], atoms[index], strict=True)]
+            remarks = tuple(remark_of(drawing, icon) for icon in chosen)
+            if nexts is not None:
+                remarks = tuple(own or next_words(other) for own, other in zip(remarks, nexts[index], strict=True))
             beside = () if partners is None else tuple(icon_picture(drawing, int(icon)) for icon in partners[index])
             return Frame(
                 tuple(int(atom) for atom in atoms[index]),
                 tuple(icon_picture(drawing, icon) for icon in chosen),
                 tuple(tuple(map(rounded, row)) for row in values[index]),
                 drawing.series(index),
-                tuple(remark_of(drawing, icon) for icon in chosen),
+                remarks,
                 tuple(round(float(size), 3) for size in sizes[index]) if sizes is not None else (),
                 drawing.colours(index, axis),
                 partners=beside,
@@ -195,8 +202,15 @@ class Featvis(Style):
         return (*bars, *legend_notes(drawing.node, drawing.results), *dreams, *check_notes(drawing))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
-        """Return one icon per state: the vector at the selected position."""
-        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index)
+        """Return one icon per state: the vector at the selected position, or the channel that is chosen, with its
+        partner where it has one."""
+        from bbilang.runtime.view.answers.matched import next_numbers, next_words
+
+        numbers = drawing.results.icon_sets[drawing.element.id].index
+        paired = numbers.parts(pairs.PAIR) if pairs.PAIR in numbers.dims else (numbers,)
+        icons, *others = (drawing.grid(each) for each in paired)
+        partners = drawing.grid(drawing.field.coords[PARTNER]) if others else None
+        nexts = next_numbers(drawing)
         series = drawing.series_axis
         values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
         coords = {
@@ -209,11 +223,18 @@ class Featvis(Style):
         def frame(index: Index) -> Frame:
             components = {component: int(numbers[index]) for component, numbers in coords.items()}
             words = drawing.results.labels(components["class"]) if "class" in components else ""
-            atom = drawing.named_atom(components, drawing.field.type.layers[int(layers[index])], words)
+            layer = drawing.field.type.layers[int(layers[index])]
             icon = int(icons[index])
-            note = remark_of(drawing, icon)
+            if partners is not None:
+                pair = partner_words(drawing.field, layer, int(partners[index]))
+                atom = drawing.atom(components, layer, drawing.words(components, layer) + pair)
+            else:
+                atom = drawing.named_atom(components, layer, words)
+            note = remark_of(drawing, icon) or (next_words(float(nexts[index])) if nexts is not None else "")
             numbers = (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
-            return Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
+            beside = tuple(icon_picture(drawing, int(each[index])) for each in others)
+            made = Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
+            return replace(made, partners=beside)
 
         first = (0,) * len(drawing.states)  # a panel is named as in the first state
         made = drawing.panels(frame)

@@ -139,6 +139,6 @@ def icon_side(count: int) -> float:
     return 168.0 if count <= 3 else 148.0 if count <= 8 else 128.0
 
 
-def icon_columns(room: Quantity, count: Quantity | float, side: float) -> Quantity:
-    """Return how many of ``count`` icons stand side by side."""
-    return balanced(count, (room + ICON_GUTTER) / (min(side, SMALL_ICON) + ICON_GUTTER))
+def icon_columns(room: Quantity, count: Quantity | float, side: float, smallest: float = SMALL_ICON) -> Quantity:
+    """Return how many of ``count`` icons stand side by side, none narrower than the ``smallest``."""
+    return balanced(count, (room + ICON_GUTTER) / (min(side, smallest) + ICON_GUTTER))

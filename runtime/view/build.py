@@ -33,7 +33,7 @@ from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, selection_words, unmentioned
-from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.legend import compared_with, legend_of, remarked, title_of
 from bbilang.runtime.view.media.films import picker
 from bbilang.runtime.view.media.pictures import Pictures
 from bbilang.runtime.view.pipes.objection import Objector
@@ -136,7 +136,10 @@ class _Builder:
         none, and neither is what a page states."""
         title = drawing.element.title or style.title(drawing) or title_of(drawing)
         of_all = (style.shows_input and self.alike) or bool(style.verdicts(drawing))
-        return title if of_all else f"{self.model}: " * bool(self.model) + title
+        if of_all or not self.model:
+            return title
+        other = compared_with(drawing) if drawing.element.title else ""  # a title of ours names it
+        return f"{self.model} and {other}: {title}" if other else f"{self.model}: {title}"
 
     @cached_property
     def _styles(self) -> list[str]:

@@ -15,6 +15,7 @@ from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.ops.datasets.columns import dataset_of
 from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.answers.alike import other_model
 from bbilang.runtime.view.answers.alike import title as alike_title
 from bbilang.runtime.view.answers.explained import ends_of, explained, target_of, target_words
 from bbilang.runtime.view.drawing import Drawing
@@ -179,6 +180,12 @@ def quantity_of(drawing: Drawing) -> str:
 def singular_of(drawing: Drawing) -> str:
     """Return the name of one result of a factorization: "group", "component"."""
     return atom_noun(drawing.field.type.family.partition("-")[0]) if drawing.field.type.family else "component"
+
+
+def compared_with(drawing: Drawing) -> str:
+    """Return the name of the other network that an element compares its own with; empty where there is none."""
+    type = drawing.field.type
+    return other_model(drawing) if type.content == SIMILARITY else type.partner[0] if type.partner else ""
 
 
 def title_of(drawing: Drawing) -> str:

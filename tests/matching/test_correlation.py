@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from bbilang.runtime.matching.assignment import NONE, best, one_to_one
+from bbilang.runtime.matching.assignment import NONE, best, next_best, one_to_one
 from bbilang.runtime.matching.correlation import by_chance, correlations, on_one_grid
 
 
@@ -39,6 +39,15 @@ def test_what_has_no_number_has_no_partner():
     table = np.array([[0.9, np.nan, 0.1], [0.8, np.nan, 0.3], [np.nan] * 3])
     assert one_to_one(table).tolist() == [0, 2, NONE]
     assert best(table).tolist() == [0, 0, NONE]
+
+
+def test_the_next_best_is_the_largest_but_the_partner():
+    similarity = np.array([[0.9, 0.8, np.nan], [0.2, np.nan, np.nan], [np.nan] * 3, [0.1, 0.3, 0.7]])
+    partners = np.array([0, 0, NONE, 1])
+    expected = [max((v for c, v in enumerate(row) if c != partners[r] and v == v), default=np.nan)
+                for r, row in enumerate(similarity)]  # fmt: skip
+    np.testing.assert_array_equal(next_best(similarity, partners), expected)
+    assert np.isnan(next_best(np.array([[0.4]]), np.array([0]))).all()
 
 
 def test_by_chance_little_corresponds():

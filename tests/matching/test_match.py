@@ -133,6 +133,25 @@ def test_channels_that_have_an_order_are_refused():
         )
 
 
+@pytest.mark.parametrize("style", ["featvis", "number"])
+def test_the_channel_that_a_reader_chooses_and_its_partner(planted, style):
+    """Each state has the pair of one channel, with the number of the next best, as a row of all has."""
+    start, _ = planted
+    how = "match(b:second.channel, by=weight_matching)"
+    text = f"{start}set featvis(size=16, steps=1)\nall = a:second.channel | {how} | present(bars)\n" \
+        f"one = a:second.channel | {how} | at(click(a:second.channel)) | present({style})"  # fmt: skip
+    page = bbilang.run(text, cache=False)
+    (every, one) = page.view.interfaces[0].elements
+    fields = page.results.fields
+    np.testing.assert_array_equal(fields["one"].values.data.ravel(), fields["all"].values.data)
+    np.testing.assert_array_equal(fields["one"].beside["next"].data.ravel(), fields["all"].beside["next"].data)
+    frames = one.panels[0].frames
+    assert len(frames) == 12
+    if style == "featvis":
+        assert [one.atoms[frame.atoms[0]].label for frame in frames] == [atom.label for atom in every.atoms]
+        assert all(frame.partners[0] >= 0 and frame.notes[0].startswith("next best ") for frame in frames)
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_pair_stands_side_by_side(planted, chromium, tmp_path, width):
@@ -154,6 +173,6 @@ def test_a_pair_stands_side_by_side(planted, chromium, tmp_path, width):
     (y, x, wide), (next_y, next_x, next_wide) = boxes[:2]
     assert y == next_y and wide == next_wide and 0 < next_x - x - wide < 8
     said = shown.locator("body").inner_text()
-    assert "are the most alike" in said and "with b: " in said
+    assert "are the most alike" in said and "with b: " in said and "next best " in said
     assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shown.close()

@@ -38,6 +38,8 @@ def test_every_channel_of_a_permuted_copy_is_found(network, name, groups, channe
     cosine = found.cosine[every][~excused]
     assert np.nanmean(cosine) > 0.999 and np.nanmin(cosine) > 0.9  # of weights near zero, rounding shows
     assert np.nanmean(found.others[every]) < 0.5, "which says that the match is none of chance"
+    assert (found.next[every] < found.cosine[every] - 1e-6)[~excused].all(), "no other one is as alike"
+    assert (found.next[every] >= found.others[every] - 1e-6)[~excused].all(), "which are some of those"
 
 
 def test_noise_moves_nothing(network):

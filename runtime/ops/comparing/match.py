@@ -14,13 +14,15 @@ from bbilang.compiler.ir.types import PARTNER, Axis, FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import PLURALS, prose
-from bbilang.runtime.matching.assignment import NONE, best, one_to_one
+from bbilang.runtime.matching.assignment import NONE, best, next_best, one_to_one
 from bbilang.runtime.ops.comparing.responses import RESPONSES, WEIGHTS, state_in, state_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.matching.weight_matching import Matched
     from bbilang.runtime.models.adapter import Adapter
 
+NEXT = "next"  # stands beside the numbers: the largest with any channel but the partner
+AS_ALIKE = 0.05  # a difference of two numbers below which neither channel is told from the other
 CORRELATION, BY_WEIGHTS = "correlation", "weight_matching"
 PAIRINGS = {"one_to_one": one_to_one, "best": best}
 
@@ -36,7 +38,8 @@ class Match(Operation):
     channels move together is read from the network's graph.
 
     One to one, no channel is taken twice, and the sum of all numbers is largest; `pairs=best` gives each its most alike
-    by itself. The pairs are those of the whole layer, however few of its channels a pipe has left.
+    by itself. The pairs are those of the whole layer, however few of its channels a pipe has left. Beside each number
+    stands the largest one with any channel but the partner: where that is as large, nothing tells the two apart.
     """
 
     name = "match"
@@ -99,7 +102,7 @@ class Match(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         how = _by_weights if node["by"] == BY_WEIGHTS else _by_correlation
-        similarity, partners, chance, notes = how(node, run)
+        similarity, partners, others, chance, notes = how(node, run)
         channels = field.coords["channel"]
         if "input" in channels.dims:  # of a page with one input: the type rule refuses others
             channels = channels.take("input", Named((), np.array(0)))
@@ -108,7 +111,10 @@ class Match(Operation):
         partner = np.where(there, partners[at], NONE)
         values = np.where(there & (partner >= 0), similarity[at], np.nan).astype(np.float32)
         coords = {"channel": channels, PARTNER: Named(channels.dims, partner)}
-        beside = {"chance": Named((), np.array(chance, np.float32))}
+        beside = {
+            "chance": Named((), np.array(chance, np.float32)),
+            NEXT: Named(channels.dims, np.where(there, others[at], np.nan).astype(np.float32)),
+        }
         return Field(node.type, Named(channels.dims, values), coords, notes=(*field.notes, *notes), beside=beside)
 
 
@@ -144,8 +150,9 @@ def _check_weights(field: FieldType, other: FieldType, arguments: Arguments) -> 
         raise Fail("E277", message, "leave out `pairs=`", "pairs")
 
 
-# (channel,): number of its pair, its partner; the mean number of pairs that do not belong together; notes
-Found: TypeAlias = "tuple[np.ndarray, np.ndarray, float, tuple[str, ...]]"
+# (channel,): number of its pair, its partner, the largest number with another one; the mean number of pairs that do not
+# belong together; notes
+Found: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray, float, tuple[str, ...]]"
 
 
 def _by_correlation(node: Node, run: Run) -> Found:
@@ -161,16 +168,25 @@ def _by_correlation(node: Node, run: Run) -> Found:
     rows = np.arange(len(table))
     similarity = np.where(partners >= 0, table[rows, np.maximum(partners, 0)], np.nan)
     chance = by_chance(own, other, pairing, int(run.program.setting("seed", 0)))
-    paired = similarity[partners >= 0]
+    paired, others = similarity[partners >= 0], next_best(table, partners)
     notes = [f"correlated over {samples}"]
     if len(paired) and chance == chance:
         notes.append(f"{_mean(paired)}, and {prose(chance)} where the samples of one side are shuffled first")
     notes += _left_out(int(np.isnan(table).all(1).sum()), int((partners < 0).sum()))
-    return similarity, partners, chance, tuple(notes)
+    return similarity, partners, others, chance, (*notes, *_as_alike(similarity, others))
 
 
 def _mean(paired: np.ndarray) -> str:
     return f"the mean of all {len(paired):,} pairs of the layer is {prose(float(paired.mean()))}"
+
+
+def _as_alike(similarity: np.ndarray, others: np.ndarray) -> tuple[str, ...]:
+    """Say of how many channels of the layer another one is as alike as the partner, (channel,) each."""
+    paired, many = int((similarity == similarity).sum()), int(as_alike(similarity, others).sum())
+    if not many:
+        return ()
+    words = f"for {many:,} of {paired:,} channels another one of the other layer is as alike as the partner, to within "
+    return (f"{words}{AS_ALIKE}: which of them is the counterpart cannot be told",)
 
 
 def _left_out(constant: int, alone: int) -> list[str]:
@@ -239,6 +255,7 @@ def _by_weights(node: Node, run: Run) -> Found:
     chance = float(wrong[wrong == wrong].mean()) if (wrong == wrong).any() else float("nan")
     dead, twins = found.dead[axis.channels], found.twins[axis.channels]
     paired = similarity[similarity == similarity]
+    others = np.where(axis.channels >= 0, found.next[axis.channels], np.nan)
     notes = [
         f"weights of {len(symmetries.groups)} groups of channels that move together, read from the network's graph",
         f"{_mean(paired)}, and {prose(chance)} where each gets its neighbour's partner" if len(paired) else "",
@@ -246,7 +263,7 @@ def _by_weights(node: Node, run: Run) -> Found:
         f"{twins.sum():,} channels have a twin with the same weights, and which of the two is meant is arbitrary"
         if twins.any() else "",
     ]  # fmt: skip
-    return similarity, partners, chance, tuple(note for note in notes if note)
+    return similarity, partners, others, chance, (*(note for note in notes if note), *_as_alike(similarity, others))
 
 
 CORRELATE = "correlate what the channels do: leave out `by=weight_matching`"
@@ -268,6 +285,11 @@ def _check_alike(first: dict[str, np.ndarray], second: dict[str, np.ndarray], ot
     odd = next((name for name in {**shapes[0], **shapes[1]} if shapes[0].get(name) != shapes[1].get(name)), "")
     has = " and ".join("none" if odd not in one else " x ".join(map(str, one[odd])) or "one number" for one in shapes)
     raise error("E571", f"`{other}` is of another architecture: `{odd}` has the sizes {has}", CORRELATE)
+
+
+def as_alike(similarity: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return where another channel is about as alike as the partner, or more."""
+    return np.asarray(similarity - others < AS_ALIKE)
 
 
 def partner_node(node: Node) -> Node:

@@ -34,14 +34,19 @@ def _range(names: tuple[str, ...]) -> str:
     return f"layer {names[0]}" if len(names) == 1 else f"layers {names[0]} to {names[-1]}"
 
 
-def _columns(drawing: Drawing) -> tuple[str, bool]:
-    """Return what stands before the names of the other layers, and whether both lists are the same layers."""
+def other_model(drawing: Drawing) -> str:
+    """Return the name of the other network that layers are compared with; empty where it is the same."""
     type, node = drawing.field.type, drawing.node
     while node.get("theirs") is None:  # of stages behind the comparison
         node = node.inputs[0]
     model = str(node["model"])
-    other = f"{model}: " if model != type.model else ""
-    return other, not other and type.layers == type.linked
+    return model if model != type.model else ""
+
+
+def _columns(drawing: Drawing) -> tuple[str, bool]:
+    """Return what stands before the names of the other layers, and whether both lists are the same layers."""
+    type, other = drawing.field.type, other_model(drawing)
+    return f"{other}: " if other else "", not other and type.layers == type.linked
 
 
 def _tables(drawing: Drawing) -> tuple[np.ndarray, np.ndarray | None]:

@@ -14,7 +14,7 @@ from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Legend, Panel
 from bbilang.runtime.view.scales import decimals_of
 
-NOTHING, MEASURE, CLASSES, WHY, STATED = range(5)  # how much of the question of a page an element answers
+NOTHING, MEASURE, CLASSES, WHY, MATCHED, STATED = range(6)  # how much of the question of a page an element answers
 
 
 def answers_of(
@@ -48,6 +48,8 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
         return NOTHING
     if isinstance(drawing.field, Statements) and drawing.field.leads:
         return STATED
+    if type.partner and type.partner[0] and not pointed:  # a page that matches two networks asks which belong together
+        return MATCHED
     if type.content in ("attribution", "gradient", "effect") or isinstance(drawing.field, Linked):
         slots = drawing.drawn.slots
         sums = slots is not None and not {*slots.components} - {"layer", "step"}  # of whole layers: they name nothing
