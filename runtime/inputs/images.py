@@ -37,6 +37,8 @@ SAMPLES = {
     "china": ("sklearn", "datasets/images/china.jpg"),
     "flower": ("sklearn", "datasets/images/flower.jpg"),
     "marked_disc": ("bbilang", "runtime/samples/marked_disc.png"),  # of `sample:marks`, for the network of that name
+    "afloat": ("bbilang", "runtime/samples/afloat.png"),  # a scene of the network of `sample:harbour`, on water
+    "parked": ("bbilang", "runtime/samples/parked.png"),  # the same on a road
 }
 
 

@@ -115,6 +115,11 @@ SAMPLES: dict[str, ModelEntry] = {  # networks of planted data, for trying thing
         "The same network from another seed: what one neuron of the first answers to, another one of this does.",
         "bbilang.runtime.models.zoo.marks", "bbilang", data="sample:marks", file="marks_again.safetensors",
     ),
+    "sample:harbour": ModelEntry(
+        "sample:harbour", "the network of sample:harbour",
+        "It segments scenes into sky, water, road, boat and car; the ground alone says which of the two an object is.",
+        "bbilang.runtime.models.zoo.harbour", "bbilang", data="drawn scenes", file="harbour.safetensors",
+    ),
     "sample:induction": ModelEntry(
         "sample:induction", "the network of sample:induction",
         "Four attention heads whose weights were written by hand: it continues a text of 23 words as it went before.",

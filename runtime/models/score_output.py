@@ -174,11 +174,16 @@ class Scored(nn.Module):
         except AttributeError:
             return getattr(self.__dict__["network"], name)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scored:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if (weights := self.__dict__["weights"]) is not None:
+            self.__dict__["weights"] = fn(weights)
+        return self
+
     def forward(self, images: Tensor) -> Tensor:
         _, path, rank = self.__dict__["scored"]
         values = value_at(self.__dict__["network"].forward(images), path)
         if (weights := self.__dict__["weights"]) is not None:
-            weights = self.__dict__["weights"] = weights.to(values)  # of a network that has been moved
             means = (values.unsqueeze(1) * weights.unsqueeze(1)).sum((3, 4))  # (input, box, class), by operations that
             return means.flatten(1)  # relevance passes through as through a mean
         if rank == 0:  # (input,), or (class,) of one input
@@ -199,7 +204,10 @@ def scored(network: nn.Module, description: ModelDescription) -> nn.Module:
     part = next(part for part in description.parts if part.name == description.part)
     if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name and not part.map:
         return network
-    weights = box_weights(part.shape[1:], description.input_size, description.boxes) if part.map else None
+    weights = None
+    if part.map:
+        like = next(inner.parameters(), torch.empty(0))
+        weights = box_weights(part.shape[1:], description.input_size, description.boxes).to(like)
     wrapper = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape), weights)
     remember_input_type(wrapper, input_type(inner))
     return wrapper

@@ -11,7 +11,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.method_axis import METHOD
 from bbilang.runtime.styles import sound_maps
 from bbilang.runtime.styles.bars import row_panels
-from bbilang.runtime.styles.target_boxes import OUTLINED, SEVERAL, Outline, outlines
+from bbilang.runtime.styles.target_boxes import Outline, noted, outlines
 from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
@@ -120,8 +120,8 @@ class Heatmap(Style):
             said.append(f"colours are clipped at the {CLIP}th percentile; the largest value is {largest:.2g}")
         if drawing.node["over"] is not None and not drawing.field.type.signed:
             said.append("grey and faded where it is 0, in full where it is largest")
-        if boxes := _outlines(drawing):
-            said.append(SEVERAL if len(boxes) > 1 else OUTLINED)
+        if _outlines(drawing):
+            said.append(noted(drawing))
         return tuple(said)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:

@@ -9,8 +9,21 @@ from bbilang.runtime.view.drawing import Drawing
 
 Outline: TypeAlias = tuple[float, float, float, float]  # (y0, x0, y1, x1) as shares of the picture's height and width
 
-OUTLINED = "the outlined box is where the score is taken"
-SEVERAL = "the outlined boxes are where the scores are taken"
+
+def noted(drawing: Drawing) -> str:
+    """Say what the outlines are, with their places in pixels; empty where there are none."""
+    description = drawing.results.program.description
+    boxes = outlines(drawing)
+    if not boxes or description is None:
+        return ""
+    height, width = description.input_size
+    places = [
+        f"y {round(y0 * height)} to {round(y1 * height)}, x {round(x0 * width)} to {round(x1 * width)}"
+        for y0, x0, y1, x1 in boxes
+    ]
+    if len(places) == 1:
+        return f"the score is the mean over the outlined box: {places[0]} in pixels of what the network sees"
+    return f"the scores are means over the outlined boxes: {'; '.join(places)} in pixels of what the network sees"
 
 
 def outlines(drawing: Drawing) -> list[Outline]:

@@ -17,7 +17,7 @@ from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
-OWN = ('"sample:marks"', '"sample:induction"')  # networks that a page is about, and no other
+OWN = ('"sample:marks"', '"sample:induction"', '"sample:harbour"')  # networks that a page is about, and no other
 CHANNELS = ("what_a_circuit_computes",)  # of channels of the first layers of one network, by their numbers
 SPECS = [
     path

@@ -35,7 +35,8 @@ def with_boxes(description: ModelDescription, boxes: Iterable[Box]) -> ModelDesc
     own, labels = tuple(box for box in boxes if _inside(box, description)), description.labels
     names = tuple(description.label(index) for index in range(description.classes))
     whole = tuple(f"{name} over the map, {label}" for name, label in zip(names, labels or names, strict=True))
-    every = whole + tuple(f"{name} at {_spelled(box)}" for box in own for name in names)
+    places = ["in the box"] if len(own) == 1 else [f"at {_spelled(box)}" for box in own]
+    every = whole + tuple(f"{name} {place}" for place in places for name in names)
     return replace(description, classes=len(every), labels=every, boxes=own)
 
 

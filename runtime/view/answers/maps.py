@@ -13,6 +13,7 @@ from bbilang.runtime.view.answers.shown import Shown
 from bbilang.runtime.view.model import Answer, Piece
 
 MOST = 4  # panels that are described one by one
+ROUNDING = 1e-5  # of the largest number of all panels: a panel of smaller ones differs from zero by rounding alone
 
 
 def where(shown: Shown) -> Answer:
@@ -20,7 +21,8 @@ def where(shown: Shown) -> Answer:
     maps = [_cells(shown, panel) for panel in range(len(shown.frames))]
     if any(max(cells.shape) > FINE for cells in maps):
         return _regions(shown, maps) if len(maps) > 1 else _region(shown, maps[0])
-    peaks = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
+    least = ROUNDING * max((float(np.nanmax(np.abs(cells), initial=0.0)) for cells in maps), default=0.0)
+    peaks = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None and maps[panel][at] > least]
     if not peaks:
         return sentence(f"{subject(shown)} nowhere above zero")
     along = shown.facet_word == "checkpoint" and len(peaks) > MOST
