@@ -78,10 +78,10 @@ INFLUENCE: Final[dict[str, Code]] = {
     ),
     "E592": Code(
         "scores without a cross-entropy",
-        "The loss of an example is the cross-entropy of exclusive classes. Scores of independent classes and other "
-        "numbers were trained with another loss, which is not known.",
+        "The loss of an example is the cross-entropy of exclusive classes, unless the text says with which one the "
+        "network was trained. Scores of independent classes and other numbers were trained with another.",
         f"{PHOTOS}output | influence(photos) | {SHOWN}",
-        f"set scores(logits)\n{PHOTOS}output | influence(photos) | {SHOWN}",
+        f"set training(loss=binary_cross_entropy)\n{PHOTOS}output | influence(photos) | {SHOWN}",
         needs="a network of independent classes",
     ),
     "E593": Code(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bbilang.runtime.influence.curvature import Curvature, Pairs
 from bbilang.runtime.influence.gradients import Recorder, per_example
-from bbilang.runtime.influence.training_loss import drawn_labels, losses, margins
+from bbilang.runtime.influence.training_loss import drawn_losses, losses, margins
 from bbilang.runtime.influence.weights import Matrices, Weighted
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.passes.hooks import frozen_module, guard_memory
@@ -44,10 +44,7 @@ class Network:
     def drawn(self, images: Tensor, generator: torch.Generator) -> Iterator[tuple[Weighted, Pairs]]:
         """Run a batch with labels drawn from what the network predicts."""
 
-        def score(scores: Tensor) -> Tensor:
-            return losses(scores, drawn_labels(scores, self.kind, generator), self.kind)
-
-        return self.gradients(images, score)
+        return self.gradients(images, lambda scores: drawn_losses(scores, self.kind, generator))
 
 
 def products(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from bbilang.compiler.contract import Again, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Again, Arguments, Demand, Fail, Make, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.influence.declared import METHODS, TYPICAL, Method
+from bbilang.runtime.mending.recipe import LOSSES, Recipe
 from bbilang.runtime.ops.datasets.examples import rows_in
 from bbilang.runtime.ops.training_examples.graph_values import check_graph, values_with_graph
 
@@ -47,11 +48,13 @@ class Influence(Operation):
     randomly projected gradients (Park et al. 2023). `exact`: the example left out at the last layer, by one Newton
     step.
 
-    The loss is cross-entropy. Gradients are by the weights of convolutions and linear layers; normalization layers are
-    left out. An example whose label is no class of the network has no influence.
+    The loss is what `set training(loss=...)` says, or else cross-entropy. Gradients are by the weights of convolutions
+    and linear layers; normalization layers are left out. An example whose label is no class of the network has no
+    influence.
     """
 
     name = "influence"
+    settings = "training"
     parameters = (
         Parameter("dataset", "dataset", "the examples that the network was trained on, or some of them"),
         Parameter("method", "word", "how influence is estimated", "ekfac", choices=tuple(METHODS)),
@@ -89,6 +92,9 @@ class Influence(Operation):
         check_graph(field, self.name, registry)
         return (field,)
 
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return with_loss(arguments)
+
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         times = len(node["checkpoints"] or (1,))
         return (_gradients_of(node["dataset"], METHODS[node["method"]], " ".join(map(str, _family(node))), times),)
@@ -110,6 +116,13 @@ class Influence(Operation):
         if node.type.unit == TYPICAL:
             own, notes = own / _typical(own), (*notes, _of_scale(own))
         return _field(node, node["dataset"], field, run, own, np.asarray(examples.numbers)[rows], notes)
+
+
+def with_loss(arguments: Arguments) -> Arguments:
+    """Return the arguments with the loss that the text sets for training, None where it sets none."""
+    settings = arguments["settings"]
+    own = {name: value for name, value in arguments.items() if name != "settings"}
+    return {**own, "loss": None if settings is None else Recipe(**dict(settings)).loss}
 
 
 def _check_damping(arguments: Arguments) -> None:
@@ -149,7 +162,7 @@ def _of_scale(values: np.ndarray) -> str:
 
 def _family(node: Node) -> tuple[object, ...]:
     """Return what influences must have in common to be computed together."""
-    return (node.op, node["dataset"].digest, node["method"], node["damping"], node["checkpoints"])
+    return (node.op, node["dataset"].digest, node["method"], node["damping"], node["checkpoints"], node["loss"])
 
 
 def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -167,7 +180,7 @@ def _estimated(together: list[Node], run: Run) -> tuple[np.ndarray, np.ndarray, 
         parts.append(_of_network(together, run, at, settings, digest))
     rows, values = parts[0][0], np.sum([own for _, own in parts], 0)
     values[labels[rows] < 0] = np.nan
-    notes = _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, network.layers))
+    notes = _notes(method, settings, labels[rows], Coverage.of(run.adapter.module, network.layers), node["loss"])
     if node["checkpoints"]:
         names = [Path(path).name for path, _ in node["checkpoints"]]
         notes = (*notes, f"{len(names)} checkpoints: {names[0]} to {names[-1]}" if len(names) > 1 else
@@ -196,8 +209,9 @@ def _of_network(
 
 
 def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, Method]:
-    """Return what a method needs of the network. Raises BbiError E590, E595."""
+    """Return what a method needs of the network. Raises BbiError E489, E590, E592, E595."""
     from bbilang.runtime.influence.methods import Settings
+    from bbilang.runtime.influence.training_loss import check_loss
     from bbilang.runtime.influence.weights import weighted_layers
     from bbilang.runtime.influence.work import Network
 
@@ -206,7 +220,9 @@ def _prepared(node: Node, dataset: Node, run: Run) -> tuple[Network, Settings, M
     if not (np.asarray(run.examples(dataset).labels) >= 0).any():
         raise error("E595", "no label of these examples is a class of the network, so that none has a loss",
                     "name the classes as the network does")  # fmt: skip
-    return Network(adapter, weighted_layers(adapter.module), kind_of(dataset, run)), settings, method
+    kind = kind_of(dataset, run)
+    check_loss(node["loss"], kind, method.name)
+    return Network(adapter, weighted_layers(adapter.module), kind), settings, method
 
 
 def kind_of(dataset: Node, run: Run) -> str:
@@ -253,13 +269,16 @@ def of_inputs(run: Run) -> str:
     return hashlib.sha256(run.images.detach().cpu().numpy().tobytes()).hexdigest()
 
 
-def _notes(method: Method, settings: Settings, labels: np.ndarray, covered: Coverage) -> tuple[str, ...]:
+def _notes(
+    method: Method, settings: Settings, labels: np.ndarray, covered: Coverage, loss: str | None
+) -> tuple[str, ...]:
     known, lost = int((labels >= 0).sum()), int((labels < 0).sum())
     damping = f", damped by {settings.damping:g} of its mean" if method.damping else ""
     notes = [
         f"{method.words.format(count=f'{known:,}')}{damping}",
         f"by the weights of {covered.layers} convolutions and linear layers: {covered.weights:,} of "
         f"{covered.parameters:,} parameters",
+        *(["of the binary cross-entropy of each class, the mean over classes"] if loss == LOSSES[1] else []),
         UNCHECKED,
     ]
     if lost:
@@ -291,6 +310,7 @@ class SelfInfluence(Operation):
     """
 
     name = "self_influence"
+    settings = "training"
     of_datasets = of_datasets_only = True
     parameters = (
         Parameter("method", "word", "with the curvature of the loss, or plain gradients", "ekfac",
@@ -308,6 +328,9 @@ class SelfInfluence(Operation):
         _check_damping(arguments)
         example = replace(field.axes[0], whole=False)
         return replace(field, content="self-influence", atom="example", axes=(example,), signed=False, unit=TYPICAL)
+
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
+        return with_loss(arguments)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         (dataset,) = node.inputs
@@ -330,7 +353,7 @@ class SelfInfluence(Operation):
         values = np.where(labels >= 0, np.asarray(each.array(part, estimate.names[0]), np.float64), np.nan)[:, None]
         field = Field(node.type, Named((), np.zeros((), np.float32)), {}, {})
         covered = Coverage.of(run.adapter.module, network.layers)
-        notes = (*_notes(method, settings, labels, covered), _of_scale(values))
+        notes = (*_notes(method, settings, labels, covered, node["loss"]), _of_scale(values))
         numbers = np.asarray(examples.numbers)[rows]
         return _field(node, dataset, field, run, values[:, 0] / _typical(values), numbers, notes)
 
