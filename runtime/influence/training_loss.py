@@ -46,6 +46,12 @@ def margins(scores: Tensor, labels: Tensor, kind: str) -> tuple[Tensor, Tensor]:
     return odds, torch.where(labels >= 0, 1 - probability, torch.zeros_like(probability)).detach()
 
 
+def drawn_labels(scores: Tensor, kind: str, generator: torch.Generator) -> Tensor:
+    """Draw one of the exclusive classes for each example, (example,), with the chances that the network predicts."""
+    chances = scores.detach().float().softmax(1) if kind == LOGITS else scores.detach().float()
+    return torch.multinomial(chances.cpu(), 1, generator=generator)[:, 0].to(scores.device)
+
+
 def drawn_losses(scores: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     """Return a loss of each example, (example,), for labels that are drawn from what the network predicts and not those
     of the dataset: the mean of the outer products of its gradients is the curvature of the loss (Fisher information).
@@ -54,9 +60,7 @@ def drawn_losses(scores: Tensor, kind: str, generator: torch.Generator) -> Tenso
     theirs divided by their number, and the gradients that have it are those of the sum divided by the number's root.
     """
     if FITTING[kind] == CROSS_ENTROPY:
-        chances = scores.detach().float().softmax(1) if kind == LOGITS else scores.detach().float()
-        drawn = torch.multinomial(chances.cpu(), 1, generator=generator)[:, 0].to(scores.device)
-        return loss_of_each(scores, drawn, kind)
+        return loss_of_each(scores, drawn_labels(scores, kind, generator), kind)
     chances = scores.detach().float().sigmoid() if kind == SIGMOID else scores.detach().float()
     drawn = torch.bernoulli(chances.cpu(), generator=generator).to(scores)
     binary = functional.binary_cross_entropy_with_logits if kind == SIGMOID else functional.binary_cross_entropy
