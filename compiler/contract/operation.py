@@ -35,8 +35,8 @@ Written: TypeAlias = tuple["str | Node", ...]  # words of a text; a selection wh
 class Writer(Protocol):
     """Writes parts of a text that stand inside of a stage."""
 
-    def class_text(self, index: int) -> str:
-        """Return a class as written in `output[...]`."""
+    def classes_text(self, indices: Sequence[int]) -> str | None:
+        """Return scores of classes as written in `output[...]`; None where they are in different boxes."""
 
     def field_text(self, node: Node) -> Written | None:
         """Write a pipe that results in the same atoms; None if a text has no words for them."""

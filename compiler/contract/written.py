@@ -36,7 +36,8 @@ def _output(target: Node, writer: Writer) -> Written | None:
     if kind == "top":
         return (f"output[top({rest[0]})]",)
     if kind == "classes":
-        return (f"output[{', '.join(map(writer.class_text, rest[0]))}]",)
+        words = writer.classes_text(rest[0])
+        return None if words is None else (f"output[{words}]",)
     return (rest[0],) if kind == "selected" else ("output.class",)
 
 

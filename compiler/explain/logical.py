@@ -150,6 +150,9 @@ def _which(which: tuple[Any, ...], program: Program, score: str) -> str:
 
 
 def _label(description: ModelDescription | None, index: int) -> str:
+    if description and description.boxes:
+        name = description.label(index % description.map_classes).removesuffix(" over the map")
+        return f'"{name}"{description.at_box(index)}'
     return f'"{description.label(index)}"' if description and description.labels else str(index)
 
 

@@ -151,6 +151,11 @@ class ModelDescription:
         """How many classes the map of scores has; all classes where the scores are a vector."""
         return self.scores_map.shape[0] if self.scores_map else self.classes
 
+    def at_box(self, index: int) -> str:
+        """Return where a score is, as written in `output[...]`: `, at=box(0, 0, 9, 9)`; empty where it has no box."""
+        number = index // self.map_classes if self.boxes else 0
+        return f", at=box({', '.join(map(str, self.boxes[number - 1]))})" if number else ""
+
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
         """Return the layers by their names, and by every other name of them or of a module with attention."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +56,7 @@ PASSES = {
     "what_a_neuron_multiplies": (0, 0, 0),
     "the_toolbox": (1, 0, 0),
     "where_does_each_head_look": (3, 0, 0),  # attention is read in a forward of its own for each layer
+    "what_did_the_segmenter_look_at": (1, 0, 0),
     "which_part_moved_the_answer": (1, 0, 0),
     "which_training_pictures": (1, 0, 0),
     "would_it_still_say_so": (1, 1, 0),
@@ -109,7 +109,7 @@ def results_of(path: Path, optimized: bool):
     assert program is not None and not program.warnings
     slot = program.models[0]
     weights = slot.weights or (None if slot.name.startswith(("efficientnet_lite0", "sample:")) else "random")
-    adapter = replace(load(slot.name, weights), description=program.description)
+    adapter = load(slot.name, weights).described_as(program.description)
     pictures: list[NetworkInput] = [picture_of(name, name, adapter) for name in program.inputs]
     steps = plan(optimize(program) if optimized else program, registry())
     return steps, execute(steps, registry(), adapter, pictures, icons=tiny.fake_icons)

@@ -34,6 +34,8 @@ def test_page(name, compiled, read):
         about = "held-out examples of biased" if "discourage(" in made.text else "sample:marks"
     if '"sample:pan"' in made.text:
         about = "crash helmet"
+    if '"sample:harbour"' in made.text:
+        network, about = "the network of sample:harbour", "boat in the box"
     if '"sample:induction"' in made.text:
         network, about = "the network of sample:induction", "Lily saw the red"
     for words in (network, about, *made.page.view.provenance.fingerprint.split(", "), "seed"):

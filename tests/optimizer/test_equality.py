@@ -46,6 +46,8 @@ FEWER = (
     (r"n_samples=\d+", "n_samples=2"),
     (r"n_masks=\d+", "n_masks=3"),
     (r"occlusion,", "occlusion(window=32, stride=32),"),
+    (r"window=12, stride=6", "window=32, stride=32"),
+    (r"second\.spatial((?:[^|]*\|){3} present\(\s*)heatmap", r"second.channel\1bars"),
     (r"trust\((\[[^\]]+\]|\w+)\)", r"trust(\1, n=3)"),
 )
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
@@ -108,7 +110,7 @@ def results_of(program, doubles: bool = False) -> Results:
     if program.parts:  # each of its networks is loaded by its name
         return execute_job(Job(plan(program, registry()), registry()))
     name = program.models[0].name or "efficientnet_lite0"
-    own = replace(precise(name) if doubles else adapter(name), description=program.description)
+    own = (precise(name) if doubles else adapter(name)).described_as(program.description)
     pictures = [picture_of(name, name, own) for name in program.inputs]
     if doubles:
         pictures = [replace(picture, image=picture.image.double()) for picture in pictures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -56,8 +56,17 @@ class PipeWriter:
         self.gallery = next((style.name for style in styles if style.shows_examples), "")
         self.retrieval = next((name for name, operation in registry.operations.items() if operation.retrieves), "")
 
-    def class_text(self, index: int) -> str:
-        """Return a class as written in `output[...]`: its name if that is unique, else its number."""
+    def classes_text(self, indices: Sequence[int]) -> str | None:
+        """Return scores of classes as written in `output[...]`, with their box; None where they are in different
+        boxes."""
+        known = self.description
+        (place, *others) = {known.at_box(index) if known is not None else "" for index in indices}
+        return None if others else f"{', '.join(map(self._class_text, indices))}{place}"
+
+    def _class_text(self, index: int) -> str:
+        """Return a class: its name if that is unique, else its number."""
+        if self.description is not None and self.description.scores_map:
+            index %= self.description.map_classes
         labels = self.description.labels if self.description is not None else ()
         name = labels[index].split(",")[0].strip() if index < len(labels) else ""
         try:
@@ -90,7 +99,7 @@ class PipeWriter:
         values = {name: int(value) for name, value in parts}
         names = tuple(values)
         if names == ("class",) and layer == "output":
-            return replace(atom, text=f"output[{self.class_text(values['class'])}]")
+            return replace(atom, text=f"output[{self.classes_text([values['class']])}]")
         if names == ("group",):
             return replace(atom, text=str(values["group"]))
         if set(names) not in [set(kind) for kind in KINDS] or ":" in layer:
