@@ -267,14 +267,17 @@ class Pipeline:
         return tuple(overlaps(self.plan.program, self._files))
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Return the digest of the model's definition and weights, from the cache or by loading it."""
+    def fingerprints(self) -> dict[str, str]:
+        """Return the digest of the definition and weights of each model, by its alias, from the cache or by loading
+        it."""
         from bbilang.runtime.recall.job_identity import JobIdentity
 
-        if self.request.cache is None:
-            return self.job.adapter().fingerprint
-        identity = JobIdentity(self.job, self.request.cache)
-        return identity.fingerprint() or identity.adapter().fingerprint
+        found = {}
+        for job in [self.job.part(plan, {}, {}) for plan in self.plan.parts] or [self.job]:
+            identity = JobIdentity(job, self.request.cache) if self.request.cache is not None else None
+            known = identity.fingerprint() or identity.adapter().fingerprint if identity is not None else None
+            found[job.program.models[0].alias] = known or job.adapter().fingerprint
+        return found
 
     @property
     def recalls(self) -> bool:
@@ -290,7 +293,7 @@ class Pipeline:
         from bbilang.runtime.recall.incremental import execute
 
         with self._within_limits():
-            results = with_overlaps(with_names(execute(self.job, self.recalls)), self._files)
+            results = with_overlaps(with_names(execute(self.job, self.recalls), self.job), self._files)
         if self.recalls and self.request.optimized and results.adapter is not None:
             calibrate_for(self.plan, self.request.cache, results.adapter.device)
         return results
@@ -326,7 +329,7 @@ class Pipeline:
         from bbilang.page import check_size
         from bbilang.runtime.featvis.icon import words_of
         from bbilang.runtime.recall import pages
-        from bbilang.runtime.recall.atom_names import keep
+        from bbilang.runtime.recall.atom_names import keep, states
         from bbilang.runtime.recall.job_identity import JobIdentity
 
         cache, title = self.request.cache, self.request.title
@@ -337,7 +340,7 @@ class Pipeline:
         if stored is not None:
             check_size(len(stored.html), self.request.limits, self.program)
             if self.job.program.names:
-                keep(self.job.program, self.fingerprint)
+                keep(self.job, states(self.job, self.fingerprints))
             return stored, True
         page = make()
         lines, notes = summarize(page)

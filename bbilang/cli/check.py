@@ -97,10 +97,10 @@ def names(line: CommandLine, keeping: bool, json: bool) -> int:
         result_json([]) if json else result("the text names nothing")
         return FINE
     prepare(line, program)
-    weights = pipeline.fingerprint
-    lost = keep(program, weights, again=True) if keeping else ()
+    job, weights = pipeline.job, pipeline.fingerprints
+    lost = keep(job, states(job, weights, every=True), again=True) if keeping else ()
     report([Diagnostic("warning", words, severity="warning") for words in lost])
-    found = states(program, weights)
+    found = states(job, weights, every=True)
     if json:
         result_json([_entry(state, str(path_for(state.name, program) or "")) for state in found])
     else:
@@ -113,6 +113,7 @@ def _entry(state: NameState, path: str) -> dict[str, object]:
     return {
         "atom": state.name.key, "name": state.name.name, "state": _state(state), "file": path,
         "model": given.model if given else "", "weights": given.weights if given else "",
+        **({"made": given.made} if given and given.made else {}),
     }  # fmt: skip
 
 
@@ -127,8 +128,12 @@ def _show(found: tuple[NameState, ...]) -> None:
     for state in found:
         words, given = _state(state), state.given
         if state.stale and given is not None:
-            words += f": given for weights {given.weights[:8]} of {given.model}"
+            words += (f": given for weights {given.weights[:8]} of {given.model}" if state.other_weights
+                      else ": what makes it cannot be known" if state.made is None
+                      else ": given for one that was made otherwise")  # fmt: skip
         made.add_row(state.name.key, f'"{state.name.name}"', words)
     result_table(made)
     if stale := sum(state.stale for state in found):
-        result(f"{plural(stale, 'name')} given for other weights: look again, then `bbi names FILE --keep`")
+        other = all(state.other_weights for state in found if state.stale)
+        what = "weights" if other else "weights, groups or directions"
+        result(f"{plural(stale, 'name')} given for other {what}: look again, then `bbi names FILE --keep`")

@@ -34,8 +34,8 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E251": Code(
         "a name for something that is not one atom",
-        "`name` says what one atom of one layer is called: a channel, a neuron or an attention head, given by its "
-        "numbers.",
+        "`name` says what one atom of one layer is called: a channel, a neuron, an attention head, a group or a "
+        "direction, given by its numbers.",
         f'name output["tabby"] "my cat"\n{BARS}',
         f'name block5c.expand.channel[447] "stripes"\n{BARS}',
     ),
@@ -59,11 +59,13 @@ STATEMENTS: Final[dict[str, Code]] = {
         f'name block5c.expand.neuron[6, 6, 447] "stripes in the middle"\n{BARS}',
     ),
     "E297": Code(
-        "a name for what is found in data",
-        "Groups and directions are made from pictures: with others, group 2 is another group, and a name that "
-        "outlives the run would stand at the wrong one. A concept is called as its dataset is.",
-        'groups = block5c.expand | factorize(nmf, 6)\nname groups[2] "fur"\ngroups | present(featvis)',
-        f'name block5c.expand.channel[447] "fur"\n{BARS}',
+        "a name for groups that are not always the same",
+        "A group or direction has a name where there is one of it: not where each input, or each choice of the reader, "
+        "makes others.",
+        'input "sample:chelsea", "sample:coffee"\ngroups = block5c.expand | factorize(nmf, 6)\nname groups[2] "fur"\n'
+        "groups | present(featvis)",
+        'input "sample:chelsea", "sample:coffee"\ngroups = block5c.expand | factorize(nmf, 6, along=input)\n'
+        'name groups[2] "fur"\ngroups | present(featvis)',
     ),
     "E223": Code(
         "statement where it is not allowed",

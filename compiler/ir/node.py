@@ -150,3 +150,14 @@ def walk_within(inside: Callable[[Node], bool], *roots: Node) -> Iterator[Node]:
             seen.add(id(node))
             stack.append((node, True))
             stack.extend((child, False) for child in reversed(node.children))
+
+
+def with_examples(*roots: Node) -> list[Node]:
+    """Return the roots after the pipes that nodes below them compute for each example, innermost first."""
+    found: list[Node] = []
+    for node in walk(*roots):
+        for _, value in node.parameters:
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, PerExample):
+                    found += with_examples(each.node)
+    return [*found, *roots]

@@ -18,6 +18,7 @@ from bbilang.compiler.ir.node import PerExample as PerExample
 from bbilang.compiler.ir.node import source_dataset as source_dataset
 from bbilang.compiler.ir.node import waits as waits
 from bbilang.compiler.ir.node import walk as walk
+from bbilang.compiler.ir.node import with_examples as with_examples
 from bbilang.compiler.ir.relatives import Lent, Relative, Resumed
 from bbilang.compiler.ir.speeds import Choices
 from bbilang.grammar.diagnostic import Diagnostic
@@ -249,7 +250,7 @@ class Scan:
 class AtomName:
     """What a text calls an atom of a layer. ``model``: its alias. ``atom``: its kind. ``components``: the axes and the
     numbers that pick it, in the text's order. ``file``: that states the name, where it is another one that the text
-    uses."""
+    uses. Of a group or direction, ``called``: what the text calls what it is picked from, and ``maker``: that node."""
 
     model: str
     layer: str
@@ -257,10 +258,19 @@ class AtomName:
     components: tuple[tuple[str, int], ...]
     name: str
     file: str = ""
+    called: str = ""
+    maker: Node | None = None
+
+    @property
+    def family(self) -> str:
+        """The word for what made a group or direction, equal for the same; empty for atoms of the network."""
+        return self.maker.type.family if self.maker is not None else ""
 
     @property
     def key(self) -> str:
-        """What the text calls the atom without its name: `block5c.expand.channel[447]`."""
+        """What the text calls the atom without its name: `block5c.expand.channel[447]`, `groups[2]`."""
+        if self.maker is not None:
+            return f"{self.called}[{', '.join(str(number) for _, number in self.components)}]"
         layer = self.layer.removesuffix(HEADS) if self.atom == "head" else self.layer
         numbers = ", ".join(str(number) for _, number in self.components)
         return f"{self.model and self.model + ':'}{layer}.{self.atom}[{numbers}]"

@@ -7,7 +7,7 @@ equal one, which runs the same. A caller's own module is a named slot: it must b
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -15,9 +15,6 @@ from typing import Any
 
 from bbilang.compiler.ir.program import (
     MOST_STAGES,
-    REMOVAL,
-    TRIAL,
-    AtomName,
     Backward,
     DerivativeRequest,
     Element,
@@ -32,9 +29,20 @@ from bbilang.compiler.ir.program import (
     Scan,
     Tangents,
     walk,
+    with_examples,
 )
 from bbilang.compiler.ir.relatives import Lent, Relative, Resumed
-from bbilang.compiler.ir.serialized_types import ScanEntry, SlotEntry, description_from, related_from, type_from
+from bbilang.compiler.ir.serialized_types import (
+    ScanEntry,
+    SlotEntry,
+    description_from,
+    name_entry,
+    name_from,
+    related_from,
+    shape_from,
+    shape_of,
+    type_from,
+)
 from bbilang.compiler.ir.wellformed import check_levels
 from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -61,7 +69,8 @@ class _Writer:
         roots += [node for slot in program.models for one in slot.lineage for node in one.changes]
         roots += program.others
         roots += [node for s in program.scans for node in (s.dataset, *s.contents, *s.serves)]
-        self.nodes = list(walk(*_with_examples(roots)))  # children before parents
+        roots += [name.maker for name in program.names if name.maker is not None]
+        self.nodes = list(walk(*with_examples(*roots)))  # children before parents
         self.numbers = {id(node): index for index, node in enumerate(self.nodes)}
 
     def program(self) -> dict[str, Any]:
@@ -86,7 +95,7 @@ class _Writer:
             "reruns": [self.rerun(r) for r in program.reruns],
             "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
             "scans": [self.scan(s) for s in program.scans],
-            "names": [{**asdict(name), "components": _listed(name.components)} for name in program.names],
+            "names": [name_entry(name, self.numbers) for name in program.names],
             "kept": [self.numbers[id(node)] for node in program.kept],
             **self.of_several(),
             "description": program.description.to_json() if program.description else None,
@@ -188,40 +197,8 @@ class _Writer:
             "extra": rerun.extra,
             "bound": rerun.bound,
             "rivals": rerun.rivals,
-            **_shape_of(rerun),
+            **shape_of(rerun),
         }
-
-
-def _with_examples(roots: list[Node]) -> list[Node]:
-    """Return the roots after the pipes that nodes below them compute for each example, innermost first."""
-    found: list[Node] = []
-    for node in walk(*roots):
-        for _, value in node.parameters:
-            for each in value if isinstance(value, tuple) else (value,):
-                if isinstance(each, PerExample):
-                    found += [*_with_examples([each.node])]
-    return [*found, *roots]
-
-
-# ``shares``, ``returns`` and ``noun`` of the reruns whose form leaves them out, by ``finds``.
-SHAPES = {
-    "gradients": (True, True, "step"),
-    "values": (True, False, "mask"),
-    "masks": (False, True, "step"),
-    TRIAL: (True, True, "step"),
-    REMOVAL: (True, False, "layer"),
-}
-
-
-def _shape_of(rerun: Rerun) -> dict[str, Any]:
-    if SHAPES.get(rerun.finds) == (rerun.shares, rerun.returns, rerun.noun):
-        return {}
-    return {"shares": rerun.shares, "returns": rerun.returns, "noun": rerun.noun}
-
-
-def _shape_from(data: Mapping[str, Any]) -> tuple[bool, bool, str]:
-    shares, returns, noun = SHAPES.get(data["finds"], SHAPES["gradients"])
-    return data.get("shares", shares), data.get("returns", returns), data.get("noun", noun)
 
 
 def _listed(value: Any) -> Any:
@@ -300,9 +277,7 @@ class _Reader:
             self.origins,
             Source(source["text"], source["name"]) if source else None,
             description,
-            names=tuple(
-                AtomName(**{**entry, "components": _tupled(entry["components"])}) for entry in data.get("names", ())
-            ),
+            names=tuple(name_from(entry, self.node) for entry in data.get("names", ())),
             scans=tuple(self.scan(entry) for entry in data.get("scans", ())),
             kept=tuple(map(self.node, data.get("kept", ()))),
             kept_as=tuple(data.get("kept_as", ())),
@@ -385,7 +360,7 @@ class _Reader:
             entry["extra"],
             entry["bound"],
             entry["rivals"],
-            *_shape_from(entry),
+            *shape_from(entry),
         )
 
 

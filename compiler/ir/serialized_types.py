@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, replace
 from typing import Any, NotRequired, TypedDict, TypeVar
 
 from bbilang.compiler.ir.model_description import INPUT, ModelDescription
+from bbilang.compiler.ir.program import REMOVAL, TRIAL, AtomName, Node, Rerun
 from bbilang.compiler.ir.relatives import Lent, Reach, Relative, Resumed
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.ir.wellformed import check_form
@@ -66,6 +68,44 @@ def related_from(data: dict[str, object], kind: type[Related], known: Collection
     if not names <= {INPUT, *known}:
         raise ValueError(f"the network has no layer {min(names - {INPUT, *known})!r}")
     return kind(**own)  # type: ignore[arg-type]  # `check_form` has seen their types
+
+
+# ``shares``, ``returns`` and ``noun`` of the reruns whose form leaves them out, by ``finds``.
+SHAPES = {
+    "gradients": (True, True, "step"),
+    "values": (True, False, "mask"),
+    "masks": (False, True, "step"),
+    TRIAL: (True, True, "step"),
+    REMOVAL: (True, False, "layer"),
+}
+
+
+def shape_of(rerun: Rerun) -> dict[str, Any]:
+    """Write what a rerun takes and gives, where its kind does not say it."""
+    if SHAPES.get(rerun.finds) == (rerun.shares, rerun.returns, rerun.noun):
+        return {}
+    return {"shares": rerun.shares, "returns": rerun.returns, "noun": rerun.noun}
+
+
+def shape_from(data: Mapping[str, Any]) -> tuple[bool, bool, str]:
+    """Read whether a rerun shares its inputs and returns derivatives, and what one of its passes is called."""
+    shares, returns, noun = SHAPES.get(data["finds"], SHAPES["gradients"])
+    return data.get("shares", shares), data.get("returns", returns), data.get("noun", noun)
+
+
+def name_entry(name: AtomName, numbers: Mapping[int, int]) -> dict[str, object]:
+    """Write a name; of a group or direction with the number of what makes it. numbers: of nodes, by their ids."""
+    entry = {**asdict(replace(name, maker=None)), "components": [list(each) for each in name.components]}
+    return {**entry, "maker": None if name.maker is None else numbers[id(name.maker)]}
+
+
+def name_from(entry: Mapping[str, Any], node: Callable[[int], Node]) -> AtomName:
+    """Read a name. node: the one of a number. Raises ValueError."""
+    maker = entry.get("maker")
+    components = tuple((str(axis), int(number)) for axis, number in entry["components"])
+    if maker is not None and not entry.get("called"):
+        raise ValueError("the name of a group or direction says what that is picked from")
+    return AtomName(**{**entry, "components": components, "maker": None if maker is None else node(maker)})
 
 
 def type_from(data: dict[str, Any]) -> FieldType:

@@ -140,7 +140,7 @@ class Results:
     timings: Sequence[tuple[Step, Measured]] = ()
     imported: tuple[str, ...] = ()  # what came from another machine, in words
     noticed: tuple[str, ...] = ()  # warnings that only showed when the network ran
-    stale: frozenset[AtomName] = frozenset()  # names that were given for other weights
+    stale: frozenset[AtomName] = frozenset()  # names that were given for something else
     kept: tuple[Field, ...] = ()  # values of `Program.kept`, which other models need
     parts: tuple[Results, ...] = ()  # of several models: the results of each
 
@@ -161,16 +161,16 @@ class Results:
             **making,
         )  # fmt: skip
 
-    def named(self, layer: str, components: Mapping[str, int]) -> str:
+    def named(self, layer: str, components: Mapping[str, int], family: str = "") -> str:
         """Return what the text calls an atom, as labels show it: `"stripes"`, or `(stale "stripes")` where the name was
-        given for other weights; empty where it has no name."""
-        return self._names.get((layer, frozenset(components.items())), "")
+        given for another one; empty where it has no name. ``family``: of groups and directions."""
+        return self._names.get((layer, family, frozenset(components.items())), "")
 
     @cached_property
-    def _names(self) -> dict[tuple[str, frozenset[tuple[str, int]]], str]:
+    def _names(self) -> dict[tuple[str, str, frozenset[tuple[str, int]]], str]:
         own = self.program.models[0].alias
-        return {(it.layer, frozenset(it.components)): f'(stale "{it.name}")' if it in self.stale else f'"{it.name}"'
-                for it in self.program.names if it.model == own}  # fmt: skip
+        return {(it.layer, it.family, frozenset(it.components)): f'(stale "{it.name}")' if it in self.stale
+                else f'"{it.name}"' for it in self.program.names if it.model == own}  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:
         """Iterate over every node that an element needs, once each."""

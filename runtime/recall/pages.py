@@ -49,7 +49,8 @@ def page_key(known: JobIdentity, title: str) -> str | None:
     if program.names:
         if (weights := known.fingerprint()) is None:
             return None
-        names = [[it.name.key, it.name.name, it.stale] for it in states(program, weights)]
+        found = states(job, {program.models[0].alias: weights})
+        names = [[it.name.key, it.name.name, it.stale] for it in found]
     assert program.description is not None
     labels = hashlib.sha256("\n".join(program.description.labels).encode()).hexdigest()
     source = program.source

@@ -11,6 +11,7 @@ from bbilang.compiler.check.captions import COORDINATES
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.ops.datasets.columns import source_of
+from bbilang.runtime.view.groups import MADE
 from bbilang.runtime.view.model import Atom
 
 if TYPE_CHECKING:
@@ -64,18 +65,21 @@ def columns_of(results: Results) -> tuple[str, ...]:
     return description.columns if description is not None else ()
 
 
-def names_in(results: Results, components: Mapping[str, int], layer: str, linked: str = "") -> dict[str, str]:
-    """Return what stands behind the components of an atom with names: ` "stripes"` behind a channel, head or token that
-    has one, and `, "eye"` behind the last of a neuron that has one itself. ``linked``: the layer of what an atom leads
-    to."""
+def names_in(
+    results: Results, components: Mapping[str, int], layer: str, linked: str = "", family: str = "",
+    linked_family: str = "",
+) -> dict[str, str]:  # fmt: skip
+    """Return what stands behind the components of an atom with names: ` "stripes"` behind a channel, head, token, group
+    or direction that has one, and `, "eye"` behind the last of a neuron that has one itself. ``linked``: the layer of
+    what an atom leads to. ``family``, ``linked_family``: of groups and directions (see types)."""
     if not results.program.names:
         return {}
     ends: dict[str, str] = {}
-    for prefix, own in (("", layer), ("from.", layer), ("to.", linked)):
+    for prefix, own, made in (("", layer, family), ("from.", layer, family), ("to.", linked, linked_family)):
         part = {c.removeprefix(prefix): v for c, v in components.items() if c.startswith(prefix)}
         part = {c: v for c, v in part.items() if "." not in c and c not in ("layer", "input", "example")}
         for c, v in part.items():
-            if name := results.named(own, {c: v}):
+            if name := results.named(own, {c: v}, made if c in MADE else ""):
                 ends[prefix + c] = f" {name}"
         if len(part) > 1 and (name := results.named(own, part)):
             last = prefix + [*part][-1]

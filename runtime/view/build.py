@@ -36,6 +36,7 @@ from bbilang.runtime.view.implicit_selections import pointing, selection_words, 
 from bbilang.runtime.view.legend import compared_with, legend_of, remarked, title_of
 from bbilang.runtime.view.media.films import picker
 from bbilang.runtime.view.media.pictures import Pictures
+from bbilang.runtime.view.names_in_words import direction_words
 from bbilang.runtime.view.pipes.objection import Objector
 from bbilang.runtime.view.points.following import before_any, following_of, map_of
 from bbilang.runtime.view.provenance import embedded, models_words
@@ -279,9 +280,11 @@ class _Builder:
                 atoms.append(example_named(node["over"], here["example"], name, file, node.op == "pick"))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
-            named = names_in(self.results, here, layer)
+            named = names_in(self.results, here, layer, family=node.type.family)
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
+            elif called := direction_words(node["over"], here, self.results, self.registry):
+                words = called
             else:
                 words = (
                     token_word(self.results, layer, here["token"])

@@ -28,8 +28,8 @@ from bbilang.runtime.view.atom_words import (
     partner_words,
     token_word,
 )
-from bbilang.runtime.view.condition_names import with_named_conditions
 from bbilang.runtime.view.model import Atom, Frame, Panel, Sound
+from bbilang.runtime.view.names_in_words import with_names
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
@@ -59,7 +59,7 @@ class Drawing:
     def __post_init__(self) -> None:
         self.node = self.element.node
         field = scaled(self.field, self.titles)  # of several methods, each to its own scale
-        self.field = with_named_conditions(field, self.node, self.results)
+        self.field = with_names(field, self.node, self.results)
         type = self.field.type
         facet = self.node["facet"]
         self.facet: Axis | None = type.axis(facet) if facet else None
@@ -149,15 +149,18 @@ class Drawing:
         key = atom_key(self.prefix, grouping.key_prefix(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
         several &= not (set(components) == {"token"} and self.facet is not None and self.facet.name == "layer")
-        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
+        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer, node)))
 
-    def words(self, components: dict[str, int], layer: str = "") -> str:
-        """Describe an atom, of the field's own layer unless another is given, with the names that the text gives."""
+    def words(self, components: dict[str, int], layer: str = "", node: Node | None = None) -> str:
+        """Describe an atom, of the field's own layer unless another is given, with the names that the text gives.
+        ``node``: the other element's that it is an atom of."""
         type = self.field.type
+        family = node.type.family if node is not None else type.family
         own = layer or (type.layers[components.get("layer", 0)] if type.layers else "")
         columns = columns_of(self.results) if own == "input" else ()
-        names = names_in(self.results, components, own, (type.linked or type.layers or ("",))[-1])
-        return atom_words(components, type.family, columns, names)
+        linked = (type.linked or type.layers or ("",))[-1]
+        names = names_in(self.results, components, own, linked, family, type.linked_family or family)
+        return atom_words(components, family, columns, names)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
         """Return the number of an atom; without components that of the layer itself. ``words`` replace its label."""
@@ -167,7 +170,8 @@ class Drawing:
         """Return the number of a group of one of several factorizations, with its key from where it is drawn alone."""
         whole = grouping.key_prefix(grouping.member(self.node, layer), layer, {"group": group})
         key = atom_key(self.prefix, whole, {"group": group})
-        return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
+        names = names_in(self.results, {"group": group}, layer, family=node.type.family)
+        return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family, names=names)}")
 
     def _number(self, key: str, label: str, more: str = "") -> int:
         if key not in self._atom_numbers:
@@ -381,11 +385,8 @@ class Drawing:
             return (self.titles or {}).get(word, word) if self.facet.name == METHOD else word
         if self.facet.name == "input":
             return self.results.pictures[facet].name
-        own = {
-            c: int(self.grid(self.field.coords[c])[self.index(state, facet)])
-            for c in self.facet.components
-            if c in self.field.coords
-        }
+        own = {c: int(self.grid(self.field.coords[c])[self.index(state, facet)])
+               for c in self.facet.components if c in self.field.coords}  # fmt: skip
         if "layer" in own:
             layer = self.field.type.layers[own.pop("layer")]
             return ", ".join([layer, *([self.words(own, layer)] if own else [])])
@@ -396,5 +397,4 @@ def rounded(value: float) -> float | None:
     """Round a number for the page; None for a missing one."""
     if value != value:
         return None
-    number = float(f"{value:.{DIGITS}g}")
-    return number if number != 0 else 0.0
+    return float(f"{value:.{DIGITS}g}") or 0.0  # and no minus before a zero

@@ -13,10 +13,10 @@ MADE = {"group": "group", "concept": "direction"}  # component -> kind of atoms 
 def factorization(node: Node) -> Node | None:
     """Return the factorization whose groups are a node's atoms; for a selection, of the atoms that it ranges over. None
     where there is none."""
-    return _maker(node, "group")
+    return maker(node, "group")
 
 
-def _maker(node: Node, atom: str) -> Node | None:
+def maker(node: Node, atom: str) -> Node | None:
     """Return the first node of a pipe, also of one that is computed for each example, with atoms of this kind."""
     first, before = None, node
     while isinstance(before, Node):
@@ -45,7 +45,7 @@ def later(node: Node) -> Node:
 def key_prefix(node: Node, layer: str, components: dict[str, int]) -> str:
     """Return the first word of an atom's key: the layer; for a group or direction what made it too, since a layer may
     have several."""
-    source = next((_maker(node, atom) for name, atom in MADE.items() if name in components), None)
+    source = next((maker(node, atom) for name, atom in MADE.items() if name in components), None)
     return layer if source is None else f"{layer}/{source.get('method', source.op)}-{source.digest[:4]}"
 
 

@@ -60,5 +60,5 @@ def _word(axis: str, number: int, layer: str, family: str, results: Results) -> 
         return ""
     if axis == "class":
         return results.labels(number)
-    names = names_in(results, {axis: number}, layer)
+    names = names_in(results, {axis: number}, layer, family=family)
     return f"{layer}, {atom_words({axis: number}, family, names=names)}"
