@@ -78,7 +78,7 @@ class DirectionReader:
         if content < 0 or not known or changed or field.type.states or stages[0].type.content != "activation":
             return field
         frame = stages[chosen]
-        made = self._made(span, [(1.0, frame)], frame.type.axes[-1].size)
+        made = self._made(span, [(1.0, frame)], frame.type.axes[-1].size, frame.type.family.partition("-")[0])
         change = next((n for n, node in enumerate(stages) if node.type.content == "intervention"), content)
         if not content:
             made = inner("activation", made)
@@ -95,12 +95,13 @@ class DirectionReader:
             stages.insert(0, stages[0].inputs[0])
         return stages
 
-    def _made(self, span: Span, terms: list[tuple[float, Node]], size: int) -> Node:
+    def _made(self, span: Span, terms: list[tuple[float, Node]], size: int, word: str = "direction") -> Node:
+        """Make directions. ``word``: the first of their family; of groups, the method that made these."""
         first = terms[0][1].type
         channels = self.fields.substrate(Layers(first.model, first.layers), "channel", span)
         parameters = {"terms": tuple(term for _, term in terms), "signs": tuple(sign for sign, _ in terms)}
         known = Node("family", (), tuple(parameters.items()), FieldType("", "", (), ())).digest
-        family = f"direction-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
+        family = f"{word}-{hashlib.sha256(known.encode()).hexdigest()[:6]}"
         inputs = self.scope.input_axis()
         own = inputs.size > 1 and any(t.type.atom in VECTORS or "input" in t.type.axes[-1].varies for _, t in terms)
         axes = (inputs, Axis("concept", size, varies=("input",) if own else ()))

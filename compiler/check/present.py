@@ -253,8 +253,8 @@ class PresentReader:
         left = [axis for axis in type.axes if axis.name not in drawn.spent and axis.name != "input"]
         if not left:
             return
-        names, one, first = ", ".join(f"`{axis.name}`" for axis in left), len(left) == 1, left[0]
-        written = first.name if first.name.replace(".", "_").isidentifier() else f'column("{first.name}")'
+        names, one, first = ", ".join(f"`{type.called(axis.name)}`" for axis in left), len(left) == 1, left[0]
+        written = type.called(first.name) if first.name.replace(".", "_").isidentifier() else f'column("{first.name}")'
         help = f"lay {'it' if one else 'one'} out: `facet={written}`"
         if first.name in ("y", "x"):
             help = f"draw a map: `present(heatmap, ...)`, or sum: `sum({first.name})`"

@@ -80,7 +80,7 @@ SHAPES = {
 }
 
 
-def shape_of(rerun: Rerun) -> dict[str, Any]:
+def shape_of(rerun: Rerun) -> dict[str, object]:
     """Write what a rerun takes and gives, where its kind does not say it."""
     if SHAPES.get(rerun.finds) == (rerun.shares, rerun.returns, rerun.noun):
         return {}

@@ -118,6 +118,15 @@ class FieldType:
         return next((axis for axis in self.axes if axis.name == name), None)
 
     @property
+    def of_groups(self) -> bool:
+        """Whether directions are groups as each example of a dataset has them: a text calls their axis `group`."""
+        return self.atom == "direction" and self.family.partition("-")[0] not in ("", "concept", "direction")
+
+    def called(self, axis: str) -> str:
+        """Return what a text calls an axis."""
+        return "group" if axis == "concept" and self.of_groups else axis
+
+    @property
     def atom_axes(self) -> tuple[Axis, ...]:
         """The axes that identify the atoms, `layer` included."""
         own = IDENTIFYING.get(self.atom, OF_LAYERS)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.datasets import SCORED
 from bbilang.compiler.ir.program import AtomName, Node, PerExample, Program, walk, with_examples
-from bbilang.compiler.ir.types import VECTORS
+from bbilang.compiler.ir.types import MADE, VECTORS
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.inputs import texts
 from bbilang.runtime.recall import identity
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.job import Job
+    from bbilang.runtime.inputs.load import Input
 
 VERSION = 1  # of how groups and directions are computed: with another one, names of them are stale
 UNSAID = ("called", "digest", "given", "path")  # parameters that say what a dataset is called and where it lies
@@ -47,14 +48,14 @@ class Makings:
     def _digest(self, maker: Node) -> str | None:
         nodes = list(walk(*with_examples(maker)))
         own: list[object] = [VERSION, self._settings]
-        if any(node.op == "factorize" or node.type.atom in VECTORS for node in nodes):
+        if any(node.type.atom in (MADE[0], *VECTORS) for node in nodes):
             if None in self._inputs:
                 return None
             own.append(self._inputs)
         words = frozenset(word for node in nodes for _, value in node.parameters for word in _strings(value))
         if words & set(SCORED):
             words |= {"label"}
-        if any(node.op == "sample" for node in nodes):
+        if any(_by_name(node) for node in nodes):
             words |= {"file"}
         try:
             own.append(self._written(maker, words, {}))
@@ -125,10 +126,16 @@ def families(program: Program) -> set[tuple[str, str]]:
     return {(layer, node.type.family) for node in nodes for layer in node.type.layers if node.type.family}
 
 
-def _input(item: Any) -> str | None:
+def _input(item: Input) -> str | None:
     if isinstance(item, str) and item.startswith(texts.PREFIX):
         return hashlib.sha256(item.encode("utf-8", "surrogateescape")).hexdigest()
     return identity.input_identity(item)
+
+
+def _by_name(node: Node) -> bool:
+    """Return whether a part of a dataset is chosen by no column: then by the names of the files, as `sample` does."""
+    words = {word for _, value in node.parameters for word in _strings(value)}
+    return node.type.content == "dataset" and bool(node.inputs) and "column" not in words
 
 
 def _strings(value: object) -> Iterator[str]:

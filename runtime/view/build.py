@@ -274,23 +274,20 @@ class _Builder:
                 atoms.append(vm.Atom("output", "the output", "output"))
                 continue
             if axis.components == ("example",):
-                name, file = (
-                    str(field.columns[c].data[number]) if c in field.columns else "" for c in ("label", "file")
-                )
+                own = (field.columns.get(column) for column in ("label", "file"))
+                name, file = (str(column.data[number]) if column is not None else "" for column in own)
                 atoms.append(example_named(node["over"], here["example"], name, file, node.op == "pick"))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
-            named = names_in(self.results, here, layer, family=node.type.family)
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
             elif called := direction_words(node["over"], here, self.results, self.registry):
                 words = called
+            elif set(here) == {"token"}:
+                words = token_word(self.results, layer, here["token"])
             else:
-                words = (
-                    token_word(self.results, layer, here["token"])
-                    if set(here) == {"token"}
-                    else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else (), named)
-                )
+                named, columns = names_in(self.results, here, layer, family=node.type.family), columns_of(self.results)
+                words = atom_words(here, node.type.family, columns if layer == "input" else (), named)
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.key_prefix(node, layer, here), here)
             atoms.append(self.pipes.named(vm.Atom(key, f"{layer}, {words}" if several else words)))

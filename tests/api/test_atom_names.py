@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,10 @@ import bbilang
 from bbilang.cli.app import main
 from bbilang.compiler.ir.program import AtomName
 from bbilang.grammar.source import Source
+from bbilang.registry import registry
+from bbilang.runtime.execution.job import Job
 from bbilang.runtime.recall import atom_names
-from bbilang.runtime.recall.atom_names import NotOurs
+from bbilang.runtime.recall.atom_names import NameState, NotOurs
 from bbilang.runtime.view.states import elements
 from bbilang.texts import read
 
@@ -154,10 +155,12 @@ def test_a_text_in_no_file_keeps_nothing(tmp_path, monkeypatch):
 
 
 def test_runs_at_the_same_time_lose_no_name(text):
-    program = page(source(text)).results.program
+    made = page(source(text))
+    job = Job(made.plan, registry())
     text.with_name("page.names.json").unlink()
     parts = [AtomName("", "0", "channel", (("channel", n),), f"n{n}") for n in range(8)]
-    threads = [threading.Thread(target=atom_names.keep, args=(replace(program, names=(one,)), "w")) for one in parts]
+    each = [(NameState(one, None, "w", ""),) for one in parts]
+    threads = [threading.Thread(target=atom_names.keep, args=(job, states)) for states in each]
     for step in (threading.Thread.start, threading.Thread.join):
         for thread in threads:
             step(thread)

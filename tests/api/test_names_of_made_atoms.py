@@ -178,6 +178,14 @@ def test_a_name_is_stale_where_something_else_is_made(folder, change, stale):
     assert any('(stale "fur")' in label for label in labels(made)) == ("groups[2]" in stale)
 
 
+def test_names_of_files_count_where_a_sample_is_drawn_by_them(folder):
+    text = HEAD.replace('label == "dark")', 'label == "dark") | sample(3)') + NAMES + PAGES["directions"]
+    assert warnings(page(folder, text)) == ()
+    first = min((folder / "photos/dark").iterdir())
+    first.rename(first.with_name("zz.png"))
+    assert {name.key for name in page(folder, text).results.stale} == {"c[1]"}
+
+
 def test_pictures_are_read_once_for_their_digest(folder, tmp_path, monkeypatch):
     """A second run asks the cache what the files are by their path, size and time."""
     from bbilang.runtime.data import facts

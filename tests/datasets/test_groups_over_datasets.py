@@ -51,7 +51,7 @@ def test_numbers_are_those_of_the_directions_of_the_groups(network):
         "groups.channel | present(matrix)\ngroups | across(shapes) | present(matrix)\n"
         "groups | attribute(output) | top(2) | across(shapes) | present(matrix)\n"
         "groups | attribute(output) | top(2) | activation(reduce=max) | examples(shapes, 4, crop=map)"
-        " | present(image, facet=concept)\ngroups | attribute(output) | top(2) | present(bars)",
+        " | present(image, facet=group)\ngroups | attribute(output) | top(2) | present(bars)",
     )  # fmt: skip
     rows = factors.values.ordered(("input", "group", "channel")).data[0]
     cubes, slopes = by_hand(network)
@@ -70,6 +70,25 @@ def test_numbers_are_those_of_the_directions_of_the_groups(network):
         best = np.sort(peaks[:, group])[::-1][:4]
         np.testing.assert_allclose(shown.values.ordered(("concept", "example")).data[place], best, rtol=1e-3)
     assert "direction of its channels" in " ".join(every.notes)
+
+
+def test_the_axis_of_groups_over_a_dataset_is_called_group(network):
+    text = 'dataset shapes = "sample:shapes" | sample(12)\ngroups = b | factorize({}, 3)\n'
+    for method, noun in (("nmf", "group"), ("pca", "component")):
+        head = text.format(method)
+        pipe = "groups | activation | examples(shapes, 2) | present(image, facet={})"
+        pages = [bbilang.run(head + pipe.format(axis), model=network, input=PICTURE) for axis in ("group", "concept")]
+        shown = [[panel.label for panel in page.view.interfaces[0].elements[0].panels] for page in pages]
+        assert shown[0] == shown[1] == [f"group {number}" for number in range(3)], noun
+        bars = head + "groups | across(shapes) | mean(example) | present(bars)"
+        element = bbilang.run(bars, model=network, input=PICTURE).view.interfaces[0].elements[0]
+        assert element.title.startswith(f"{noun.capitalize()}s of b")
+    with pytest.raises(BbiError, match="E303") as caught:
+        bbilang.check(head + "groups | activation | examples(shapes, 2) | present(image)", model=network, input=PICTURE)
+    assert "facet=group" in str(caught.value) and "concept" not in str(caught.value)
+    with pytest.raises(BbiError, match="E230") as caught:
+        bbilang.check(head + pipe.format("channel"), model=network, input=PICTURE)
+    assert "group, example" in str(caught.value)
 
 
 def test_common_groups_of_several_inputs(network):

@@ -111,8 +111,10 @@ class ArgumentReader:
             help = f"without quotes: `{parameter.name}={value.value}`" if isinstance(value, ast.String) else None
             message = f"`{parameter.name}` is the name of an axis, and {describe(value)} is none"
             raise at(value.span, "E230", message, help)
+        if name == "group" and type.of_groups:
+            name = "concept"
         if type.axis(name) is None:
-            names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
+            names = [type.called(axis.name) for axis in type.axes if axis.name != "input" or axis.size > 1]
             has = f"it has {', '.join(names)}" if names else "it has none left"
             raise at(value.span, "E230", f"the field has no axis `{name}`", f"{has}")
         return name
