@@ -27,7 +27,7 @@ demo: .venv/installed-demo
 test: .venv/installed-test
 	@$(BIN)/python scripts/chromium.py --install
 	OMP_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=40 --durations-min=5 $(ARGS)
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
