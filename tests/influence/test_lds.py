@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mixtures import CLASSES, COUNT, SIDE, data
 from scipy.stats import spearmanr
 from torch import nn
 
@@ -17,7 +18,6 @@ from bbilang.runtime.ops.training_examples import halves as operation
 from bbilang.runtime.trust import retraining
 from bbilang.runtime.trust.datamodeling import agreement, halves, rank_correlations
 
-SIDE, CLASSES, COUNT = 8, ("red", "green", "blue"), 90
 TRAINING = "set training(loss=cross_entropy, optimizer=adam, epochs=40, lr=0.05, batch=30)\n"
 LINEAR = f"{TRAINING}{{score}} | influence(examples, method={{method}}) | trust(lds, n={{n}}) | present(image)"
 MARKS = (
@@ -35,17 +35,6 @@ def linear() -> nn.Sequential:
 def convolutional() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 16, 3, 2), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(),
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))  # fmt: skip
-
-
-def data(count: int = COUNT) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures in steps of 1 / 255 whose class is a little more of one colour, and a fifth of them of another class."""
-    draw = torch.Generator().manual_seed(1)
-    labels = torch.arange(count) % 3
-    images = torch.rand(count, 3, SIDE, SIDE, generator=draw)
-    images[torch.arange(count), labels] += 0.1
-    wrong = torch.rand(count, generator=draw) < 0.2
-    labels = torch.where(wrong, (labels + 1) % 3, labels)
-    return (images.clamp(0, 1) * 255).round() / 255, labels
 
 
 def trained(
