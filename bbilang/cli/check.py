@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.cli.console import plural, report, result, result_json, result_table, tell
 from bbilang.cli.errors import FINE, WRONG, misuse
 from bbilang.cli.files import named, source_of
+from bbilang.compiler.plan.limits import NO_LIMITS, Limits
 from bbilang.given_models import of_words
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.holes import HOLE, holes
@@ -18,6 +19,7 @@ from bbilang.texts import read
 
 if TYPE_CHECKING:
     from bbilang.cli.request import CommandLine
+    from bbilang.pipeline import Pipeline
     from bbilang.runtime.recall.atom_names import NameState
 
 
@@ -30,8 +32,9 @@ def check(
     json: bool,
     root: str | None = None,
     data: Mapping[str, str] | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> int:
-    """Report every diagnostic of every text."""
+    """Report every diagnostic of every text. ``limits``: what the plan of each may take."""
     from bbilang.cli.request import SOME_PICTURE, root_of
     from bbilang.compiler.check_text import names_its_input
     from bbilang.pipeline import Pipeline, Request
@@ -58,9 +61,10 @@ def check(
             shown = inputs or (None if names_its_input(text) else SOME_PICTURE)
             folder = root_of(root)
             request = Request(
-                text, model=model, weights=weights, input=shown, settings=settings, root=folder, data=data or {}
-            )
-            _, diagnostics = Pipeline(request).checked
+                text, model=model, weights=weights, input=shown, settings=settings, root=folder, data=data or {},
+                limits=limits,
+            )  # fmt: skip
+            diagnostics = _diagnostics(Pipeline(request))
             listed += [d.to_json(text) for d in diagnostics]
             open_holes += len(holes(parse_recovering(text)[0])) if HOLE in text.text else 0
             count = sum(d.severity == "error" for d in diagnostics)
@@ -79,6 +83,22 @@ def check(
         more += f"; {plural(open_holes, 'hole')}, and `bbi complete` lists what fits" if open_holes else ""
         result(f"{last} is fine{more}" if fine == 1 else f"all {fine} texts are fine{more}")
     return WRONG if errors else FINE
+
+
+def _diagnostics(pipeline: Pipeline) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with a text, and where its plan is beyond the limits."""
+    from bbilang.compiler.optimize.rules import optimize
+    from bbilang.compiler.plan.plan import plan
+    from bbilang.registry import registry
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    try:
+        program, diagnostics = pipeline.checked
+        if program is not None and pipeline.request.limits:
+            pipeline.request.limits.check(plan(optimize(program), registry()), program.source)
+    except BbiError as error:  # of the limits
+        return (*diagnostics, *error.diagnostics)
+    return diagnostics
 
 
 # --- `bbi names` ------------------------------------------------------------------------------------------------------

@@ -68,7 +68,9 @@ Ray = Annotated[str | None, typer.Option(metavar="ADDRESS", help="a Ray cluster 
 Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must be inside it")]
 Limit = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=NUMBER", help="passes, seconds, memory, page or states, such as memory=2GB; repeatable"),
+    typer.Option(
+        metavar="NAME=NUMBER", help="passes, seconds, memory, page, states or elements, as memory=2GB; repeatable"
+    ),
 ]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", metavar="", callback=_allow_code, help="run the code of a model of your own")

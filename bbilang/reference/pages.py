@@ -37,6 +37,7 @@ KINDS = {  # kind of a parameter -> how the documentation calls it
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "datasets": "name of a dataset, or a list of them",
     "column": "column of the examples", "measures": "measure or a list of them",
+    "pages": "quoted text or a list of them",
     "layer": "layer", "layers": "layer or a list of them",
     "boxes": "quoted file name", "picture": "quoted file name", "input": "name of an input",
     "checkpoints": "quoted file name, or one with `*`",
@@ -179,7 +180,7 @@ def _present() -> str:
 
 
 def _style(style: Style) -> str:
-    facts = [f"Spends {style.spends}."]
+    facts = [f"Draws {style.spends}." if style.places_pages else f"Spends {style.spends}."]
     facts += [f"Also accepts {', '.join(f'`{name}`' for name in style.takes)}."] if style.takes else []
     facts += ["Can be drawn `over=` another element."] if style.overlays else []
     facts += ["Others can be drawn over it."] if style.carries else []

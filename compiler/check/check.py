@@ -14,7 +14,7 @@ from bbilang.compiler.check.holes.statements import HoleStatements
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.paths import of_themselves, without_paths
-from bbilang.compiler.check.preamble import DEFAULT_MODEL
+from bbilang.compiler.check.preamble import DEFAULT_MODEL, starts_without_input
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers, Macro
@@ -23,6 +23,7 @@ from bbilang.compiler.check.statements.bindings import bound_twice
 from bbilang.compiler.check.statements.changes import ChangeReader
 from bbilang.compiler.check.statements.claims import CLAIMS, ClaimReader
 from bbilang.compiler.check.statements.models import unused_models
+from bbilang.compiler.check.statements.places import options_of, with_nodes, with_places
 from bbilang.compiler.check.statements.reports import reports
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
@@ -30,6 +31,7 @@ from bbilang.compiler.optimize.parts import NoOrder, with_parts
 from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.holes import has_hole
+from bbilang.grammar.parse import parse
 from bbilang.grammar.source import NOWHERE, Source, Span
 
 __all__ = ["DEFAULT_MODEL", "Options", "check", "check_names", "check_recovering"]
@@ -128,6 +130,7 @@ class Checker(HoleStatements):
         self.models = models
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
+        self.resolver.check_other = None if self.options.placed else self._check_other
         self.resolver.files = FileContext(
             self._folder(),
             self.options.root,
@@ -157,6 +160,8 @@ class Checker(HoleStatements):
             interfaces.insert(0, Interface("", tuple(loose), layout or ("column", ())))
         elif loose_layout and not self.has_errors:
             self._report(at(loose_layout[0].span, "E308", "this layout has no elements to lay out"))
+        if not self.has_errors and not self.with_holes:
+            interfaces = self.attempt(self._places, interfaces) or interfaces
         self._unused(self.resolver.scopes[0])
         for name, span in self.defined.items():
             if name not in self.resolver.used_macros:
@@ -227,6 +232,22 @@ class Checker(HoleStatements):
         for alias, shown in () if self.has_errors else reports(self.resolver, self.models, self.file):
             self.added.add(self._element(shown, f"{alias}_report", elements))
             elements.insert(0, elements.pop())
+
+    def _places(self, interfaces: list[Interface]) -> list[Interface]:
+        """Return the interfaces with what `present(space)` draws. Raises CheckError E301."""
+        known = with_places(interfaces, self.resolver, self.options)
+        self.bindings = [(name, known.get(node, node)) for name, node in self.bindings]
+        self.names |= {known[node]: name for node, name in self.names.items() if node in known}
+        return [with_nodes(interface, known) for interface in interfaces] if known else interfaces
+
+    def _check_other(self, source: Source) -> Program | None:
+        """Check a text that `present(space)` places; None for this text itself. Raises BbiError."""
+        if self.file.source is not None and Path(self.file.source.name).resolve() == Path(source.name):
+            return None
+        file = parse(source)
+        named = any(isinstance(s, ast.Input | ast.Dataset) for s in file.statements)
+        named = named or starts_without_input(file, self.registry)
+        return check(file, self.registry, options_of(self.options, named))
 
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver

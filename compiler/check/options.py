@@ -51,3 +51,4 @@ class Options:
     described: Callable[..., ModelDescription] | None = None  # the same with `size=` and `crop=`, or for `texts=`
     called: Mapping[str, int] = field(default_factory=dict)  # names of inputs -> their numbers
     models: Mapping[str, GivenModel] = field(default_factory=dict)  # of several models, by their names in the text
+    placed: bool = False  # it is one of the texts that `present(space)` of another one places

@@ -201,8 +201,11 @@ def _named_files(statement: ast.Input) -> Iterator[tuple[ast.Name | None, ast.St
 
 def starts_without_input(file: ast.File, registry: Registry) -> bool:
     """Return whether a call in the text makes a pipe that may need no input."""
-    calls = (node.name for node in walk(file) if isinstance(node, ast.Call))
-    found = (registry.operations.get(name) for name in calls)
+    nodes = list(walk(file))
+    drawn = (node.value for node in nodes if isinstance(node, ast.Bind | ast.Show))
+    if any(isinstance(value, ast.Call) and value.name == "present" for value in drawn):
+        return True  # `present(space)`
+    found = (registry.operations.get(node.name) for node in nodes if isinstance(node, ast.Call))
     return any(operation is not None and (operation.called or operation.without_input) for operation in found)
 
 

@@ -22,6 +22,7 @@ from bbilang.compiler.check.present import PresentReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.settings import set_for
+from bbilang.compiler.check.statements import places
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription
@@ -182,6 +183,8 @@ class Resolver(Scope):
         operation = self.registry.find("operations", call.name)
         if operation is not None and operation.called:
             return self.starts.call(call, operation)
+        if operation is not None and operation.draws and (field := places.start(call, self)) is not None:
+            return self.presenter.present(field, call, call.span)
         if operation is not None:
             help = f"put it after a pipe: `{SOME_LAYER}.channel | {call.name}(...)`"
             raise at(call.span, "E234", f"`{call.name}` is an operation and needs a field before it", help)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from bbilang.compiler.check.arguments.bounding_boxes import FileContext, KnownCo
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.contract import REQUIRED, Parameter, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
-from bbilang.compiler.ir.program import ModelSlot, Node
+from bbilang.compiler.ir.program import ModelSlot, Node, Program
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
@@ -107,6 +107,7 @@ class Scope(ABC):
     files: FileContext = field(default_factory=FileContext)
     columns: dict[str, Mapping[str, KnownColumn]] = field(default_factory=dict)  # of datasets, by their digests
     current: str | None = None  # the model that names without one are of, where it is not the first
+    check_other: Callable[[Source], Program | None] | None = None  # checks a text that `present(space)` places
     own: bool = False  # whether `output` is what this model itself predicts, and not the one that it is derived from
 
     @abstractmethod

@@ -12,9 +12,9 @@ from bbilang.compiler.check.options import Options
 from bbilang.compiler.complete.fill import Filled, fill, verify
 from bbilang.compiler.complete.goals import Goals, Measure
 from bbilang.compiler.complete.ranking import front, order, why
-from bbilang.compiler.complete.sentences import sentence
 from bbilang.compiler.complete.spending import Planner, Spending
 from bbilang.compiler.contract import Registry
+from bbilang.compiler.contract.sentences import sentence
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.limits import NO_LIMITS as NO_PAGE_LIMITS

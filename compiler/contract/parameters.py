@@ -33,7 +33,7 @@ class Parameter:
     number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
     measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. layers: one
     layer or a list, as the channels of each. quoted: a word, in quotes or without. input: the name of one. picture: the
-    name of a picture beside the text, with the digest of its content.
+    name of a picture beside the text, with the digest of its content. pages: names of other texts, or a list of them.
     """
 
     name: str

@@ -12,6 +12,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
 
 if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text must not
+    from bbilang.compiler.complete.grid import Grid
     from bbilang.compiler.contract.run import Run
     from bbilang.runtime.fields.field import Field, Named
     from bbilang.runtime.vega.marks import Chart
@@ -71,6 +72,7 @@ class Style:
     fades_groups: ClassVar[bool] = False  # at a position pointed at, groups fade that are not there, in every element
     follows_links: ClassVar[bool] = False  # a click on a node leaves what flows through it; classes have a menu
     lists_claims: ClassVar[bool] = False  # draws the claims of a page
+    places_pages: ClassVar[bool] = False  # draws where pages lie in the space of interfaces; nothing stands before it
     example: ClassVar[str] = ""
     example_needs: ClassVar[str] = ""  # what its model has and no network that ships does; empty where it checks
 
@@ -153,6 +155,10 @@ class Style:
 
     def verdicts(self, drawing: Drawing) -> tuple[Verdict, ...]:
         """Return the claims that a page lists in place of a picture; () for a picture."""
+        return ()
+
+    def grids(self, drawing: Drawing) -> tuple[Grid, ...]:
+        """Return the grids that a page shows in place of a picture, of a style that places pages; () for a picture."""
         return ()
 
     def points(self, drawing: Drawing) -> PointSet | None:

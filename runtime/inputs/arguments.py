@@ -66,7 +66,9 @@ def device_name(value: object) -> str:
 
 
 def listener(value: object) -> RunListener | None:
-    """Accept a function of one event, or None."""
+    """Accept a function of one event, or None; False is None."""
+    if value is False:
+        return None
     if value is None or (callable(value) and not isinstance(value, type)):
         return cast("RunListener | None", value)
     return wrong("progress", value, "a function of one event, or None")

@@ -24,6 +24,7 @@ from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, sounds_of
 from bbilang.runtime.page.point_header import following_header, point_header
 from bbilang.runtime.page.script import script
 from bbilang.runtime.page.size import check_size
+from bbilang.runtime.page.space import letter, page_colour
 from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
@@ -48,7 +49,8 @@ def render(view: View, styles: Styles) -> str:
     detailed = any(e.details for e in elements(view))
     sounding = any(picture.sound for picture in view.pictures)
     film = any(selection.times for selection in view.selections)
-    text, states = script(vega, bool(sets), detailed, sounding, film), start_states(view)
+    space = any(e.grids for e in elements(view))
+    text, states = script(vega, bool(sets), detailed, sounding, film, space), start_states(view)
     html = (
         _template()
         .render(
@@ -57,7 +59,7 @@ def render(view: View, styles: Styles) -> str:
             followed=_followed(view),
             interfaces=[laid_out(view, interface, styles, states) for interface in view.interfaces],
             policy=_policy(*([bundle.announced()] if vega else []), text, sounding=sounding),
-            style=Markup(_text("page.css")),
+            style=style_sheet(space),
             libraries=Markup(bundle.packed() if vega else ""),
             script=Markup(text),
             data=_block(_json(data)),
@@ -211,13 +213,23 @@ def _unit(element: Element) -> str:
     return "" if legend is None else legend.table_unit or legend.quantity
 
 
+def style_sheet(space: bool) -> Markup:
+    """Return the style of a page. ``space``: it has grids of where pages lie."""
+    return Markup(_text("page.css") + (_text("space.css") if space else ""))
+
+
 @lru_cache(maxsize=1)
 def _template():
-    environment = Environment(
+    return environment().get_template("page.html")
+
+
+def environment() -> Environment:
+    """Return what fills the templates of this folder."""
+    made = Environment(
         loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["code"] = with_code
-    return environment.get_template("page.html")
+    made.filters |= {"code": with_code, "letter": letter, "page_colour": page_colour}
+    return made
 
 
 def with_code(words: str) -> Markup:

@@ -40,6 +40,7 @@ POINTS = (
 # Of elements with zooms and details: only on pages that have some, after what they follow.
 DETAILS = ("zoom.js", "details.js")
 SOUNDS = ("sounds.js",)  # players: only on pages that have sounds
+SPACE = ("space.js",)  # of pages with a grid of where pages lie
 FILM = ("player.js",)  # of pages whose inputs are frames
 POINT_NAMES = "PointChart, Follower, onPointKey, keepPoints, recallPoints, pointRows"
 VEGA = "charts/vega.js"
@@ -74,16 +75,19 @@ FILES = (
 
 
 @lru_cache(maxsize=8)
-def script(vega: bool, points: bool = False, details: bool = False, sounds: bool = False, film: bool = False) -> str:
+def script(
+    vega: bool, points: bool = False, details: bool = False, sounds: bool = False, film: bool = False,
+    space: bool = False,
+) -> str:  # fmt: skip
     """Return the page's script. vega: Vega draws the charts, else the page's own renderer does; points: there are point
     sets; details: there are elements that say more of the mark that is pointed at; sounds: there are some to play;
-    film: inputs are frames."""
+    film: inputs are frames; space: there are grids of where pages lie."""
     scopes = [] if vega else [f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n"]
     if points:
         scopes.append(f"const {{ {POINT_NAMES} }} = (() => {{\n{joined(POINTS)}return {{ {POINT_NAMES} }};\n}})();\n")
     names = [VEGA if vega and name == "charts/drawn.js" else name for name in FILES]
     at = names.index("copying.js")
-    more = (*(DETAILS if details else ()), *(SOUNDS if sounds else ()))
+    more = (*(DETAILS if details else ()), *(SOUNDS if sounds else ()), *(SPACE if space else ()))
     names[at:at] = more
     at = names.index("theme.js")
     names[at:at] = FILM if film else ()

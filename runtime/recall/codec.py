@@ -17,12 +17,13 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.binned import Binned
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.findings import Findings
+from bbilang.runtime.fields.places import Places
 from bbilang.runtime.fields.statements import Statements
 from bbilang.runtime.fields.verdicts import Verdicts
 from bbilang.runtime.json_types import JsonObject
 
 FIELDS = {"field": Field, "linked": Linked, "findings": Findings, "statements": Statements, "verdicts": Verdicts,
-          "binned": Binned}  # fmt: skip
+          "binned": Binned, "places": Places}  # fmt: skip
 KINDS = {"f": "<f", "i": "<i", "u": "<u", "b": "|b"}
 DAMAGED = (
     ValueError,

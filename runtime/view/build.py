@@ -125,9 +125,8 @@ class _Builder:
             source.name if source and not source.name.startswith("<") else "page.bbi",
             (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
         )
-        made = replace(
-            made, provenance=replace(provenance, pictures=tuple(embedded(self.results, self.registry, self.pictures)))
-        )
+        pictures = tuple(embedded(self.results, self.registry, self.pictures))
+        made = replace(made, provenance=replace(provenance, pictures=pictures))
         starts = start_states(made)
         leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
         return replace(made, interfaces=tuple(leading))
@@ -136,7 +135,7 @@ class _Builder:
         """Return the title of an element, with the model that it is of. A picture that all models see alike is of
         none, and neither is what a page states."""
         title = drawing.element.title or style.title(drawing) or title_of(drawing)
-        of_all = (style.shows_input and self.alike) or bool(style.verdicts(drawing))
+        of_all = (style.shows_input and self.alike) or bool(style.verdicts(drawing)) or style.places_pages
         if of_all or not self.model:
             return title
         other = compared_with(drawing) if drawing.element.title else ""  # a title of ours names it
@@ -162,8 +161,8 @@ class _Builder:
         if self.whole and field.values.data.size > MOST_ROWS:
             message = f"the numbers of `{element.id}` are {field.values.data.size:,}, too many for a table"
             help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
-            raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
-                           self.program.source)  # fmt: skip
+            span = next(iter(self.program.spans(node)), None)
+            raise BbiError(Diagnostic("E311", message, span, help), self.program.source)
         lines = Lines.of(drawing, self.registry)
         points = None if self.whole else style.points(drawing)  # a table has every number
         laid_out = style.panels(drawing) if points is None else NO_MARKS
@@ -204,6 +203,7 @@ class _Builder:
             follows=follows,
             details=() if self.whole else style.details(drawing),
             verdicts=style.verdicts(drawing),
+            grids=style.grids(drawing),
             over_time=style.over_time(drawing),
             alt=style.alternative(drawing) or _alternative(result),
         )

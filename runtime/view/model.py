@@ -1,8 +1,7 @@
 """What a page shows, in plain numbers, strings and images: view/build.py makes it, vega/ and page/ draw it.
 
 An element's content depends on selections. ``Element.states`` names them, and each panel has one ``Frame`` per
-combination, row-major in that order: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page
-shows one frame at a time; everything that a reader can reach is there already.
+combination, row-major: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page shows one.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal, TypeAlias
 
+from bbilang.compiler.complete.grid import Grid
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.grammar.frozen import frozen
 
@@ -293,9 +293,8 @@ class Element:
     facet_axis: str = ""
     overlays: tuple[Element, ...] = ()  # drawn into this one, in order (`over=`)
     options: dict[str, object] = field(default_factory=dict)  # style's own parameters
-    pipe: tuple[
-        str, ...
-    ] = ()  # asks about one atom: words and, between them in turn, "" for its text or a selection's id
+    # asks about one atom: words and, between them in turn, "" for its text or a selection's id
+    pipe: tuple[str, ...] = ()
     class_pipe: tuple[str, ...] = ()  # the same for an atom that is a class
     group_pipe: tuple[str, ...] = ()  # the same for a group, whose text is its number
     layer_pipes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a flow: by the start of an atom's key
@@ -307,6 +306,7 @@ class Element:
     details: tuple[Detail, ...] = ()  # of each atom, shown below the picture; () for none
     over_time: OverTime | None = None  # of a map along a sound
     verdicts: tuple[Verdict, ...] = ()  # a page shows these in place of the picture, which other formats have
+    grids: tuple[Grid, ...] = ()  # likewise: where pages lie in the space of interfaces
 
 
 @frozen

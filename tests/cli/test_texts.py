@@ -232,3 +232,16 @@ def test_a_reader_that_goes_away(process):
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.stdout.strip() in ("1", "141") and done.stderr == ""
+
+
+def test_check_compares_with_limits(bbi, tmp_path):
+    icons = "head.channel | attribute(output) | top(3) | present(featvis)"
+    (tmp_path / "page.bbi").write_text(f'input "sample:chelsea"\n{icons}\n')
+    done = bbi("check", "page.bbi", "--limit", "passes=10000", "--limit", "elements=1")
+    assert (done.code, done.out) == (0, "page.bbi is fine\n")
+    done = bbi("check", "page.bbi", "--limit", "passes=10")
+    assert done.code == 1 and "error[E380]" in done.err and "page.bbi:2:" in done.err
+    done = bbi("check", "page.bbi", "--limit", "passes=10", "--json")
+    (only,) = json.loads(done.out)
+    assert done.code == 1 and only["code"] == "E380" and only["span"]["line"] == 2
+    assert "E433" in bbi("check", "page.bbi", "--limit", "hours=1").err

@@ -19,8 +19,8 @@ from bbilang.compiler.complete.completions import Limits
 from bbilang.compiler.complete.fill import Filled
 from bbilang.compiler.complete.goals import WORDS, Measure
 from bbilang.compiler.complete.ranking import front, why
-from bbilang.compiler.complete.sentences import ATOMS as ATOM_WORDS
 from bbilang.compiler.complete.spending import Planner
+from bbilang.compiler.contract.sentences import ATOMS as ATOM_WORDS
 from bbilang.compiler.ir.types import ATOMS
 from bbilang.completions import Completions
 from bbilang.grammar.diagnostic import BbiError

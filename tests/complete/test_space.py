@@ -1,4 +1,4 @@
-"""`bbi space`: where pages lie in the grid of layers and atoms, and what fills its empty cells."""
+"""`bbi space` and `present(space)`: where pages lie in the grid of layers and atoms, and what fills its empty cells."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from bbilang.cli.app import main
-from bbilang.cli.space.grid import grid
-from bbilang.cli.space.page import COLOURS, html
+from bbilang.cli.space.page import html
+from bbilang.compiler.check.statements.places import OPERATION, parameters_of, placed_program, type_of
+from bbilang.compiler.complete.grid import from_plain, grids, plain
+from bbilang.compiler.ir.program import Node
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
+from bbilang.registry import registry
+from bbilang.runtime.page.space import COLOURS
 
 HEAD = 'input "sample:chelsea"\n'
 ICONS = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
@@ -23,13 +27,14 @@ TEXTS = {
 }
 
 
-def programs():
-    return [Pipeline(Request(Source(HEAD + text))).program for text in TEXTS.values()]
-
-
 @pytest.fixture(scope="module")
 def made():
-    return grid(programs(), ("Channels <b>", "maps"))
+    """The grid of the two texts."""
+    programs = {name: Pipeline(Request(Source(HEAD + text))).program for name, text in TEXTS.items()}
+    parameters = parameters_of([placed_program(program, name, registry()) for name, program in programs.items()])
+    node = Node(OPERATION, (), tuple(sorted(parameters.items())), type_of(parameters, ""))
+    (only,) = grids(node, registry())
+    return only
 
 
 def cells(made):
@@ -64,11 +69,11 @@ def test_the_page_says_what_a_click_asks(made, chromium):
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.set_content(html([made]))
     page.get_by_role("button", name="Channels <b>: Channels of block5c.expand").click()
-    page.wait_for_function("document.getElementById('said').textContent.includes('the 8 highest')")
-    assert "Connected with output" in page.text_content("#said")
+    page.wait_for_function("document.querySelector('.said').textContent.includes('the 8 highest')")
+    assert "Connected with output" in page.text_content(".said")
     page.get_by_role("button", name="head.channel is empty").click()
-    page.wait_for_function("document.getElementById('text').textContent.startsWith('head.channel | ')")
-    key = page.locator("ul.pages button").nth(1)
+    page.wait_for_function("document.querySelector('.text').textContent.startsWith('head.channel | ')")
+    key = page.locator(".pages button").nth(1)
     key.click()
     page.wait_for_function("document.querySelectorAll('.point.faded').length === 1")
     assert key.get_attribute("aria-pressed") == "true"
@@ -88,13 +93,13 @@ def test_pointing_shows_and_a_click_keeps(made, chromium):
     page = open_page(made, chromium)
     point, empty = page.locator(".point").first, page.get_by_role("button", name="head.channel is empty")
     point.hover()
-    assert page.text_content("#title") == "maps: photo" and page.locator("#copy").is_hidden()
+    assert page.text_content(".place") == "maps: photo" and page.locator(".copied-text").is_hidden()
     page.mouse.move(1, 1)
-    assert page.text_content("#title") == "Choose a point or an empty cell", "nothing was kept"
+    assert page.text_content(".place") == "Choose a point or an empty cell", "nothing was kept"
     empty.click()
     point.hover()
     page.mouse.move(1, 1)
-    assert page.text_content("#title") == "head.channel: empty", "what was clicked stays"
+    assert page.text_content(".place") == "head.channel: empty", "what was clicked stays"
     assert empty.get_attribute("aria-pressed") == "true"
     empty.click()
     assert empty.get_attribute("aria-pressed") == "false"
@@ -112,9 +117,13 @@ def test_arrow_keys_move_through_the_grid(made, chromium):
     below = made.rows[[layer for layer, _ in made.rows].index("block3a") + 1][0]
     assert places == ["block3a.channel", f"{below}.channel", f"{below}.spatial", "block3a.spatial"]
     page.keyboard.press("Enter")
-    assert page.text_content("#title") == "block3a.spatial: empty"
+    assert page.text_content(".place") == "block3a.spatial: empty"
+    page.keyboard.press("ArrowRight")
+    pressed = page.locator("[aria-pressed=true]")
+    assert pressed.get_attribute("data-place") == "block3a.channel", "the mark goes along"
+    assert page.text_content(".place") == "block3a.channel: empty"
     page.keyboard.press("Escape")
-    assert page.text_content("#title") == "Choose a point or an empty cell"
+    assert page.text_content(".place") == "Choose a point or an empty cell"
     page.close()
 
 
@@ -123,8 +132,8 @@ def test_the_text_of_an_empty_cell_is_copied(made, chromium):
     page.evaluate("document.execCommand = name => { window.took = name + ': ' + getSelection(); return true }")
     page.get_by_role("button", name="head.channel is empty").click()
     page.get_by_role("button", name="copy the text").click()
-    page.wait_for_function("document.getElementById('copied').textContent === 'copied'")
-    assert page.evaluate("window.took") == f"copy: {page.text_content('#text')}"
+    page.wait_for_function("document.querySelector('.copied').textContent === 'copied'")
+    assert page.evaluate("window.took") == f"copy: {page.text_content('.text')}"
     page.close()
 
 
@@ -133,7 +142,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(made, chromium, scheme):
     page = open_page(made, chromium, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="head.channel is empty").tap()
-    assert page.text_content("#title") == "head.channel: empty"
+    assert page.text_content(".place") == "head.channel: empty"
     box = page.locator("aside").bounding_box()
     assert box["y"] + box["height"] <= 844 + 1, "what it says is on the screen"
     colours = page.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]")
@@ -180,6 +189,10 @@ def test_the_letter_of_a_page_with_a_long_name_stays_round(made, chromium):
     page.close()
 
 
+def test_grids_survive_as_plain_tuples(made):
+    assert from_plain(plain([made])) == (made,)
+
+
 def test_points_have_links_to_pages_beside_the_grid(chromium, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
@@ -193,7 +206,7 @@ def test_points_have_links_to_pages_beside_the_grid(chromium, tmp_path, monkeypa
     page.wait_for_function("document.title === 'made'")
     page.go_back()
     page.locator(".point[data-page='Channels <b>']").first.click()
-    assert page.locator("#open").is_hidden(), "no page of it lies here"
+    assert page.locator(".open").is_hidden(), "no page of it lies here"
     page.close()
 
 

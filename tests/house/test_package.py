@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bbilang.runtime.page.script import DETAILS, DRAW, FILES, FILM, POINTS, SOUNDS, VEGA, script
+from bbilang.runtime.page.script import DETAILS, DRAW, FILES, FILM, POINTS, SOUNDS, SPACE, VEGA, script
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -155,7 +155,7 @@ def test_the_sdist_has_the_tree_once(built):
 def test_every_script_is_in_the_page():
     """A file that is never included would be dead, and a name without a file would fail only when a page is made."""
     folder = ROOT / "runtime" / "page" / "js"
-    names = [*FILES, *DRAW, *POINTS, *DETAILS, *SOUNDS, *FILM, VEGA]
+    names = [*FILES, *DRAW, *POINTS, *DETAILS, *SOUNDS, *SPACE, *FILM, VEGA]
     assert sorted(names) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
-    text = script(vega=False, points=True, details=True, sounds=True, film=True) + script(vega=True)
+    text = script(vega=False, points=True, details=True, sounds=True, film=True, space=True) + script(vega=True)
     assert all(folder.joinpath(name).read_text("utf-8").strip() in text for name in names)

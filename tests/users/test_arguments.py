@@ -224,6 +224,7 @@ def test_other_kinds_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run(draft=np.bool_(True)).view.provenance.draft
     assert run(cache=tmp_path / "kept") and any((tmp_path / "kept").iterdir())
     np.testing.assert_array_equal(bbilang.check(TEXT, model=net(), input=IMAGE).description.input_size, (9, 9))
+    assert run(progress=False).html(), "no progress, as None"
 
 
 @brings("Python API", "tensors in float64, uint8 and float16, with a graph, and numpy arrays", "works: the same values")

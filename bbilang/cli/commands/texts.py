@@ -40,6 +40,7 @@ def check(
     model: Models = None,
     settings: Settings = None,
     root: Root = None,
+    limit: Limit = None,
     allow_code: AllowCode = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
 ) -> Any:
@@ -50,13 +51,17 @@ def check(
 
     $ bbi check teaser.bbi
     $ bbi check specs --json
+    $ bbi check page.bbi --limit passes=1000 --limit elements=20
     """
     from bbilang.cli.check import check as check_texts
-    from bbilang.cli.request import data_of, settings_of
+    from bbilang.cli.errors import errors_as
+    from bbilang.cli.request import data_of, limits_named, settings_of
 
-    return check_texts(
-        files or [], pipe, tuple(input) if input else None, model, settings_of(settings), json, root, data_of(data)
-    )
+    with errors_as(json):
+        return check_texts(
+            files or [], pipe, tuple(input) if input else None, model, settings_of(settings), json, root,
+            data_of(data), limits_named(limit),
+        )  # fmt: skip
 
 
 def explain(

@@ -10,10 +10,11 @@ from bbilang.cli.console import plural, result, result_json
 from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.files import named, writable, write
 from bbilang.cli.request import SOME_PICTURE
-from bbilang.cli.space.grid import grid
 from bbilang.cli.space.page import html
+from bbilang.compiler.check.statements.places import OPERATION, Placed, parameters_of, placed_program, type_of
 from bbilang.compiler.check_text import may_need_no_input, names_its_input
-from bbilang.compiler.ir.program import Program
+from bbilang.compiler.complete.grid import grids
+from bbilang.compiler.ir.program import Node
 from bbilang.pipeline import Pipeline, Request
 from bbilang.registry import registry
 from bbilang.texts import read
@@ -25,22 +26,24 @@ def draw(files: Sequence[str], output: str, parents: bool, data: Mapping[str, st
     if not files:
         misuse("no text to place", "give files: `bbi space page.bbi other.bbi`, or a folder")
     path = writable(Path(output), parents)
-    pages: dict[str, list[tuple[str, str, Program]]] = {}  # of each model, in the order of the texts
+    pages: list[Placed] = []
+    links: list[str] = []
     for file in named(list(files)):
         text = read(file)
         shown = None if names_its_input(text) or may_need_no_input(text, registry()) else SOME_PICTURE
-        program = Pipeline(Request(text, input=shown, data=data)).program
-        titles = [interface.title for interface in program.interfaces if interface.title]
-        name = titles[0] if titles else Path(file).stem.replace("_", " ")
+        placed = placed_program(Pipeline(Request(text, input=shown, data=data)).program, file, registry())
+        if not placed.places:
+            continue
         made = path.with_name(f"{Path(file).stem}.html")
-        link = quote(made.name) if made != path and made.is_file() else ""
-        pages.setdefault(program.models[0].name, []).append((name, link, program))
-    grids = [grid([each[2] for each in own], [each[0] for each in own], [each[1] for each in own])
-             for own in pages.values()]  # fmt: skip
+        pages.append(placed)
+        links.append(quote(made.name) if made != path and made.is_file() else "")
+    parameters = parameters_of(pages)
+    node = Node(OPERATION, (), tuple(sorted(parameters.items())), type_of(parameters, ""))
+    all_grids = grids(node, registry(), files=links)
     if json:
-        result_json([made.to_json() for made in grids])
+        result_json([made.to_json() for made in all_grids])
         return FINE
-    write(path, html(grids).encode(), parents)
-    filled, empty = sum(made.filled for made in grids), sum(made.empty for made in grids)
-    result(f"{path}  {plural(sum(map(len, pages.values())), 'page')} in {plural(filled, 'cell')}, {empty} empty")
+    write(path, html(all_grids).encode(), parents)
+    filled, empty = sum(made.filled for made in all_grids), sum(made.empty for made in all_grids)
+    result(f"{path}  {plural(len(pages), 'page')} in {plural(filled, 'cell')}, {empty} empty")
     return FINE

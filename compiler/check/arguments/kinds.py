@@ -23,6 +23,7 @@ from bbilang.compiler.check.datasets import drawn_dataset
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
+from bbilang.compiler.check.statements.places import read_pages
 from bbilang.compiler.check.targets import TargetReader
 from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
@@ -74,6 +75,7 @@ class ArgumentReader:
             "picture": self._picture,
             "checkpoints": self._checkpoints,
             "input": self._input,
+            "pages": lambda value, _, field: read_pages(value, scope.files, scope.check_other, scope.registry),
         }
 
     def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
