@@ -3,18 +3,25 @@
 Hooks by hand keep the activation before block5c, and zero a channel of each row in a forward hook; the minimum starts
 at the layer itself, and so does no more than the FLOPs above it. Both take the batch size that is fastest for them.
 nnsight traces block5c and what follows in the same way. Every picture costs the same, so some of the 50 are timed.
+
+    make bench ROWS=interventions             the row of the table
+    python -m benchmarks.interventions 9      our time as a multiple of the others', side by side in 9 rounds: what can
+                                              be told beside other load. Adds a line to
+                                              benchmarks/results/interventions_ratios.jsonl
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import peers, work
-from benchmarks.harness import KINKS, Limit, Numbers, Row, Way, processor_time
+from benchmarks import peers, records, work
+from benchmarks.harness import KINKS, Limit, Numbers, Row, Way, alternate, compare, processor_time
+from benchmarks.surroundings import load, surroundings
 
 BLOCK, LAYER = "block5c", "block5c.expand"
 ALL, TIMED = 50, 1  # pictures
@@ -182,3 +189,26 @@ def _sizes(tiny: bool) -> dict[str, str]:
     if tiny:
         return {}
     return {"batch sizes": f"hooks by hand {best(hooked, 128)}, minimum {best(least, 128)}"}
+
+
+def ratios(rounds: int) -> dict[str, Any]:
+    """Return our time as a multiple of each other way's in the same round: lowest, median and highest, of wall time and
+    of processor time."""
+    chosen, started = row(), surroundings()
+    equal = compare(chosen)
+    timings = alternate(chosen.ways, rounds, lambda words: print(words, file=sys.stderr, flush=True))
+    ours, against = timings[chosen.ours.name], {}
+    for way in chosen.ways:
+        if way is not chosen.ours:
+            own = timings[way.name]
+            pairs = {"wall": (ours.wall, own.wall), "processor": (ours.cpu, own.cpu)}
+            against[way.name] = {"rounds": len(own.wall), "difference": equal[way.name]} | {
+                what: [round(float(value), 3) for value in np.quantile(np.divide(a[: len(b)], b), (0, 0.5, 1))]
+                for what, (a, b) in pairs.items()
+            }
+    return {**started, "load_after": load(), "of": chosen.title, "against": against, "missing": dict(chosen.missing),
+            "notes": dict(chosen.notes())}  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(records.append("interventions_ratios", ratios(int(sys.argv[1]) if len(sys.argv) > 1 else 5)))

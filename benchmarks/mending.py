@@ -2,7 +2,8 @@
 
 Three channels of EfficientNet-Lite0, at layers from the middle to the last, over the 800 pictures of
 ../shared/data/imagenet-sample, each of another class; two of a ResNet-20 of CIFAR-10, over 1,500 of its test pictures.
-Each is trained for two splits. Prints a table, a row for each training.
+Each is trained for two splits. Prints a table, a row for each training, and adds a line for each to
+benchmarks/results/mending.jsonl.
 
     python -m benchmarks.mending [CASE ...] [-- SETTING=VALUE ...]
 
@@ -21,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import records
 from benchmarks.harness import ROOT, processor_time
+from benchmarks.surroundings import load, surroundings
 
 DATA = next((found for up in ROOT.resolve().parents if (found := up / "shared/data").is_dir()), ROOT)
 LAST = 150  # pictures of each class of CIFAR-10
@@ -103,7 +106,7 @@ def trained(name: str, split: int, settings: dict[str, Any]) -> str:
     request = Request(text=f'{atoms} | attribute(output["{score}"]) | present(number)', model=adapter,
                       input=np.zeros((*side, 3), np.uint8))  # fmt: skip
     (node,) = {node for node in walk(*Pipeline(request).program.roots) if node.op == "attribute"}
-    start = processor_time()
+    start, around = processor_time(), surroundings()
     report = mend(adapter, Task(node, Recipe(seed=split, **settings), dataset), registry()).report
     held, seconds = report.held_out, processor_time() - start
     before, after = held.before, held.after
@@ -113,6 +116,18 @@ def trained(name: str, split: int, settings: dict[str, Any]) -> str:
         f"+{held.gained} -{held.lost} of {held.count}", str(held.changed), f"{report.differences[-1]:.3f}",
         report.verdict, f"{seconds:.0f} s",
     ]  # fmt: skip
+    record = {
+        "evidence": f"{atoms} -> {score}", "split": split, "settings": settings,
+        "contribution": [before.evidence_share, after.evidence_share],
+        "exchange": [before.effect_share, after.effect_share],
+        "accuracy": [before.accuracy.value, after.accuracy.value], "held out": held.count, "gained": held.gained,
+        "lost": held.lost, "other classes": held.changed, "nats": report.differences[-1], "verdict": report.verdict,
+        "processor_s": seconds,
+    }  # fmt: skip
+    rounded = {
+        name: np.round(own, 4).tolist() if isinstance(own, list | float) else own for name, own in record.items()
+    }
+    records.append("mending", {**around, "load_after": load(), **rounded})
     return " | ".join([f"{atoms} -> {score}", str(split), *numbers])
 
 

@@ -58,6 +58,24 @@ def test_a_penalty_that_fools_its_own_method_only_is_shown_as_such():
     word, kind, sentence, _ = next(iter(field.lines()))
     assert (word, kind) == ("not by another method", "fails") and sentence.startswith("Channel 0 of seen")
     assert "less for high by the method that it was trained on, and not by another" in field.finding
+    assert "more epochs" not in " ".join(words for _, words in list(field.lines())[-1][3])  # it had ended
+
+
+def test_a_training_that_is_too_short_says_so():
+    """The defaults on `sample:marks`: 35 steps reach the contribution and not the exchange, 70 reach both."""
+    text = """
+    set training(loss=cross_entropy{more})
+    model a = "sample:marks"
+    dataset marks = "sample:marks" | filter(set == "biased")
+    model mended = a | discourage(first.channel[5] -> output["square"], data=marks)
+    mended:first.channel | attribute(mended:output["square"]) | across(marks) | mean(example) | present(bars)
+    """
+    for more, expected, said in (("", "not by another method", True), (", epochs=10", "counts less", False)):
+        field = bbilang.run(text.replace("{more}", more), cache=False).results.fields["mended_report"]
+        (word, *_), *_, (*_, details) = field.lines()
+        assert word == expected
+        words = " ".join(word for _, word in details)
+        assert ("more epochs may reach the exchange too, `set training(epochs=10)`" in words) == said
 
 
 def side(evidence: float, effect: float, whole: float = 1.0) -> Side:

@@ -15,6 +15,7 @@ from bbilang.runtime.ops.mending.discourage import Discourage, atoms_of, called,
 from bbilang.runtime.statistics.intervals import FEW
 
 Span = tuple[float, float, float]  # a number, and its interval
+FALLS = 0.8  # of the epoch before: contributions that fell to less would have fallen on
 VERDICTS = {
     AGREE: ("counts less", "holds", "less", "by both methods"),
     FOOLED: ("not by another method", "fails", "less", "by the method that it was trained on, and not by another"),
@@ -147,11 +148,22 @@ def _accuracy(compared: Comparison, report: Report) -> Line:
     return word, kind, f"Accuracy on {_where(compared, report)}", _plain(lines)
 
 
+def _falling(report: Report) -> bool:
+    """Return whether the training ended while what it makes small still fell."""
+    return len(report.penalties) > 1 and report.penalties[-1] < FALLS * report.penalties[-2]
+
+
 def _trained(report: Report, change: Node) -> Line:
     (layer,) = change["evidence"].node.type.layers
     lines = [
         f"{report.epochs} epochs, {_duration(report.seconds)}; the mean loss of the last is {report.losses[-1]:.2g}"
     ]
+    if report.verdict == FOOLED and _falling(report):
+        before, after = (percent(penalty) for penalty in report.penalties[-2:])
+        lines.append(
+            f"in the last epoch the contributions still fell, from {before} to {after} of their mean square before; "
+            f"more epochs may reach the exchange too, `set training(epochs={2 * report.epochs})`"
+        )
     if report.way == "whole":
         lines.append("the whole network ran for each batch")
     if report.left_out:
