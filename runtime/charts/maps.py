@@ -82,7 +82,7 @@ def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 
     room; they are smaller where there is less room."""
     geometry, count = theme.geometry(element), len(element.panels)
     side = number_option(element, "width", 400.0 if count == 1 else wide)
-    across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
+    across = balanced(count, (geometry.room + GUTTER) / (min(narrow, side) + GUTTER))
     width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
     ratio = max((ratio_of(panel, theme) for panel in element.panels), default=1.0)
     return geometry.flow(len(element.panels), width, width * ratio, labelled(element), gutter=GUTTER)

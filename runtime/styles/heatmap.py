@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.vega.theme import Theme
     from bbilang.runtime.view.answers.shown import Shown
 
+KERNEL_CELL = 32  # pixels
 WORDS = ("key", "query")  # axes of attention that are tokens, of which one is left
 
 
@@ -135,6 +136,8 @@ class Heatmap(Style):
         along = sound_maps.is_along_sound(drawing.field.type) and drawing.node["over"] is None
         if along:
             return {"width": 1000, "along_sound": True}
+        if drawing.axis("y").components == ("dy",):  # a kernel: few cells, however much room there is
+            return {"width": KERNEL_CELL * drawing.field.values.sizes["x"]}
         boxes = _outlines(drawing)
         return {"outlines": boxes} if boxes else {}
 
