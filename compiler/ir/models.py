@@ -44,12 +44,15 @@ SINCE = "since the first checkpoint"  # ends what a legend says of differences a
 
 
 def spoken_names(program: Program) -> dict[str, str]:
-    """Return what a page calls its models, by their aliases: of a page that is all of the checkpoints of one network,
-    their own names, and nothing for them together."""
+    """Return what a page calls its models, by their aliases: where all elements are of the checkpoints of one network,
+    whatever they are compared with, these have their own names, and together none."""
     whole = [slot for slot in program.models if slot.members]
-    if len(whole) == 1 and all(slot.of == whole[0].alias for slot in program.models if not slot.members):
+    shown = {element.node.type.model for element in program.elements}
+    others = [slot for slot in program.models if not slot.members and (not whole or slot.of != whole[0].alias)]
+    if len(whole) == 1 and not any(slot.alias in shown for slot in others):
         prefix = f"{whole[0].alias} "
-        return {slot.alias: slot.alias.removeprefix(prefix) if slot.of else "" for slot in program.models}
+        own = {slot.alias: slot.alias.removeprefix(prefix) if slot.of else "" for slot in program.models}
+        return own | {slot.alias: slot.alias for slot in others}
     return {slot.alias: slot.alias for slot in program.models}
 
 

@@ -36,6 +36,16 @@ def test_a_channel_is_shown_in_every_checkpoint(read):
     assert f"channel {chosen[1]}" in reader.tab.locator("#element-seen").inner_text()
 
 
+def test_layers_come_to_be_those_of_the_end(read):
+    reader = read(NAME)
+    data = reader.data("alike")
+    same = np.stack([np.diagonal(table) for table in data.values])
+    assert same[-1].min() > 0.9 and same[0].mean() < 0.6
+    assert [text for text in reader.texts("alike") if text.startswith("epoch_")] == EPOCHS
+    words = reader.words("alike")
+    assert f"from {same[0].mean():.2f} in epoch_0 to {same[-1].mean():.2f} in epoch_30" in words
+
+
 def test_what_changed_is_from_the_first(read):
     reader = read(NAME)
     assert [text for text in reader.texts("change") if text.startswith("epoch_")] == EPOCHS[1:]

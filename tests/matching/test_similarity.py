@@ -11,6 +11,7 @@ from permuted import permuted
 from safetensors.torch import save_file
 
 import bbilang
+from bbilang.compiler.check.statements.checkpoints import SAMPLES
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
@@ -139,6 +140,44 @@ def test_the_sentence_says_what_is_alike_and_what_random_weights_give():
     assert f"({np.nanmax(values):.2f})" in said and f"is {np.nanmean(values):.2f}, and {np.nanmean(random):.2f}" in said
     assert ("needs no training" in said) == (np.nanmean(random) >= np.nanmean(values))
     assert element.legend.domain == (0, 1)
+
+
+def test_checkpoints_are_compared_each_by_itself():
+    """The row of checkpoints has the numbers of texts of one checkpoint each, and a sentence of the first and last."""
+    epochs = ("epoch_0", "epoch_1", "epoch_2", "epoch_4", "epoch_8", "epoch_30")
+    rest = START.replace('model "sample:marks"\n', "") + "one:layers | similarity(last:layers, source=photos)" + MATRIX
+    head = 'model one = "sample:marks" from "{}", last = "sample:marks"\n'
+    page = bbilang.run(head.format("sample:marks") + rest, cache=False)
+    data = page.data("element-1")
+    random = data.tables["random"][1]
+    assert data.values.shape == random.shape == (6, 3, 3) and data.axes[0] == "model"
+    for number in (0, 3):
+        file = SAMPLES / "marks" / f"{epochs[number]}.safetensors"
+        alone = bbilang.run(head.format(file.as_posix()) + rest, cache=False).data("element-1")
+        np.testing.assert_allclose(data.values[number], alone.values, atol=1e-6)
+        np.testing.assert_allclose(random[number], alone.tables["random"][1], atol=1e-6)
+    (element,) = page.view.interfaces[0].elements
+    assert [panel.label for panel in element.panels] == list(epochs)
+    ends = [f"{np.diagonal(table[number]).mean():.2f}" for table in (data.values, random) for number in (0, 5)]
+    assert plain(element.answers[0]) == (
+        f"The mean likeness to the same layers of last rises from {ends[0]} in epoch_0 to {ends[1]} in epoch_30; "
+        f"with random weights it is {ends[2]} and {ends[3]}."
+    )
+    assert element.options["asides"][3][1][2] == f"{random[3, 1, 2]:.2f} with random weights"
+
+
+@pytest.mark.parametrize(
+    ("other", "words"), [("layers", "of different layers"), ("last:third", "of all pairs with last")]
+)
+def test_what_a_row_of_checkpoints_says(other, words):
+    head = 'model runs = "sample:marks" from "sample:marks", last = "sample:marks"\n'
+    text = START.replace('model "sample:marks"\n', head) + f"layers | similarity({other}, source=photos, random=false)"
+    style = "matrix" if other == "layers" else "bars"
+    page = bbilang.run(f"{text} | present({style})", cache=False)
+    (element,) = page.view.interfaces[0].elements
+    assert plain(element.answers[0]).startswith(f"The mean likeness {words} ") and "random" not in plain(
+        element.answers[0]
+    )
 
 
 def test_layers_of_the_same_depth():

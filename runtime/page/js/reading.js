@@ -80,7 +80,7 @@ function cellGrid(host, found) {
 
 // The number of a cell of a matrix, and what stands beside it; the cell gets a ring. Returns the words.
 function readCell(host, panel, slot, line) {
-  const frame = host.frames[panel]?.[stateOf(host, choices())], value = frame?.values[slot]?.[line], aside = host.asides[slot]?.[line];
+  const frame = host.frames[panel]?.[stateOf(host, choices())], value = frame?.values[slot]?.[line], aside = host.asides[panel]?.[slot]?.[line];
   const there = value !== null && value !== undefined, words = there ? `${host.atoms[frame.atoms[slot]][1]} and ${frame.series[line] || "the other"}: ${shortNumber(value)}${aside ? `, ${aside}` : ""}` : "";
   const output = document.querySelector(`[data-readout="${CSS.escape(host.id)}"]`), view = views.get(host.host);
   if (output) output.textContent = words;

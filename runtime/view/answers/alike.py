@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.compiler.ir.types import SIMILARITY
 from bbilang.runtime.fields.prose import prose
+from bbilang.runtime.ops.comparing.similarity import COLUMN, ROW
 from bbilang.runtime.view.answers.pieces import Part, sentence, sentences
 from bbilang.runtime.view.model import Answer, Piece
 
@@ -36,11 +37,11 @@ def _range(names: tuple[str, ...]) -> str:
 
 def other_model(drawing: Drawing) -> str:
     """Return the name of the other network that layers are compared with; empty where it is the same."""
-    type, node = drawing.field.type, drawing.node
+    node = drawing.node
     while node.get("theirs") is None:  # of stages behind the comparison
         node = node.inputs[0]
     model = str(node["model"])
-    return model if model != type.model else ""
+    return model if model != node.type.model else ""
 
 
 def _columns(drawing: Drawing) -> tuple[str, bool]:
@@ -50,12 +51,12 @@ def _columns(drawing: Drawing) -> tuple[str, bool]:
 
 
 def _tables(drawing: Drawing) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the numbers (layer, other layer), and those with random weights."""
-    dims = [axis.name for axis in drawing.field.type.axes]
+    """Return the numbers over (states, facet, layer, other layer), and those with random weights."""
+    axes = [axis for axis in drawing.field.type.axes if axis.name in (ROW, COLUMN)]
     made = []
     for array in (drawing.field.values, drawing.field.beside.get(RANDOM)):
-        table = None if array is None else array.ordered(tuple(dims)).data.astype(float)
-        made.append(table if table is None or table.ndim == 2 else table[:, None])
+        table = None if array is None else drawing.grid(array, *axes).astype(float)
+        made.append(table if table is None or len(axes) == 2 else table[..., None])
     assert made[0] is not None
     return made[0], made[1]
 
@@ -63,16 +64,24 @@ def _tables(drawing: Drawing) -> tuple[np.ndarray, np.ndarray | None]:
 def asides(drawing: Drawing) -> dict[str, object]:
     """Return what a page says beside the number of a cell that is pointed at: that with random weights."""
     known = drawing.field.type.content == SIMILARITY and RANDOM in drawing.field.beside
-    if not known or drawing.drawn.slots is None or drawing.drawn.series is None or drawing.states or drawing.facet:
+    if not known or drawing.drawn.slots is None or drawing.drawn.series is None or drawing.states:
         return {}
     table = drawing.grid(drawing.field.beside[RANDOM], drawing.slots, drawing.drawn.series)
-    return {"asides": [[f"{prose(float(value), decimals=2)} with random weights" for value in row] for row in table]}
+    panels = table if drawing.facet else table[None]
+    return {
+        "asides": [[[f"{prose(float(value), decimals=2)} with random weights" for value in row] for row in panel]
+                   for panel in panels]
+    }  # fmt: skip
 
 
 def alike(shown: Shown) -> Answer:
     """Say which layers are the most alike, whether they correspond by depth, and what random weights give."""
     drawing = shown.drawing
-    values, random = _tables(drawing)
+    if len(shown.frames) > 1 and shown.facet_word == "checkpoint":
+        return _over_checkpoints(shown)
+    tables = _tables(drawing)
+    values, random = (None if table is None else table[shown.index()] for table in tables)
+    assert values is not None
     prefix, same = _columns(drawing)
     apart = values.copy()
     if same:
@@ -88,6 +97,39 @@ def alike(shown: Shown) -> Answer:
     ]
     own = sentence(*parts, "" if same else _by_depth(values, random))
     return sentences(own, _beside(apart, random, same))
+
+
+def _over_checkpoints(shown: Shown) -> Answer:
+    """Say how alike the layers are at the first and at the last checkpoint: to the layers of the same names, where both
+    lists have the same, else all with all."""
+    prefix, same = _columns(shown.drawing)
+    type = shown.drawing.field.type
+    paired = bool(prefix) and type.layers == type.linked
+    ends = [0, len(shown.frames) - 1]
+    numbers: list[list[float]] = []
+    for table in _tables(shown.drawing):
+        each = [] if table is None else [_counted(table[shown.index(panel)], paired, same) for panel in ends]
+        numbers.append([float(np.nanmean(own)) for own in each if not np.isnan(own).all()])
+    values, random = numbers
+    if len(values) < len(ends):
+        return sentence("none of these layers has a similarity at the first or at the last checkpoint")
+    other = prefix.removesuffix(": ")
+    what = f"to the same layers of {other}" if paired else f"of all pairs with {other}"
+    what = "of different layers" if same else what if other else "of all pairs"
+    verb = "rises" if values[1] > values[0] else "falls" if values[1] < values[0] else "stays"
+    words = f"the mean likeness {what} {verb} from {prose(values[0], decimals=2)} in {shown.labels[0]} to "
+    words += f"{prose(values[1], decimals=2)} in {shown.labels[-1]}"
+    if len(random) == len(ends):
+        words += f"; with random weights it is {prose(random[0], decimals=2)} and {prose(random[1], decimals=2)}"
+    return sentence(words)
+
+
+def _counted(table: np.ndarray, paired: bool, same: bool) -> np.ndarray:
+    """Return the cells (layer, other layer) that a mean is of: those of layers with themselves, all but those, or
+    all."""
+    if paired:
+        return np.diagonal(table)
+    return np.where(np.eye(len(table), dtype=bool), np.nan, table) if same else table
 
 
 def _by_depth(values: np.ndarray, random: np.ndarray | None) -> str:
