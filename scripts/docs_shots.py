@@ -32,6 +32,7 @@ def shot(browser: Any, page: Path, moment: tuple[str, int, float, float] | None)
     """Return the page above its footer as a PNG. Raises ValueError if the page reports an error."""
     complaints: list[str] = []
     tab = browser.new_page(viewport={"width": WIDE, "height": 1000})
+    tab.set_default_timeout(180_000)
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(page.resolve().as_uri())
