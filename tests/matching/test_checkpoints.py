@@ -213,6 +213,21 @@ def test_claims_hold_in_every_checkpoint(folder):
     assert f"in {EPOCHS[int(values.argmin())]}" in cases and 'failures="1"' in cases
 
 
+@pytest.mark.parametrize("stages", ["", " | mean(example)"])
+def test_a_claim_over_a_dataset_has_the_interval_of_the_least_checkpoint(folder, stages):
+    """Whether the text says `mean(example)` or leaves it to the claim."""
+    start = HEAD + 'dataset some = "sample:marks" | sample(40)\n'
+    pipe = 'output["square"] - output["disc"] | across(some)'
+    every = run(f"{start}a = {pipe} | present(histogram)").results.fields["a"].values.ordered(("model", "example")).data
+    field = run(f'{start}claim "more" = ({pipe}{stages}) > -20').results.fields["claims"]
+    means = every.mean(1)
+    least = int(means.argmin())
+    error = every[least].std(ddof=1) / np.sqrt(every.shape[1])
+    value, low, high = field.outcomes.data[0, :3]
+    np.testing.assert_allclose(value, means[least], rtol=1e-4)
+    assert field.checkpoints == (EPOCHS[least],) and abs((high - low) / 2 / error - 2) < 0.1  # Student's t
+
+
 def test_explained_once(folder):
     Path("page.bbi").write_text(HEAD + "first.channel | attribute(output) | top(3) | present(bars)", "utf-8")
     text = " ".join(str(bbilang.explain(Path("page.bbi"))).split())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, describe
+from bbilang.compiler.check.arguments.checkpoints import stacked
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract.claims import CASES, Claim, Condition
-from bbilang.compiler.ir.models import CHECKPOINT_AXIS
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS, is_stack
 from bbilang.compiler.ir.program import Node, PerExample
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
@@ -76,7 +77,7 @@ class ClaimReader:
         if not isinstance(value, Node) or value.type.content in ("picture", "selection", "intervention", "dataset"):
             raise at(side.span, "E285", f"{describe(side)} is no number", FORM)
         node = self.fields.with_content(value, side.span) if value.type.content == "substrate" else value
-        node = self._without_mean(node)
+        node = self._without_mean(node, side.span)
         left = [axis.name for axis in node.type.axes if axis.name not in (*CASES, CHECKPOINT_AXIS) and axis.size > 1]
         if left:
             axes = ", ".join(f"`{name}`" for name in left)
@@ -164,9 +165,12 @@ class ClaimReader:
         parameters = {key: own for key, own in node.parameters if key != name}
         return self.scope.make(node.op, node.inputs, {**parameters, name: value}, node.type, span)
 
-    def _without_mean(self, node: Node) -> Node:
+    def _without_mean(self, node: Node, span: Span) -> Node:
         """Return what a pipe takes the mean of over the examples of a dataset: a claim takes it itself, with its
         interval."""
+        if is_stack(node):  # of each checkpoint
+            own = [self._without_mean(member, span) for member in node.inputs]
+            return node if own == list(node.inputs) else stacked(self.scope, own, span)
         reduced = self.scope.registry.operations[node.op].reduces_examples(node)
         return node.inputs[0] if reduced == ("mean", 0.0) and node.get("per") is None else node
 
