@@ -48,9 +48,10 @@ MODELS: Final[dict[str, Code]] = {
         "layers | similarity(b:layers, source=photos) | present(matrix)",
     ),
     "E348": Code(
-        "too many examples to compare all with all",
+        "too many examples for a similarity",
         "`by=rsa`, `by=procrustes` and `positions=each` compare every example with every other one: 4,096 examples "
-        "at most, of which a layer takes 134 MB. `cka` of means over positions goes through any number in batches.",
+        "at most. `cka` of means over positions draws batches at random from all of them, whose means take 2 GiB of "
+        "memory at most.",
         f'{_A}\ndataset photos = "photos/" | sample(20000)\nblock1a | similarity(block5c, by=rsa, source=photos) | '
         "present(bars)",
         f'{_A}\ndataset photos = "sample:shapes"\nblock1a | similarity(block5c, by=rsa, source=photos) | present(bars)',

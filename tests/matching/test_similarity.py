@@ -107,6 +107,49 @@ def test_one_scan_runs_both_networks_and_shards_are_used_again(tmp_path):
     assert np.abs(written - table(first)).max() < 1e-5
 
 
+def test_means_that_take_too_much_memory_are_refused_before_anything_runs(monkeypatch):
+    from bbilang.runtime.ops.comparing import similarity
+
+    channels = 2 * (8 + 12 + 16)
+    size = 4 * channels * 2 * 40  # both lists, trained and random, 40 examples
+    text = f"{START}layers | similarity(layers, source=photos){MATRIX}"
+    monkeypatch.setattr(similarity, "MOST_BYTES", size - 1)
+    with pytest.raises(BbiError) as caught:
+        bbilang.check(bbilang.parse(text))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E348" and f"{channels} channels over 40 examples" in diagnostic.message
+    assert "sample(39)" in diagnostic.help
+    monkeypatch.setattr(similarity, "MOST_BYTES", size)
+    bbilang.check(bbilang.parse(text))
+
+
+def test_an_interrupted_comparison_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Shards of 256 examples are kept, of the trained network and of the random one; the result is the same."""
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.scanning import ScanWork
+
+    text = START.replace("sample(40)", "sample(600)") + f"layers | similarity(third, source=photos){MATRIX}"
+    text = text.replace(MATRIX, " | present(bars)")
+    whole = table(bbilang.run(text, cache=Cache(tmp_path / "whole")))
+    seen, usual = 0, ScanWork.batch
+
+    def batch(self, images, *given):
+        nonlocal seen
+        if seen + len(images) > 400:
+            raise KeyboardInterrupt
+        seen += len(images)
+        return usual(self, images, *given)
+
+    cache = Cache(tmp_path / "again")
+    monkeypatch.setattr(ScanWork, "batch", batch)
+    with pytest.raises(KeyboardInterrupt):
+        bbilang.run(text, cache=cache)
+    assert 256 <= seen <= 400
+    monkeypatch.setattr(ScanWork, "batch", usual)
+    page = bbilang.run(text, cache=cache)
+    assert page.results.scanned == 600 - 256 and np.array_equal(table(page), whole)
+
+
 def test_a_constant_layer_is_empty_and_said():
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU(), torch.nn.Conv2d(5, 4, 3), torch.nn.ReLU(),

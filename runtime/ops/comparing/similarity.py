@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from bbilang.runtime.ops.comparing.responses import PRODUCTS, RESPONSES
 from bbilang.runtime.ops.comparing.untrained import UNTRAINED
 
 if TYPE_CHECKING:
+    from bbilang.runtime.execution.context import Run as FullRun
     from bbilang.runtime.matching.similarity import Answers
 
 MEASURES = {"cka": "CKA", "rsa": "rank correlation of distances", "procrustes": "Procrustes similarity"}
 MEAN, EACH = "mean", "each"
 ROW, COLUMN, RANDOM = "layer", "to.layer", "random"
 MOST = 4096  # examples that are all compared with each other (`runtime.matching.similarity`)
+MOST_BYTES = 1 << 31  # of the means over positions of all examples, from which batches are drawn
 
 
 class Similarity(Operation):
@@ -89,6 +91,10 @@ class Similarity(Operation):
         own = tuple(_channels(field, description, name) for name in field.type.layers)
         others = channels_in(arguments["other"])
         model = others[0].type.model
+        examples = arguments["source"].type.axes[0]
+        refused = _no_room((*own, *others), examples.size, arguments["random"])
+        if arguments["positions"] == MEAN and examples.exact and refused:
+            raise Fail("E348", *refused, argument="source")
         given = {name: value for name, value in arguments.items() if name != "description"}
         given |= {"other": tuple(PerExample(layer) for layer in others), "model": model}
         seeds = (0, int(model != field.type.model))
@@ -101,6 +107,10 @@ class Similarity(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         from bbilang.runtime.matching.similarity import FEWEST, batches
 
+        if node["positions"] == MEAN:
+            count = len(cast("FullRun", run).scanned(node["source"]).rows)
+            if refused := _no_room((*node["own"], *node["theirs"]), count, node["random"]):
+                raise error("E348", *refused)
         own, theirs = _values(node, run, "")
         shared = np.intersect1d(own[0].coords["example"].data, theirs[0].coords["example"].data)
         if len(shared) < FEWEST:
@@ -173,6 +183,17 @@ def _answered(field: Field, rows: np.ndarray) -> Answers:
 
     data = field.values.data
     return (Answers(data) if "channel" in field.values.dims else Answers(gram=data)).restricted(rows)
+
+
+def _no_room(layers: Iterable[Node], examples: int, random: bool) -> tuple[str, str] | None:
+    """Return why the means over positions of all examples do not fit into memory, and what helps; None where they
+    do."""
+    channels = sum(next(axis.size for axis in layer.type.axes if axis.name == "channel") for layer in layers)
+    total = channels * examples * 4 * (2 if random else 1)
+    if total <= MOST_BYTES:
+        return None
+    message = f"the means of {channels:,} channels over {examples:,} examples take {total / 2**30:.1f} GiB"
+    return message, f"take fewer: `dataset few = ... | sample({examples * MOST_BYTES // total})`"
 
 
 def _too_many(count: int, everywhere: bool) -> tuple[str, str]:
