@@ -50,8 +50,9 @@ SLIDER = (
 )
 
 
+BY_BINS = ("hover", "click")  # selections of a bin of an atlas, which encloses examples as a lasso does
 ENCLOSING = (
-    Parameter("of", "atoms", "a map: an element that draws the examples of a dataset as points"),
+    Parameter("of", "atoms", "a map: an element that draws the examples of a dataset as points, or in bins"),
     Parameter("title", "text", "what the part is called beside others; by default the name of the binding", ""),
 )
 
@@ -77,7 +78,7 @@ class SelectionReader:
         name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
-        if call.name == LASSO:
+        if call.name == LASSO or (call.name in BY_BINS and self._bins(call.arguments)):
             return self._lasso(call, name)
         starts: list[ast.Expression] = []  # checked later: it depends on what the selection ranges over
 
@@ -153,7 +154,11 @@ class SelectionReader:
         arguments, spans = bind(call.name, call.span, call.arguments, ENCLOSING, read)
         over: Node = arguments["of"]
         style = self.scope.registry.styles[over["style"]] if over.op == "present" else None
-        if style is None or not style.encloses(over):
+        bins = style is not None and style.gathers
+        if bins and call.name == LASSO:
+            message = f"{describe(call.arguments[0].value)} shows bins, and a reader chooses one of them"
+            raise at(spans["of"], "E306", message, "as in `click(...)` or `hover(...)`")
+        if style is None or not (bins or style.encloses(over)):
             help = "a map: `map = ... | across(photos) | project(pca, 2, along=channel) | present(scatter)`"
             message = f"{describe(call.arguments[0].value)} has no points of examples to draw around"
             raise at(spans["of"], "E306", message, help)
@@ -163,7 +168,15 @@ class SelectionReader:
         type = FieldType("selection", "example", over.type.layers, (), model=over.type.model, columns=over.type.columns)
         identity = self._identity(preferred, call.name, parameters, type, name)
         type = replace(type, axes=(Axis(identity, 1, (LASSO,)),))
-        return self.scope.make(call.name, (), {**parameters, "id": identity, "called": name or ""}, type, call.span)
+        parameters |= {"id": identity, "called": name or "", **({"by": call.name} if bins else {})}
+        return self.scope.make(LASSO, (), parameters, type, call.span)
+
+    def _bins(self, arguments: tuple[ast.Argument, ...]) -> bool:
+        """Return whether a selection is of the bins of an element."""
+        of = arguments[0].value if arguments else None
+        binding = self.scope.find(of.name) if isinstance(of, ast.Path) else None
+        over = binding.value if binding is not None else None
+        return isinstance(over, Node) and over.op == "present" and self.scope.registry.styles[over["style"]].gathers
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
         """Return the axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError
@@ -172,7 +185,7 @@ class SelectionReader:
         style = self.scope.registry.styles[over["style"]] if over.op == "present" else None
         if style is not None and style.gathers:
             message = f"{describe(expression)} shows bins, each of which stands for several positions"
-            help = "draw its map as points too, `... | present(scatter)`: `hover` and `lasso` choose among those"
+            help = "`hover` and `click` choose a bin, and what follows is computed of the examples in it"
             raise at(expression.span, "E306", message, help)
         if style is not None and style.shows_input and type.axis("example") is None:
             message = f"{describe(expression)} shows every layer's positions"

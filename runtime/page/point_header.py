@@ -19,6 +19,7 @@ def following_header(follows: Following) -> JsonObject:
     whole = follows.whole
     return {
         "map": follows.map,
+        "by": follows.by,
         "redraw": follows.redraw,
         "reduction": follows.reduction,
         "level": follows.level,

@@ -35,6 +35,7 @@ POINTS = (
     "points/chosen.js",  # what the chosen points have in common
     "points/address.js",
     "points/chart.js",
+    "points/bins.js",  # bins of an atlas, for what follows one
     "points/following.js",  # elements that follow a lasso
 )
 # Of elements with zooms and details: only on pages that have some, after what they follow.

@@ -37,7 +37,7 @@ class Atlas(Style):
     Pointing at a bin shows its count, the positions nearest to its mean, and the classes to which its vectors
     contribute most, where the map is of an attribution: `... | attribute(output) | across(photos) | project(umap, 2)`;
     else the labels of its pictures. Vectors that lie far from the others on the map are left out, and counted in the
-    legend."""
+    legend. `at(click(atlas))` and `at(hover(atlas))` are the examples that have a position in a bin."""
 
     name = "atlas"
     drawn_as = "an atlas of icons"

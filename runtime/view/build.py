@@ -38,7 +38,7 @@ from bbilang.runtime.view.media.films import picker
 from bbilang.runtime.view.media.pictures import Pictures
 from bbilang.runtime.view.names_in_words import direction_words
 from bbilang.runtime.view.pipes.objection import Objector
-from bbilang.runtime.view.points.following import before_any, following_of, map_of
+from bbilang.runtime.view.points.following import before_any, bins_of, enclosing, following_of
 from bbilang.runtime.view.provenance import embedded, models_words
 from bbilang.runtime.view.repeated import repeated
 from bbilang.runtime.view.states import start_states
@@ -214,14 +214,15 @@ class _Builder:
     ) -> tuple[vm.Following | None, tuple[vm.Panel, ...]]:
         """Return how an element follows a lasso, if it does, and its panels until a reader draws one."""
         redraw = style.redraws(type) if drawing.element.id in self.results.followed else ""
-        if not redraw or self.whole:  # a table has no lasso: its numbers are those of all examples
-            return None, panels
-        over = map_of(drawing.node)
-        around, field = self.built[self.ids[over]], self.results.fields[self.ids[over]]
+        if not redraw or self.whole:
+            return None, panels  # a table has no lasso: its numbers are those of all examples
+        chosen = enclosing(drawing.node)
+        around = self.built[self.ids[chosen["over"]]]
+        self.own |= bins_of(chosen, around)
         edges = edges_of(drawing.field.values.data).tolist() if redraw == "counts" else ()
         whole = style.chosen_from(drawing) if redraw == "nearest" else panels[0].frames[0]
-        follows = following_of(drawing, redraw, whole, around, field, edges)
-        return follows, before_any(panels, redraw, follows.count, around.title)
+        follows = following_of(drawing, redraw, whole, around, self.results.fields[around.id], edges)
+        return follows, before_any(panels, redraw, follows.count, around.title, chosen.get("by"))
 
     def _legend(self, drawing: Drawing, style: Style, missed: tuple[str, ...]) -> vm.Legend:
         legend, weak = legend_of(drawing, style), insensitive(drawing.node, self.registry)
@@ -238,8 +239,7 @@ class _Builder:
         """Return whether the element's own marks are atoms that the selection ranges over."""
         if selection.op not in CHOOSERS:
             return False
-        keys = {atom.key for atom in self._atoms(selection)}
-        return any(atom.key in keys for atom in drawing.atoms)
+        return not {atom.key for atom in self._atoms(selection)}.isdisjoint(atom.key for atom in drawing.atoms)
 
     def _targets(self, drawing: Drawing, style: Style) -> tuple[vm.Target, ...]:
         """Return the selections that a photo is a target of: it shows the positions of every layer, so every selection

@@ -65,6 +65,9 @@ def pointing(
         host = over.get(element.id)
         if host is not None and positions and selects_positions(element, styles):
             result[host] = _with_cells(result[host], element, next(s for s in made if s.title == "position"))
+        if element.follows is not None and (chosen := element.follows.by):  # after what is pointed at
+            around = result[element.follows.map]
+            result[around.id] = replace(around, selects=tuple(dict.fromkeys([*around.selects, chosen])))
     return Pointing(result, tuple(made))
 
 

@@ -216,10 +216,9 @@ class Following:
     being the slot to which a point belongs. payload: gzip of ``sections``: the vectors (vector, example), the group
     of each example, whether the element has it, and of which one a point is, where points are positions. cells: panel
     -> state -> number of vector + vectors x group, for each slot and series; -1 for what does not follow. slots: the
-    example of each slot of ``whole``, the row of all examples; () of "nearest".
-    """
+    example of each slot of ``whole``, the row of all examples; () of "nearest"."""
 
-    map: str  # id of the element around whose points the reader draws
+    map: str  # id of the element around whose points the reader draws, or of whose bins one is chosen
     redraw: Literal["", "values", "counts", "rows", "nearest"]
     reduction: str
     level: float  # of a quantile, a threshold
@@ -234,6 +233,7 @@ class Following:
     whole: Frame | None = None
     order: tuple[int, bool, bool] | tuple[()] = ()  # of a ranking: how many, whether the smallest, by magnitude
     candidates: tuple[tuple[int, ...], ...] = ()  # state -> the atom of each cell of which the first are drawn
+    by: str = ""  # the selection of a bin of the map; empty for a lasso
 
 
 @frozen

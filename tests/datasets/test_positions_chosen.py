@@ -130,13 +130,13 @@ def test_a_menu_of_examples_tells_equal_labels_apart(made):
     assert len({atom.label for atom in selection.atoms}) == 20 == len(selection.atoms)
 
 
-def test_the_bins_of_an_atlas_are_no_atoms(network):
+def test_the_bins_of_an_atlas_are_no_atoms_of_a_menu(network):
     text = (
         'dataset shapes = "sample:shapes" | sample(20)\n'
         "map = b.spatial | across(shapes) | project(pca, 2) | present(atlas, bins=4)\n"
-        "shapes | at(hover(map)) | present(image)"
+        "shapes | at(pick(map)) | present(image)"
     )
     with pytest.raises(BbiError) as refused:
         bbilang.check(text, model=network)
     (first,) = refused.value.diagnostics
-    assert first.code == "E306" and "shows bins" in first.message and "present(scatter)" in (first.help or "")
+    assert first.code == "E306" and "shows bins" in first.message and "`click` choose a bin" in (first.help or "")

@@ -303,14 +303,14 @@ class ArgumentReader:
 
     def _part(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         """Return a dataset, or the part of one that a reader encloses: `lasso(map)`, or its name."""
-        made = isinstance(value, ast.Call) and value.name == LASSO
+        made = isinstance(value, ast.Call) and value.name in SELECTIONS
         named = isinstance(value, ast.Path) and (binding := self.scope.find(value.name)) is not None and binding.value
         chosen = self.scope.value(value) if made or (isinstance(named, Node) and named.op == LASSO) else None
-        if not isinstance(chosen, Node):
+        if not isinstance(chosen, Node) or chosen.op != LASSO:
             return self._dataset(value, parameter, field)
         dataset = drawn_dataset(chosen["over"])
         operation = self.scope.registry.operations["at"]
-        called = chosen["title"] or chosen["called"] or "in the lasso"
+        called = chosen["title"] or chosen["called"] or ("in the bin" if chosen.get("by") else "in the lasso")
         type = operation.type(dataset.type, {"selection": chosen})
         return self.scope.make("at", (dataset,), {"selection": chosen, "called": called}, type, value.span)
 

@@ -15,7 +15,7 @@ function announce(ids) {
 }
 
 function followers(ids, now) {
-  return data.elements.filter((element) => element.states.some((id) => ids.includes(id)) && !behind(element, now))
+  return data.elements.filter((element) => (element.states.some((id) => ids.includes(id)) || ids.includes(element.follows?.by)) && !behind(element, now))
     .map((element) => [element.title, ended(sentenceOf(answers(element, now))) || contents(element, now, 6)]).filter(([, words]) => words).slice(0, 3).map((it) => it.join(": "));
 }
 

@@ -19,7 +19,7 @@ from bbilang.runtime.execution.following import EXAMPLE, Followed
 from bbilang.runtime.fields.binned import Binned
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Element, Following, Frame, Panel
+from bbilang.runtime.view.model import Element, Following, Frame, Kind, Panel, Selection
 from bbilang.runtime.view.points.pack import NO_SPRITE, Block
 
 MOST_IN_ROW = 24  # examples that a row shows at once
@@ -27,12 +27,21 @@ MEAN = "mean"  # a reduction of examples
 NONE = NO_SPRITE  # the group of a point without one
 
 
-def map_of(node: Node) -> Node:
-    """Return the map whose lasso an element follows. ``node``: of the element."""
+def enclosing(node: Node) -> Node:
+    """Return the selection of a lasso, or of a bin of an atlas, that an element follows. ``node``: of the element."""
     state = node.type.lasso
     assert state is not None
-    drawn: Node = next(n for n in walk(node) if n.type.content == "selection" and n["id"] == state.name)["over"]
-    return drawn
+    return next(n for n in walk(node) if n.type.content == "selection" and n["id"] == state.name)
+
+
+def bins_of(selection: Node, around: Element) -> dict[str, Selection]:
+    """Return the choice of a bin of the element ``around`` by its id; {} for a lasso, which a map has by itself."""
+    kind: Kind | None = selection.get("by")
+    if kind is None:
+        return {}
+    title = selection["title"] or selection["called"] or "bin"
+    own = Selection(selection["id"], kind, title, around.atoms, None, resets=kind == "click", spoken=True)
+    return {own.id: own}
 
 
 def following_of(
@@ -42,10 +51,9 @@ def following_of(
     points are positions. ``whole``: the frame among whose slots the page chooses;
     ``around``: the map, whose field is ``drawn``; ``edges``: of the bins of a histogram."""
     followed = drawing.results.followed[drawing.element.id]
-    points = around.points
-    assert points is not None, "a lasso is drawn around points"
-    of_points = drawn.coords[EXAMPLE].data
-    of_points = of_points[list(points.rows)] if points.rows else of_points
+    of_points = drawn.tables[EXAMPLE].data if isinstance(drawn, Binned) else drawn.coords[EXAMPLE].data
+    if around.points is not None and around.points.rows:
+        of_points = of_points[list(around.points.rows)]
     examples, of = np.unique(of_points, return_inverse=True)
     apart = len(examples) == len(of_points)  # each point is an example of its own, and not a position of one
     examples = of_points if apart else examples
@@ -79,7 +87,7 @@ def following_of(
         gzip.compress(b"".join(block.parts), 6, mtime=0),
         tuple(block.sections), len(rows), tuple(edges), slots,
         whole if redraw in ("rows", "nearest") else None, followed.get("order", ()),
-        () if ranked is None else _atoms(ranked),
+        () if ranked is None else _atoms(ranked), chosen["id"] if (chosen := enclosing(drawing.node)).get("by") else "",
     )  # fmt: skip
 
 
@@ -117,10 +125,14 @@ def _cells(drawing: Drawing, cells: Named) -> tuple[tuple[tuple[int, ...], ...],
     )
 
 
-def before_any(panels: Sequence[Panel], redraw: Redraw, count: int, title: str) -> tuple[Panel, ...]:
-    """Return the panels as they are until a reader draws a lasso: of all examples, and saying so."""
+def before_any(
+    panels: Sequence[Panel], redraw: Redraw, count: int, title: str, by: str | None = None
+) -> tuple[Panel, ...]:
+    """Return the panels as they are until a reader draws a lasso, or chooses a bin: of all examples, and saying so.
+    ``by``: how a bin is chosen."""
+    what = {None: "draw around points of", "hover": "point at a bin of", "click": "click a bin of"}[by]
     shown = f"the first {MOST_IN_ROW} of {count:,}" if redraw == "rows" and count > MOST_IN_ROW else f"all {count:,}"
-    words = f"{shown} examples: draw around points of “{title}” to choose some"
+    words = f"{shown} examples: {what} “{title}” to choose some"
     if redraw == "nearest":
         words = f"icon of the bin nearest to the mean of {words}"
 

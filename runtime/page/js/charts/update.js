@@ -9,8 +9,11 @@ function selectedAtoms(element, now) {
   });
 }
 
+const prepares = []; // what has other numbers in another state, before it is drawn
+
 function draw() {
   const now = choices();
+  for (const prepare of prepares) prepare(now);
   const spot = spotOf(now), faded = fades(now);
   for (const element of data.elements) {
     const view = views.get(element.host);

@@ -18,7 +18,7 @@ const REDUCTIONS = {
 class Follower {
   static async made(element, chart) {
     const { sections } = element.follows, bytes = await pointBytes(document.getElementById(`bbi-points-${element.name}`).textContent);
-    return new Follower(element, chart, sectionsOf(sections, bytes));
+    return new Follower(element, element.follows.by ? chooserOf(element.follows) : chart, sectionsOf(sections, bytes));
   }
 
   constructor(element, chart, sections) {
@@ -47,8 +47,10 @@ class Follower {
   // "24 of 90 examples in the lasso"
   words(count) {
     const all = exampleWords(this.element.follows.count);
-    return this.of ? `${countWords(count)} of ${all} ${count === 1 ? "has" : "have"} a position in the lasso` : `${countWords(count)} of ${all} in the lasso`;
+    return this.of ? `${countWords(count)} of ${all} ${count === 1 ? "has" : "have"} a position in the ${this.inside}` : `${countWords(count)} of ${all} in the ${this.inside}`;
   }
+
+  get inside() { return this.element.follows.by ? "bin" : "lasso"; }
 
   frame(frame, panel, state) {
     const { redraw, cells, order } = this.element.follows, { chosen } = this, remark = this.words(chosen.length);
@@ -118,7 +120,7 @@ class Follower {
     const { slots, whole, count } = this.element.follows, chosen = new Set(this.chosen);
     const shown = slots.flatMap((point, slot) => (chosen.has(point) ? [slot] : [])), most = Math.min(MOST_IN_ROW, count);
     const line = (list, empty) => (list.length ? Array.from({ length: most }, (_, i) => (i < shown.length ? list[shown[i]] ?? empty : empty)) : []);
-    const words = shown.length > most ? `the first ${most} of ${exampleWords(shown.length)} in the lasso, of ${countWords(count)} in all` : remark;
+    const words = shown.length > most ? `the first ${most} of ${exampleWords(shown.length)} in the ${this.inside}, of ${countWords(count)} in all` : remark;
     return { ...frame, atoms: line(whole.atoms, -1), pictures: line(whole.pictures, -1), values: line(whole.values, []), notes: line(whole.notes, ""), remark: words };
   }
 
@@ -148,7 +150,7 @@ class Follower {
     if (!found.length) return [];
     const [value, atom, series] = found.reduce((a, b) => (Math.abs(b[0]) > Math.abs(a[0]) ? b : a));
     const several = new Set(found.map((it) => it[2])).size > 1;
-    return ["In the lasso, the largest number is ", [`${shortWords(value)}, of ${element.atoms[atom][1]}`, atom], several && series ? ` for ${series}.` : "."];
+    return [`In the ${this.inside}, the largest number is `, [`${shortWords(value)}, of ${element.atoms[atom][1]}`, atom], several && series ? ` for ${series}.` : "."];
   }
 }
 
