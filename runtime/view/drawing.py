@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from bbilang.compiler.contract import Drawn
+from bbilang.compiler.ir.models import CHECKPOINT_AXIS
 from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import PARTNER, Axis
 from bbilang.runtime.factorization.layer import atom_noun
@@ -193,10 +194,9 @@ class Drawing:
         """Return atom numbers over (states, facet, slot)."""
         columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
         layers = self.layer_grid(axis)
-        partner = self.field.coords.get(PARTNER)
-        partners = self.grid(partner, axis) if partner is not None else None
-        labels = self.field.columns.get("label") if axis.name == "example" else None
-        names = self.field.names.get(axis.name, labels)
+        partner = self.field.coords.get(PARTNER)  # each checkpoint has its own, which no label of all of them names
+        partners = None if partner is None or CHECKPOINT_AXIS in partner.dims else self.grid(partner, axis)
+        names = self.field.names.get(axis.name, self.field.columns.get("label") if axis.name == "example" else None)
         words = self.grid(names, axis) if names is not None else None
         known = self.field.columns.get("file") if axis.name == "example" else None
         files = self.grid(known, axis) if known is not None else None

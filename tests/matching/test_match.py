@@ -13,6 +13,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.ops.comparing.match import _check_alike
 from bbilang.runtime.ops.comparing.responses import state_of
+from bbilang.runtime.view.answers.pieces import plain
 
 LAYERS = ("first", "second", "third")
 
@@ -131,6 +132,30 @@ def test_channels_that_have_an_order_are_refused():
         bbilang.run(
             text, model=bbilang.adapt(Unknown().eval(), input_size=(16, 16)), input="sample:chelsea", cache=False
         )
+
+
+@pytest.mark.parametrize("style", ["bars", "table", "matrix"])
+def test_each_checkpoint_has_partners_of_its_own(style):
+    """No label names the partner of one checkpoint for all of them; the numbers are of each."""
+    start = 'model runs = "sample:marks" from "sample:marks", last = "sample:marks"\n' \
+        'dataset photos = "sample:marks" | sample(64)\n'  # fmt: skip
+    page = bbilang.run(f"{start}runs:first.channel | match(last:first.channel, source=photos) | present({style})")
+    (element,) = page.view.interfaces[0].elements
+    field = page.results.fields["element-1"]
+    partners = field.coords["partner.channel"]
+    assert partners.dims[0] == "model" and (partners.data != partners.data[:1]).any()
+    assert (partners.data[-1] == np.arange(8)).all(), "the last checkpoint is the network itself"
+    assert not any(" with " in atom.label for atom in element.atoms)
+    assert "channel" in plain(element.answers[0]).lower() and "with last" not in plain(element.answers[0])
+
+
+def test_a_mean_over_pairs_is_of_no_channel():
+    start = 'model a = "sample:marks", b = "sample:marks_again"\ndataset photos = "sample:marks" | sample(64)\n'
+    text = f"{start}a:first.channel | match(b:first.channel, source=photos) | mean(channel) | present(number)"
+    page = bbilang.run(text, cache=False)
+    (element,) = page.view.interfaces[0].elements
+    assert "with" not in plain(element.answers[0]).split()
+    assert 0.5 < page.data("element-1").values < 1
 
 
 @pytest.mark.parametrize("style", ["featvis", "number"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.datasets import MEMBER
-from bbilang.compiler.ir.types import SIMILARITY
+from bbilang.compiler.ir.types import PARTNER, SIMILARITY
 from bbilang.runtime.view.answers.alike import alike
 from bbilang.runtime.view.answers.checkpoints import along, is_along
 from bbilang.runtime.view.answers.examples import over_examples
@@ -29,7 +29,7 @@ def by_content(shown: Shown) -> Answer:
         return predicted(shown)
     if shown.type.content == SIMILARITY:
         return alike(shown)
-    if shown.type.partner:
+    if PARTNER in shown.drawing.field.coords:
         return matched(shown)
     if shown.drawing.drawn.cells is not None:
         return where(shown) if shown.drawing.drawn.series is None else ()

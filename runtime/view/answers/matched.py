@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.runtime.fields.prose import prose
 from bbilang.runtime.ops.comparing.match import AS_ALIKE, NEXT, as_alike
+from bbilang.runtime.view.answers.checkpoints import in_each
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown, leading
 from bbilang.runtime.view.model import Answer, Piece
@@ -21,10 +22,13 @@ UNTOLD = "which of them is the counterpart cannot be told"
 
 def next_numbers(drawing: Drawing) -> np.ndarray | None:
     """Return the largest number of each drawn channel with any but its partner, over (states, facet, slot), without
-    slots where one channel is drawn; None where the channels are not matched."""
+    slots where one channel is drawn; None where the channels are not matched, or differently along another axis."""
     others = drawing.field.beside.get(NEXT)
+    axes = [*drawing.states, *([drawing.facet] if drawing.facet else [])]
     slots = () if drawing.drawn.slots is None else (drawing.slots,)
-    return None if others is None else drawing.grid(others, *slots)
+    if others is None or not {*others.dims} <= {axis.name for axis in (*axes, *slots)}:
+        return None  # as of a table with a column for each checkpoint
+    return drawing.grid(others, *slots)
 
 
 def next_words(number: float) -> str:
@@ -36,8 +40,9 @@ def matched(shown: Shown) -> Answer:
     """Name the pairs that are most alike, first those whose channel has no other such partner."""
     if not shown.marks:
         return sentence("none of these channels has a partner")
-    chance = shown.drawing.field.beside.get("chance")
-    known = float(chance.data) if chance is not None else float("nan")
+    if shown.facet_word == "checkpoint":
+        return in_each(shown)
+    known = shown.beside("chance")
     beside = f"; pairs that do not belong together have {shown.number(known)} on average" if known == known else ""
     if len(shown.marks) == 1:
         return _alone(shown, shown.marks[0], beside)
@@ -55,7 +60,8 @@ def _alone(shown: Shown, mark: Mark, beside: str) -> Answer:
     other = _next(shown, mark)
     near = as_alike(np.array(mark.value), np.array(other))
     following = f", and {shown.number(other)} with the next best" if other == other else ""
-    own, _, partner = shown.label(mark.atom).rpartition(" with ")
+    own, named, partner = shown.label(mark.atom).rpartition(" with ")
+    own, partner = (own, partner) if named else (partner, "its partner")
     pair = Piece(f"{own} has {shown.number(mark.value)} with {partner}", mark.atom)
     return sentence(pair, f"{following}{f': {UNTOLD}' if near else ''}{beside}")
 
