@@ -23,6 +23,7 @@ class FieldReader:
 
     def __init__(self, scope: Scope, layers: LayerReader):
         self.scope, self.layers = scope, layers
+        self._contents: dict[tuple[int, Span], tuple[Node, Node]] = {}  # field and its activation, by place
 
     def layer_path(self, name: str, alias: str | None, span: Span) -> Any:
         """Resolve `mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
@@ -135,6 +136,13 @@ class FieldReader:
         """Return the field itself, or its activation where the text names no content."""
         if field.type.content != "substrate":
             return field
+        key = id(field), self.scope.use_span or span
+        known = self._contents.get(key)  # holes try many stages on one field
+        if known is None:
+            known = self._contents[key] = field, self._activation(field, span)
+        return known[1]
+
+    def _activation(self, field: Node, span: Span) -> Node:
         if is_stack(field):
             return stacked(self.scope, [self.with_content(member, span) for member in field.inputs], span)
         operation = self.scope.registry.operations["activation"]

@@ -4,12 +4,12 @@ checks, and what it costs. From the typed program and its plan alone; nothing ru
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from bbilang.compiler.complete.fill import Filled
 from bbilang.compiler.complete.spending import Spending
-from bbilang.compiler.contract import IconsOf, Registry, bound
+from bbilang.compiler.contract import ENCODINGS, IconsOf, Operation, Registry, bound
 from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
@@ -18,9 +18,9 @@ Layer: TypeAlias = tuple[str, str]  # (model, name)
 Below: TypeAlias = tuple[frozenset[tuple[Node, int]], frozenset[Layer]]
 
 WORDS = {
-    "what": "share of the atoms that are shown as pictures, then how many atoms are shown",
+    "what": "share of the atoms that are shown as pictures, then how many atoms are shown, then best approximations",
     "how": "layers that are connected, the output counted as one",
-    "human_scale": "items to look at, then states, then words of the legend: fewer is better",
+    "human_scale": "items to look at, then states, then how accurately numbers are read, then words of the legend",
     "trust": "checks that the page makes of its numbers",
     "cost": "floating-point operations, then passes",
 }  # every goal, in the order of tables
@@ -28,14 +28,19 @@ WORDS = {
 
 @frozen
 class Goals:
-    """The numbers of one interface. ``seconds`` are estimated from ``flops`` by the speeds of a device."""
+    """The numbers of one interface. ``closest``: elements that approximate the content as closely as so few numbers can
+    (`Operation.keeps_most`). ``reading``: the places of its elements' encodings among `ENCODINGS`, added up, and
+    ``read`` the last of these. ``seconds`` are estimated from ``flops`` by the speeds of a device."""
 
     what: float
     shown: int
     pictured: float
+    closest: int
     how: int
     items: int
     states: int
+    reading: int
+    read: str
     words: int
     trust: int
     passes: int
@@ -48,11 +53,11 @@ class Goals:
         """Return what is compared for a goal; smaller is better."""
         match goal:
             case "what":
-                return (-self.pictured, -self.shown)
+                return (-self.pictured, -self.shown, -self.closest)
             case "how":
                 return (-self.how,)
             case "human_scale":
-                return (self.items, self.states, self.words)
+                return (self.items, self.states, self.reading, self.words)
             case "trust":
                 return (-self.trust,)
         return (self.flops, self.passes)
@@ -62,12 +67,16 @@ class Goals:
         match goal:
             case "what":
                 pictures = f", {100 * self.pictured:.3g} % as pictures" if self.pictured else ""
-                return f"{self.shown:,} atom{'' if self.shown == 1 else 's'} ({100 * self.what:.3g} %{pictures})"
+                closest = ", as close as so few numbers come" if self.closest else ""
+                return (
+                    f"{self.shown:,} atom{'' if self.shown == 1 else 's'} ({100 * self.what:.3g} %{pictures}){closest}"
+                )
             case "how":
                 return f"{self.how} layer{'' if self.how == 1 else 's'} connected"
             case "human_scale":
                 states = f", {self.states:,} states" if self.states > 1 else ""
-                return f"{self.items:,} item{'' if self.items == 1 else 's'}{states}"
+                read = f", read by {self.read}" if self.read else ""
+                return f"{self.items:,} item{'' if self.items == 1 else 's'}{states}{read}"
             case "trust":
                 return f"{self.trust} check{'' if self.trust == 1 else 's'}"
         icons = f", {self.icons} icon{'' if self.icons == 1 else 's'}" if self.icons else ""
@@ -81,7 +90,9 @@ class _Part(NamedTuple):
     share: float
     shown: int
     pictured: float
+    closest: bool
     items: int
+    reading: int
     words: int
 
 
@@ -112,9 +123,12 @@ class Measure:
             math.fsum([part.share for part in inside]) / max(len(inside), 1),
             sum([part.shown for part in inside]),
             math.fsum([part.pictured for part in inside]) / max(len(inside), 1),
+            sum([part.closest for part in inside]),
             counts[1],
             sum([part.items for part in parts]),
             math.prod(states.values()),
+            sum([part.reading for part in inside]),
+            ENCODINGS[max([part.reading for part in inside])] if inside else "",
             sum([part.words for part in parts]),
             counts[0],
             spending.passes,
@@ -128,12 +142,30 @@ class Measure:
         node, known = element.node, self._parts.get(id(element.node))
         if known is None:
             share, words = self._share(node), len(_legend(node.type).split())
-            pictured = share * has_pictures(node, self.registry)
+            pictured = share * self._pictured(node)
             inside = node.type.content != "picture"
             items = items_of(element, self.registry)
-            part = _Part(inside, share, _count(node.type), pictured, items, words)
+            reading = ENCODINGS.index(self.registry.styles[node["style"]].encoding)
+            closest = self._any(node, lambda operation, each: operation.keeps_most(each))
+            part = _Part(inside, share, _count(node.type), pictured, closest, items, reading, words)
             known = self._parts[id(node)] = element, part
         return known[1]
+
+    def _pictured(self, node: Node) -> float:
+        """Return how much of its atoms an element pictures: an icon is of one end of a direction."""
+        if not has_pictures(node, self.registry):
+            return 0.0
+        halves = self._any(node, lambda operation, each: operation.two_ended(each))
+        return 0.5 if halves and shows_icons(node, self.registry) else 1.0
+
+    def _any(self, node: Node, holds: Callable[[Operation, Node], bool]) -> bool:
+        """Return whether something holds of a stage of a pipe."""
+        while node.inputs:
+            node = node.inputs[0]
+            operation = self.registry.operations.get(node.op)
+            if operation is not None and holds(operation, node):
+                return True
+        return False
 
     def _share(self, node: Node) -> float:
         """Return the share of a pipe's atoms that is left by what keeps some of them. What the reader reaches by a
@@ -175,7 +207,12 @@ def has_pictures(node: Node, registry: Registry) -> bool:
     """Return whether an element says of each atom what it responds to: by an icon, or by examples."""
     style = registry.styles[node["style"]]
     examples = style.shows_examples and node.type.axis("example") is not None
-    return examples or any(isinstance(demand, IconsOf) for demand in style.demands(node))
+    return examples or shows_icons(node, registry)
+
+
+def shows_icons(node: Node, registry: Registry) -> bool:
+    """Return whether an element has an icon of each atom."""
+    return any(isinstance(demand, IconsOf) for demand in registry.styles[node["style"]].demands(node))
 
 
 def _count(type: FieldType) -> int:
@@ -193,7 +230,8 @@ def items_of(element: Element, registry: Registry) -> int:
 
 
 def _legend(type: FieldType) -> str:
-    return " ".join((type.content, type.unit, type.scope, *type.steps))
+    signs = ("negative", "positive") if type.signed else ()  # what each end means
+    return " ".join((type.content, type.unit, type.scope, *type.steps, *signs))
 
 
 def _checks(node: Node, registry: Registry) -> int:

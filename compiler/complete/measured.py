@@ -58,7 +58,7 @@ class MeasuredGoals:
             case "how":
                 return (-self.planned.how,)
             case "human_scale":
-                return (self.items, self.states, self.words)
+                return (self.items, self.states, self.planned.reading, self.words)
             case "trust":
                 return (self.checks - self.held, -self.held)
         return (self.icons, self.passes)
@@ -131,6 +131,9 @@ def _compared(goal: str, which: int, above: MeasuredGoals, below: MeasuredGoals)
             return f"shows pictures ({_percent(pictures)} of the content, against numbers of {_percent(other_share)})"
         return f"shows numbers alone ({_percent(share)} of the content, against pictures of {_percent(other_pictures)})"
     own, other = _short(goal, above, below), _short(goal, below, above)
+    sizes, others = (above.items, above.states), (below.items, below.states)
+    if goal == "human_scale" and sizes == others and above.planned.reading != below.planned.reading:
+        return f"{('is easier to read', 'is harder to read')[which]} ({own} against {other})"
     return f"{PHRASES[goal][which]} ({own} against {other})"
 
 
@@ -143,9 +146,12 @@ def _short(goal: str, own: MeasuredGoals, other: MeasuredGoals) -> str:
         case "how":
             return str(own.planned.how)
         case "human_scale":
-            for name, noun in (("items", "item"), ("states", "state"), ("words", "word")):
+            for name, noun in (("items", "item"), ("states", "state")):
                 if getattr(own, name) != getattr(other, name):
                     return _counted(getattr(own, name), noun)
+            if own.planned.reading != other.planned.reading:
+                return f"read by {own.planned.read}"
+            return _counted(own.words, "word")
         case "cost":
             return _counted(own.icons, "icon") if own.icons != other.icons else _counted(own.passes, "pass", "passes")
     return own.said(goal).removesuffix(" held")

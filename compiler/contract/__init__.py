@@ -23,11 +23,12 @@ from bbilang.compiler.contract.operation import Arguments, Make, Operation, Writ
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
 from bbilang.compiler.contract.run import Run, Scanned
-from bbilang.compiler.contract.style import ColourScale, Drawn, Redraw, Style
+from bbilang.compiler.contract.style import ENCODINGS, ColourScale, Drawn, Encoding, Redraw, Style
 
 __all__ = [
     "ATOMS",
     "AXIOMS",
+    "ENCODINGS",
     "REQUIRED",
     "Activations",
     "Again",
@@ -37,6 +38,7 @@ __all__ = [
     "ColourScale",
     "Demand",
     "Drawn",
+    "Encoding",
     "ExamplesOf",
     "Fail",
     "Gradients",

@@ -115,6 +115,16 @@ class Operation:
         """Return the type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
 
+    def two_ended(self, node: Node) -> bool:
+        """Return whether the directions of the atoms that a node makes count both ways, so that a picture of one shows
+        half of what it tells apart."""
+        return False
+
+    def keeps_most(self, node: Node) -> bool:
+        """Return whether no other linear map to as many numbers keeps more of the field's norm (Eckart and Young
+        1936)."""
+        return False
+
     def neutral(self, field: FieldType) -> bool:
         """Return whether the numbers of such a field stay as they are."""
         return False

@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
 ColourScale: TypeAlias = Literal["", "full", "map", "spotlight"]
+# How numbers are read, from the most accurate to the least (Cleveland and McGill 1984); digits are read one by one.
+Encoding: TypeAlias = Literal["position", "length", "area", "colour", "digits"]
+ENCODINGS: tuple[Encoding, ...] = ("position", "length", "area", "colour", "digits")
 Redraw: TypeAlias = Literal["", "values", "counts", "rows", "nearest"]
 
 
@@ -51,6 +54,7 @@ class Style:
     name: ClassVar[str] = ""
     spends: ClassVar[str] = ""  # in words, for messages: "one axis of atoms"
     drawn_as: ClassVar[str] = ""  # for a sentence about a pipe: "bars"; its name where empty
+    encoding: ClassVar[Encoding] = "colour"
     takes: ClassVar[tuple[str, ...]] = ()  # axes that may be spent besides, where they are there
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     draws_lists: ClassVar[bool] = False  # a linked list of fields; no other field

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Device = torch.device | str | None
 
+LEAST_SQUARES = ("pca", "svd")  # methods that leave the least of the norm (pca: of the deviations from the mean)
 SIGNED = ("pca", "ica", "svd")  # methods whose factors have both signs
 CENTRED = ("pca", "ica")  # methods about the mean
 RANKED = ("pca", "svd")  # methods whose components come in an order of their own: by variance

@@ -103,6 +103,12 @@ class Factorize(Operation):
     def phrase(self, node: Node, registry: Registry) -> str:
         return f"in {node['n'] if isinstance(node['n'], int) else 'some'} groups by {node['method']}"
 
+    def two_ended(self, node: Node) -> bool:
+        return node["method"] in matrix.SIGNED
+
+    def keeps_most(self, node: Node) -> bool:
+        return node["method"] in matrix.LEAST_SQUARES
+
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])
         _is_layer(field)

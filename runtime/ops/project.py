@@ -21,6 +21,7 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.factorization import matrix
 from bbilang.runtime.fields.atoms import axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.datasets import positions
@@ -68,6 +69,9 @@ class Project(Operation):
 
     def phrase(self, node: Node, registry: Registry) -> str:
         return f"in {node['n']} components by {node['method']}"
+
+    def keeps_most(self, node: Node) -> bool:
+        return node["method"] in matrix.LEAST_SQUARES
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))

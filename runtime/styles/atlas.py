@@ -40,6 +40,7 @@ class Atlas(Style):
     legend. `at(click(atlas))` and `at(hover(atlas))` are the examples that have a position in a bin."""
 
     name = "atlas"
+    encoding = "area"
     drawn_as = "an atlas of icons"
     spends = "the points and the two components of a map of positions"
     selects_marks = True

@@ -67,6 +67,7 @@ class Bars(Style):
     `trust` measured as whiskers or as a bar beside each."""
 
     name = "bars"
+    encoding = "position"
     drawn_as = "bars"
     spends = "one axis of atoms, or `class`"
     takes = ("class", "measure")

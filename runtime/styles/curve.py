@@ -27,6 +27,7 @@ class Curve(Style):
     After a measure with a curve, such as `trust(deletion)`, it draws that curve."""
 
     name = "curve"
+    encoding = "position"
     drawn_as = "a curve"
     spends = "one ordered axis: `layer`, `step`, `component` or `token`; or what `trust` measured along one"
     takes = ("class", "measure")

@@ -52,6 +52,7 @@ class Featvis(Style):
     the reader draws around. `bins=` is how many the map has along each side."""
 
     name = "featvis"
+    encoding = "area"
     drawn_as = "icons of what each responds to"
     portrays = True
     spends = "one axis of atoms, or `y` and `x`"

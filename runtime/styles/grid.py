@@ -27,6 +27,7 @@ class Grid(Style):
     like this."""
 
     name = "grid"
+    encoding = "area"
     drawn_as = "a grid of icons"
     spends = "`y` and `x`"
     carries = True

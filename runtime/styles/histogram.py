@@ -27,6 +27,7 @@ class Histogram(Style):
     share, are bars of their own, since they would hide all others. The bins are the same whatever is selected."""
 
     name = "histogram"
+    encoding = "position"
     drawn_as = "a histogram"
     spends = "`example`"
     example = (

@@ -24,6 +24,7 @@ class Number(Style):
     the atom that the reader chooses. `facet=` draws several side by side."""
 
     name = "number"
+    encoding = "position"  # a single number is compared with none
     drawn_as = "a number"
     states_one = True
     spends = "no axis, or one of size 1"

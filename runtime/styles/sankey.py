@@ -32,6 +32,7 @@ class Sankey(Style):
     and the printed numbers are those of its links."""
 
     name = "sankey"
+    encoding = "length"
     drawn_as = "a flow diagram"
     spends = "a linked list of fields"
     draws_lists = selects_marks = True

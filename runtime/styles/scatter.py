@@ -30,6 +30,7 @@ class Scatter(Style):
     points, have more: colour and filter by a column, zoom, and a lasso that says what the chosen points share."""
 
     name = "scatter"
+    encoding = "position"
     drawn_as = "points"
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
     parameters = (

@@ -26,6 +26,7 @@ class Table(Style):
     its own, as the classes that a token predicts, each number stands beside its class."""
 
     name = "table"
+    encoding = "digits"
     drawn_as = "a table"
     spends = "one axis or two"
     takes = ("class",)

@@ -21,8 +21,12 @@ def test_every_block_runs(tmp_path, monkeypatch, capsys):
     for name in ("teaser", "one_channel"):
         shutil.copy(ROOT / "specs" / f"{name}.bbi", "specs")
     kinds = [kind for kind, _ in BLOCKS]
-    assert set(kinds) == {"console", "python"} and len(kinds) == 4
+    assert set(kinds) == {"bbi", "console", "python"} and len(kinds) == 5
     for kind, text in BLOCKS:
+        if kind == "bbi":
+            Path("map.bbi").write_text(text)
+            assert main(["run", "map.bbi"]) == 0 and 'class="places"' in Path("map.html").read_text("utf-8")
+            continue
         if kind == "python":
             exec(compile(text, "docs/space.md", "exec"), {})
             continue

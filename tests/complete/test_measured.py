@@ -141,7 +141,8 @@ def test_the_goals_that_count_decide_after_the_run(several):
     assert sorted(free) == found and free != found, "the same completions, ranked by all five goals"
     for above, (_, goals, _) in pairwise(chosen.told):
         decides = next((goal for goal in chosen.by if above[1].key(goal) != goals.key(goal)), None)
-        expected = {"human_scale": "has less to look at (", "what": "shows more of the content (", None: "equal in "}
+        less = ("has less to look at (", "is easier to read (")
+        expected = {"human_scale": less, "what": "shows more of the content (", None: "equal in "}
         assert above[2].startswith(expected[decides])
     assert "costs" not in " ".join(why for _, _, why in chosen.told), "a goal that does not count is not said"
 
