@@ -122,6 +122,21 @@ def test_texts_that_place_each_other_end(tmp_path):
     assert places["pages"] == ("two", "this page")
 
 
+def test_a_text_that_only_places_others_is_in_no_cell(tmp_path):
+    (tmp_path / "map.bbi").write_text('present(space, pages="page.bbi")\n')
+    text = f'{HEAD}{BARS}present(space, pages="*.bbi")\n'
+    (tmp_path / "page.bbi").write_text(text)
+    program = bbilang.check(bbilang.parse(Source(text, str(tmp_path / "page.bbi"))))
+    (places,) = [e.node.inputs[0] for e in program.elements if e.node["style"] == "space"]
+    assert places["pages"] == ("this page",)
+
+
+def test_the_gallery_is_placed_from_anywhere():
+    program = bbilang.check(bbilang.parse('present(space, pages="sample:gallery")'))
+    (places,) = [e.node.inputs[0] for e in program.elements]
+    assert len(places["pages"]) == len(list((Path(bbilang.__file__).parent / "specs").glob("*.bbi"))) - 1
+
+
 def test_a_typed_program_with_it_survives_as_json(folder):
     path = folder / "page.bbi"
     program = bbilang.check(bbilang.parse(Source(path.read_text(), str(path))))

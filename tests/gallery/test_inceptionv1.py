@@ -19,10 +19,11 @@ from bbilang.runtime.models.loading import load
 ROOT = Path(__file__).parents[2]
 OWN = ('"sample:marks"', '"sample:induction"', '"sample:harbour"')  # networks that a page is about, and no other
 CHANNELS = ("what_a_circuit_computes",)  # of channels of the first layers of one network, by their numbers
+NO_LAYERS = ("which_interfaces_are_there",)  # of other pages, and of no layer itself
 SPECS = [
     path
     for path in sorted((ROOT / "specs").glob("*.bbi"))
-    if path.stem not in CHANNELS and not any(own in path.read_text("utf-8") for own in OWN)
+    if path.stem not in (*CHANNELS, *NO_LAYERS) and not any(own in path.read_text("utf-8") for own in OWN)
 ]
 LAYERS = {
     "block3a.expand": "mixed3a",

@@ -32,6 +32,8 @@ def test_page(name, compiled, read):
     if '"sample:marks"' in made.text:
         network = "the network of sample:marks"
         about = "held-out examples of biased" if "discourage(" in made.text else "sample:marks"
+    if '"sample:gallery"' in made.text:
+        about = "in the space of interfaces"
     if '"sample:pan"' in made.text:
         about = "crash helmet"
     if '"sample:harbour"' in made.text:

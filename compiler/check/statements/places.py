@@ -165,7 +165,7 @@ def with_places(interfaces: Sequence[Interface], scope: Scope, options: Options)
     """Return the elements of `present(space)`, each with what it draws now that all elements are known. Raises
     CheckError E301, E304."""
     spaces = [e.node for i in interfaces for e in i.elements if e.node.inputs[0].op == OPERATION]
-    if not spaces:
+    if not spaces or options.placed:
         return {}
     given = [alias for alias, model in options.models.items() if model.description is not None]
     given += [] if options.description is None else [next(iter(scope.models))]
