@@ -30,7 +30,7 @@ Usage = namedtuple("Usage", "total used free")
 def test_killed_at_five_points():
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.kills", "5", "3"]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)
     assert told["points"] == told["equal"] == 5
