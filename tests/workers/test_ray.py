@@ -1,5 +1,5 @@
-"""Scans, attributions and icons on a real Ray cluster of two workers on this machine: equal to the bit, with workers
-and the driver killed."""
+"""Scans, attributions, influences and icons on a real Ray cluster of two workers on this machine: equal to the bit,
+with workers and the driver killed."""
 
 import importlib.util
 import os
@@ -102,6 +102,29 @@ for ray in (address, None):
     print("computed", sum(one.fresh for one in scans), *(array.tobytes().hex() for array in arrays))
 '''
 
+INFLUENCE = '''
+import sys
+from pathlib import Path
+import tiny_examples, torch
+from bbilang.grammar.source import Source
+from bbilang.pipeline import Pipeline, Request
+from bbilang.runtime.cache.disk import Cache
+folder, address = Path(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(1)  # as many as a worker has
+text = Source("""output["ant"] | influence(photos) | present(bars)
+b.channel[2] | activation | influence(photos, method=trak) | present(bars)
+photos | self_influence | present(bars)
+""")
+picture = tiny_examples.Pictures(1)[0][0]
+for ray in (address, None):
+    data = {"photos": tiny_examples.Pictures(300, folder, dies=270 if ray else -1)}
+    results = Pipeline(Request(
+        text, tiny_examples.network(), picture, data=data, cache=Cache(folder / f"cache{ray is None}"), ray=ray,
+        workers=2 if ray else None,
+    )).results
+    print("computed", *(field.values.data.tobytes().hex() for field in results.fields.values()))
+'''
+
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
@@ -167,6 +190,15 @@ def test_attributions_and_interventions(start, address, tmp_path):
     by_workers, by_one = [line for line in lines if line.startswith("computed 4 ")]  # 2 scans of 2 shards
     assert len(list(tmp_path.glob("death *"))) == 1, "a worker was killed meanwhile"
     assert by_workers == by_one and len(by_one) > 300 * 8 * 4
+
+
+def test_influence(start, address, tmp_path):
+    """The gradients of each example's loss are units of work, too, by any method."""
+    process = start(INFLUENCE, tmp_path, address)
+    lines = [line for line in process.stdout.read().splitlines() if line.startswith("computed ")]
+    assert len(lines) == 2, process.errors.read_text()
+    assert len(list(tmp_path.glob("death *"))) == 1, "a worker was killed meanwhile"
+    assert lines[0] == lines[1] and len(lines[0]) > 3 * 300 * 8
 
 
 def test_workers_are_kept_for_another_task(start, address, tmp_path):
