@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
+from weakref import proxy
 
 from bbilang.compiler.check import imports
 from bbilang.compiler.check.arguments.binding import CheckError, at
@@ -131,8 +133,8 @@ class Checker(HoleStatements):
         self.models = models
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
-        if not self.options.placed:  # not a method: a circle would keep the network
-            self.resolver.check_other = partial(_check_other, self.file, self.registry, self.options)
+        if not self.options.placed:  # by a weak reference: a circle would keep the network
+            self.resolver.check_other = partial(Checker._check_other, cast("Checker", proxy(self)))
         self.resolver.files = FileContext(
             self._folder(),
             self.options.root,
@@ -241,6 +243,15 @@ class Checker(HoleStatements):
         self.bindings = [(name, known.get(node, node)) for name, node in self.bindings]
         self.names |= {known[node]: name for node, name in self.names.items() if node in known}
         return [with_nodes(interface, known) for interface in interfaces] if known else interfaces
+
+    def _check_other(self, source: Source) -> Program | None:
+        """Check a text that `present(space)` places; None for this text itself. Raises BbiError."""
+        if self.file.source is not None and Path(self.file.source.name).resolve() == Path(source.name):
+            return None
+        file = parse(source)
+        named = any(isinstance(s, ast.Input | ast.Dataset) for s in file.statements)
+        named = named or starts_without_input(file, self.registry)
+        return check(file, self.registry, options_of(self.options, named))
 
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver
@@ -386,12 +397,3 @@ class Checker(HoleStatements):
                 continue
             help = None if isinstance(binding.value, Layers) else "end it with `| present(...)`, or leave it out"
             self._warn("W202", f"`{name}` is never used", binding.span, help)
-
-
-def _check_other(own: ast.File, registry: Registry, options: Options, source: Source) -> Program | None:
-    """Check a text that `present(space)` places; None for this text itself. Raises BbiError."""
-    if own.source is not None and Path(own.source.name).resolve() == Path(source.name):
-        return None
-    file = parse(source)
-    named = any(isinstance(s, ast.Input | ast.Dataset) for s in file.statements)
-    return check(file, registry, options_of(options, named or starts_without_input(file, registry)))
