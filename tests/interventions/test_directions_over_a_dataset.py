@@ -125,6 +125,22 @@ def test_groups_chosen_by_their_effect_on_the_page(others):  # noqa: F811
     np.testing.assert_allclose(chosen.values.ordered(("example", "concept")).data, table[:, kept], atol=2e-6)
 
 
+def test_several_pipes_choose_on_the_page(sources, others):  # noqa: F811
+    """Each gives what it gives alone; two that were chosen by equal numbers failed together (E900)."""
+    start = f'dataset some = "{sources[0]}"\ndataset others = "{others[0]}"\ngroups = stem | factorize(svd, 3)\n'
+    pipes = [
+        "groups | attribute(output) | top(2) | ablate(zero) | effect(output[1]) | across(others) | present(matrix)",
+        "stem.channel | attribute(output) | top(2) | isolate(source=some) | effect(output) | across(others)"
+        " | present(histogram)",
+        "stem.channel | attribute(output) | top(2) | ablate(zero) | effect(output) | across(others) | present(matrix)",
+    ]
+    model, image = blocks.adapter("residual"), blocks.image()
+    together = executed(start + "\n".join(pipes), model, image)
+    for element, pipe in zip(together.program.elements, pipes, strict=True):
+        alone = field_of(executed(start + pipe, model, image)).values
+        np.testing.assert_allclose(together.fields[element.id].values.ordered(alone.dims).data, alone.data, atol=3e-6)
+
+
 @pytest.fixture(scope="module")
 def bright(tmp_path_factory):
     """A folder in which half of the pictures are brighter, with labels."""

@@ -210,6 +210,7 @@ STYLES = {
     "swatches": "late.channel | attribute(output.class) | present(swatches, facet=class)",
     "number": "output | present(number)",
     "table": "late.channel | attribute(output) | top(2) | present(table)",
+    "space": "photo = input | present(image)\npresent(space)",
 }
 LATER = ("atlas", "arcs")  # need a dataset, and heads of attention
 

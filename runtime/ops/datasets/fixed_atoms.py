@@ -32,7 +32,7 @@ class FixedAtoms(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         if node["atoms"] is None:
-            coords = run.value(node[ON_PAGE].node).coords
+            coords = run.value(run.shown(node[ON_PAGE].node)).coords
         else:
             coords = {name: Named(dims, np.array(numbers, np.int64).reshape(sizes))
                       for name, dims, sizes, numbers in node["atoms"]}  # fmt: skip
@@ -74,7 +74,7 @@ def resolved(node: Node, run: ProgramRun) -> Node:
     """Return a pipe with the atoms in it that were chosen, and with what its interventions put in the place of
     atoms."""
     if node.op == NAME and node["atoms"] is None:
-        frame = run.value(node[ON_PAGE].node)
+        frame = run.value(run.shown(node[ON_PAGE].node))
         own = {component for axis in node.type.atom_axes for component in axis.components}
         first = {c: a.take("input", Named((), np.array(0))) if "input" in a.dims else a
                  for c, a in frame.coords.items() if c in own}  # fmt: skip
