@@ -76,7 +76,10 @@ def test_a_failure_leaves_nothing_behind(fails):
 
 def test_models_without_one_class_vector(fails):
     trunk = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
-    assert adapt(trunk, (8, 8)).description.classes == 0
+    cut = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Unflatten(1, (2, 2)))
+    assert adapt(cut, (8, 8)).description.classes == 0
+    of_map = adapt(trunk, (8, 8)).description
+    assert (of_map.classes, of_map.part, of_map.scores) == (4, ".", "value") and of_map.scores_map == of_map.parts[0]
     with fails("E408", "`1` of model gives the shape (1, 4, 8, 8)", "not one vector"):
         adapt(trunk, (8, 8), output="1")
     with fails("E408", "`head` is not a module"):
