@@ -171,7 +171,8 @@ def test_a_name_is_stale_where_something_else_is_made(folder, change, stale):
     made = page(folder, text, seed=9 if change == "the weights" else 0)
     assert {name.key for name in made.results.stale} == stale
     said = " ".join(warnings(made))
-    assert all(f"`{key}`" in said for key in list(stale)[:3]) and ("bbi names page.bbi --keep" in said) == bool(stale)
+    assert sum(f"`{key}`" in said for key in stale) >= min(3, len(stale)), "three at most are named"
+    assert ("bbi names page.bbi --keep" in said) == bool(stale)
     assert ("for other weights" in said) == (change == "the weights")
     assert ("made otherwise" in said) == (bool(stale) and change != "the weights")
     assert any('(stale "stars")' in label for label in labels(made)) == ("c[1]" in stale)
