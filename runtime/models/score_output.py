@@ -217,14 +217,18 @@ def box_weights(sides: tuple[int, ...], input_size: tuple[int, int], boxes: Sequ
     """Return the weights (1 + box, y, x) with which a map of (y, x) = ``sides`` gives its mean over the picture, and
     over each box of the picture after it is enlarged bilinearly to ``input_size`` (as segmenters do, centres of pixels
     aligned); a map that is larger than the picture is averaged in its cells."""
-    map_like = torch.zeros(1, 1, *sides, dtype=torch.float64, requires_grad=True)
-    if sides[0] <= input_size[0] and sides[1] <= input_size[1]:
-        enlarged = nn.functional.interpolate(map_like, size=input_size, mode="bilinear", align_corners=False)
-    else:
-        enlarged = nn.functional.interpolate(map_like, size=input_size, mode="area")
-    whole = torch.full(sides, 1 / math.prod(sides), dtype=torch.float64)
-    means = [enlarged[0, 0, y0:y1, x0:x1].mean() for y0, x0, y1, x1 in boxes]
-    return torch.stack([whole, *(torch.autograd.grad(mean, map_like, retain_graph=True)[0][0, 0] for mean in means)])
+    small = sides[0] <= input_size[0] and sides[1] <= input_size[1]
+    enlarged = [
+        _enlarging(few, many, "linear" if small else "area") for few, many in zip(sides, input_size, strict=True)
+    ]
+    shares = [tuple(torch.full((side,), 1 / side, dtype=torch.float64) for side in sides)]
+    shares += [(enlarged[0][:, y0:y1].mean(1), enlarged[1][:, x0:x1].mean(1)) for y0, x0, y1, x1 in boxes]
+    return torch.stack([rows[:, None] * columns for rows, columns in shares])
+
+
+def _enlarging(few: int, many: int, mode: str) -> Tensor:
+    """Return what each of ``few`` cells along a side gives each of ``many`` pixels, (cell, pixel) in float64."""
+    return nn.functional.interpolate(torch.eye(few, dtype=torch.float64)[None], size=many, mode=mode)[0]
 
 
 def path_named(name: str) -> Path:
