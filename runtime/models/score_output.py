@@ -158,7 +158,8 @@ class Scored(nn.Module):
             self.__dict__[hooks] = type(network.__dict__[hooks])()
         self.__dict__["_is_full_backward_hook"] = None
         self.__dict__["network"], self.__dict__["scored"] = network, (name, path, rank)
-        self.__dict__["weights"] = weights
+        # (box, class=1, y, x), stored as it is used: the graph of the network refers to it by its name
+        self.__dict__["weights"] = None if weights is None else weights.unsqueeze(1)
 
     @property
     def training(self) -> bool:  # type: ignore[override]  # an attribute of nn.Module; here the network's
@@ -184,7 +185,7 @@ class Scored(nn.Module):
         _, path, rank = self.__dict__["scored"]
         values = value_at(self.__dict__["network"].forward(images), path)
         if (weights := self.__dict__["weights"]) is not None:
-            means = (values.unsqueeze(1) * weights.unsqueeze(1)).sum((3, 4))  # (input, box, class), by operations that
+            means = (values.unsqueeze(1) * weights).sum((3, 4))  # (input, box, class), by operations that
             return means.flatten(1)  # relevance passes through as through a mean
         if rank == 0:  # (input,), or (class,) of one input
             return values.reshape(images.shape[0], -1)
