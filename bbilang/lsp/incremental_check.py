@@ -201,7 +201,7 @@ class IncrementalChecker(Checker):
         recording = RecordingResolver(plain.registry, plain.models, plain.inputs, plain.settings, scopes=plain.scopes)
         self.element_lookups = _RecordingDict()
         recording.element_names = self.names = self.element_lookups
-        recording.files, recording.columns = plain.files, plain.columns
+        recording.files, recording.columns, recording.check_other = plain.files, plain.columns, plain.check_other
         recording.later, recording.macros = plain.later, _RecordingDict()
         self.resolver = recording
         models = tuple((context.slot, context.description) for context in plain.models.values())
