@@ -192,7 +192,7 @@ class TargetReader:
     def indexed(self, index: ast.Index) -> Node:
         """Resolve `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them,
         `score=probability`, `at=box(0, 0, 9, 9)`."""
-        score, picks, place = "logit", [], None
+        score, picks, at_span, box = "logit", [], index.span, None
         total = self._classes(index.value.span)
         for argument in index.arguments:
             if argument.name is None:
@@ -200,8 +200,7 @@ class TargetReader:
             elif argument.name == "score":
                 score = literal(argument.value, SCORE)
             elif argument.name == "at":
-                place = argument.value
-                read_box(self.scope.model.description, place)
+                at_span, box = argument.value.span, read_box(self.scope.model.description, argument.value)
             else:
                 help = "it takes `score=` and `at=`"
                 raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", help)
@@ -220,12 +219,12 @@ class TargetReader:
             if isinstance(pick, ast.Path) and pick.name == "top" and self.scope.find("top") is None:
                 raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):
-                if place is not None:
-                    raise at(place.span, "E343", "`at=` is the place of named classes", f"as in {EXAMPLE}")
+                if box is not None:
+                    raise at(at_span, "E343", "`at=` is the place of named classes", f"as in {EXAMPLE}")
                 return self._selected(pick, index.span, score)
         indices = tuple(self._class(pick) for pick in picks)
-        if place is not None:
-            indices = tuple(class_in(self.scope.model.description, index, place) for index in indices)
+        if box is not None:
+            indices = tuple(class_in(self.scope.model.description, index, box) for index in indices)
         axes = (Axis("class", len(indices)),) if len(indices) > 1 else ()
         return self._scores(("classes", indices), axes, index.span, score)
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
+from bbilang.compiler.ir.model_description import Box
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.method_axis import METHOD
 from bbilang.runtime.styles import sound_maps
 from bbilang.runtime.styles.bars import row_panels
-from bbilang.runtime.styles.target_boxes import Outline, noted, outlines
+from bbilang.runtime.styles.target_boxes import boxes_of_targets, noted, outlines
 from bbilang.runtime.view.atom_words import spaced
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
@@ -121,8 +122,8 @@ class Heatmap(Style):
             said.append(f"colours are clipped at the {CLIP}th percentile; the largest value is {largest:.2g}")
         if drawing.node["over"] is not None and not drawing.field.type.signed:
             said.append("grey and faded where it is 0, in full where it is largest")
-        if _outlines(drawing):
-            said.append(noted(drawing))
+        if boxes := _boxes(drawing):
+            said.append(noted(boxes))
         return tuple(said)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
@@ -138,8 +139,8 @@ class Heatmap(Style):
             return {"width": 1000, "along_sound": True}
         if drawing.axis("y").components == ("dy",):  # a kernel: few cells, however much room there is
             return {"width": KERNEL_CELL * drawing.field.values.sizes["x"]}
-        boxes = _outlines(drawing)
-        return {"outlines": boxes} if boxes else {}
+        description, boxes = drawing.results.program.description, _boxes(drawing)
+        return {"outlines": outlines(boxes, description.input_size)} if description and boxes else {}
 
     def over_time(self, drawing: Drawing) -> OverTime | None:
         return sound_maps.over_time(drawing) if sound_maps.is_along_sound(drawing.field.type) else None
@@ -161,10 +162,10 @@ class Heatmap(Style):
         return chart(element, theme)
 
 
-def _outlines(drawing: Drawing) -> list[Outline]:
+def _boxes(drawing: Drawing) -> list[Box]:
     """Return the boxes to outline: on maps of the whole picture."""
     along = sound_maps.is_along_sound(drawing.field.type)
-    return outlines(drawing) if not along and drawing.axis("y").components == ("y",) else []
+    return boxes_of_targets(drawing) if not along and drawing.axis("y").components == ("y",) else []
 
 
 def _values(drawing: Drawing) -> np.ndarray:

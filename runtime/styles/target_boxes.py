@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from bbilang.compiler.ir.model_description import Box
 from bbilang.compiler.ir.program import walk
 from bbilang.runtime.view.drawing import Drawing
 
 Outline: TypeAlias = tuple[float, float, float, float]  # (y0, x0, y1, x1) as shares of the picture's height and width
 
 
-def noted(drawing: Drawing) -> str:
-    """Say what the outlines are, with their places in pixels; empty where there are none."""
-    description = drawing.results.program.description
-    boxes = outlines(drawing)
-    if not boxes or description is None:
-        return ""
-    height, width = description.input_size
-    places = [
-        f"y {round(y0 * height)} to {round(y1 * height)}, x {round(x0 * width)} to {round(x1 * width)}"
-        for y0, x0, y1, x1 in boxes
-    ]
-    if len(places) == 1:
-        return f"the score is the mean over the outlined box: {places[0]} in pixels of what the network sees"
-    return f"the scores are means over the outlined boxes: {'; '.join(places)} in pixels of what the network sees"
-
-
-def outlines(drawing: Drawing) -> list[Outline]:
+def boxes_of_targets(drawing: Drawing) -> list[Box]:
     """Return the boxes of an element's targets; none where its classes, or its states, have different ones, since an
     outline holds for everything that the element shows."""
     description = drawing.results.program.description
@@ -38,6 +23,21 @@ def outlines(drawing: Drawing) -> list[Outline]:
     alike = all(len(boxes) == 1 for boxes in targets) and (field.axis("class") is None or len(set.union(*targets)) == 1)
     if not targets or not alike or any("class" in axis.components for axis in field.states):
         return []
-    height, width = description.input_size
-    asked = [description.boxes[box - 1] for box in sorted(set.union(*targets)) if box]
-    return [(y0 / height, x0 / width, y1 / height, x1 / width) for y0, x0, y1, x1 in asked]
+    return [description.boxes[box - 1] for box in sorted(set.union(*targets)) if box]
+
+
+def outlines(boxes: list[Box], input_size: tuple[int, int]) -> list[Outline]:
+    """Return boxes as shares of a picture (y, x)."""
+    height, width = input_size
+    return [(y0 / height, x0 / width, y1 / height, x1 / width) for y0, x0, y1, x1 in boxes]
+
+
+def noted(boxes: list[Box]) -> str:
+    """Say what the outlines of boxes are, with their places in pixels."""
+    places = "; ".join(f"y {y0} to {y1}, x {x0} to {x1}" for y0, x0, y1, x1 in boxes)
+    means = (
+        "the score is the mean over the outlined box"
+        if len(boxes) == 1
+        else ("the scores are means over the outlined boxes")
+    )
+    return f"{means}: {places} in pixels of what the network sees"

@@ -46,9 +46,8 @@ def of_the_map(description: ModelDescription) -> ModelDescription:
     return replace(description, classes=count, labels=description.labels[:count]) if description.boxes else description
 
 
-def class_in(description: ModelDescription, index: int, expression: ast.Expression) -> int:
-    """Return the number of class ``index`` of the map in the box of an argument `at=`. Raises CheckError E343, E345."""
-    box = read_box(description, expression)
+def class_in(description: ModelDescription, index: int, box: Box) -> int:
+    """Return the number of class ``index`` of the map in a box that the text has."""
     return (description.boxes.index(box) + 1) * description.map_classes + index
 
 
