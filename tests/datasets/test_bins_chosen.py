@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tiny
+from saved_tables import column
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
@@ -95,16 +93,6 @@ def tab(chromium, made):
     yield tab
     context.close()
     assert not complaints
-
-
-def column(tab, element: str) -> np.ndarray:
-    tab.locator(f"#element-{element} details.save > summary").click()
-    with tab.expect_download() as download:
-        tab.locator(f'[data-save="csv"][data-element="{element}"]').click()
-    tab.keyboard.press("Escape")
-    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
-    name = next(key for key in rows[0] if key.startswith("value"))
-    return np.array([float(row[name] or "nan") for row in rows])
 
 
 def remark(tab, element: str) -> str:

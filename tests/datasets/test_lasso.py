@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from saved_tables import table, values_of
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
@@ -111,19 +109,6 @@ def inside_of(tab) -> np.ndarray:
     return np.array(tab.evaluate(f"() => [...{CHART}.set.mask()]"), bool)
 
 
-def table(tab, element: str) -> list[dict[str, str]]:
-    tab.locator(f"#element-{element} details.save > summary").click()
-    with tab.expect_download() as download:
-        tab.locator(f'[data-save="csv"][data-element="{element}"]').click()
-    tab.keyboard.press("Escape")
-    return list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
-
-
-def column(rows: list[dict[str, str]]) -> np.ndarray:
-    name = next(key for key in rows[0] if key.startswith("value"))
-    return np.array([float(row[name] or "nan") for row in rows])
-
-
 @pytest.mark.browser
 def test_numbers_in_the_page_are_those_of_the_enclosed_examples(tab, numbers, made):
     mask = drawn(tab)
@@ -138,19 +123,19 @@ def test_numbers_in_the_page_are_those_of_the_enclosed_examples(tab, numbers, ma
         "above": (own > 0.5).mean(0),
         "every": numbers.mean(0),
     }.items():
-        np.testing.assert_allclose(column(table(tab, element)), expected, **close, err_msg=element)
+        np.testing.assert_allclose(values_of(table(tab, element)), expected, **close, err_msg=element)
     rows = table(tab, "best")
     order = np.argsort(-own.mean(0), kind="stable")
     assert [row["channel"] for row in rows] == [f"channel {channel}" for channel in order[:3]]
-    np.testing.assert_allclose(column(rows), own.mean(0)[order[:3]], **close)
+    np.testing.assert_allclose(values_of(rows), own.mean(0)[order[:3]], **close)
     assert [row["channel"] for row in table(tab, "least")] == [f"channel {channel}" for channel in order[::-1][:2]]
     subsets = table(tab, "subsets")
     named = next(key for key in subsets[0] if subsets[0][key] == "shapes")
     chosen = [row for row in subsets if row[named] == "mine"]
-    np.testing.assert_allclose(column(chosen), own.mean(0), **close)
+    np.testing.assert_allclose(values_of(chosen), own.mean(0), **close)
     others = [row for row in subsets if row[named] != "mine"]
     before = made[0].data("subsets").values  # (subset, channel)
-    np.testing.assert_allclose(column(others), before[:2].T.ravel(), **close)
+    np.testing.assert_allclose(values_of(others), before[:2].T.ravel(), **close)
 
 
 @pytest.mark.browser
@@ -162,11 +147,11 @@ def test_groups_bins_and_rows_are_those_of_the_enclosed_examples(tab, numbers, m
     missing = np.full(numbers.shape[1], np.nan)
     parts = [numbers[mask & (labels == group)] for group in groups]
     expected = np.stack([part.mean(0) if len(part) else missing for part in parts])
-    kinds = column(table(tab, "kinds")).reshape(numbers.shape[1], len(groups))
+    kinds = values_of(table(tab, "kinds")).reshape(numbers.shape[1], len(groups))
     np.testing.assert_allclose(kinds, expected.T, rtol=1e-3, atol=1e-6)
     one = numbers[:, 1].astype(np.float32)
     zeros, counts, full, _, _ = counted(one[mask], edges_of(one))
-    bins = np.nan_to_num(column(table(tab, "bins")))
+    bins = np.nan_to_num(values_of(table(tab, "bins")))
     assert bins.tolist() == [*filter(None, [zeros]), *counts.tolist(), *filter(None, [full])]
     assert f"{mask.sum()} of 40 examples in the lasso" in tab.locator('[data-remark="bins"]').inner_text()
     shown = tab.locator('[data-chart="row"] image').evaluate_all(
@@ -177,7 +162,7 @@ def test_groups_bins_and_rows_are_those_of_the_enclosed_examples(tab, numbers, m
     assert all(label in titles for label in labels[mask][:8])
     tab.locator("#element-map").get_by_role("button", name="Let go of the chosen points").click()
     tab.wait_for_function(f"() => {CHART}.chose === null")
-    np.testing.assert_allclose(column(table(tab, "mean")), numbers.mean(0), rtol=1e-3)
+    np.testing.assert_allclose(values_of(table(tab, "mean")), numbers.mean(0), rtol=1e-3)
     assert "all 40 examples: draw around points" in tab.locator('[data-remark="mean"]').inner_text().lower()
 
 
@@ -230,7 +215,7 @@ def test_keys_and_the_address_choose_as_the_mouse_does(tab, numbers):
         chart.press(key)
     tab.wait_for_function(f"() => {CHART}.chose !== null && {CHART}.set.chosen > 0")
     mask = inside_of(tab)
-    np.testing.assert_allclose(column(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
+    np.testing.assert_allclose(values_of(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
     status = tab.locator("#status").text_content()
     assert f"{mask.sum()} of 40 points" in status and "In the lasso, the largest number is" in status
     address = tab.evaluate("() => location.href")
@@ -238,14 +223,14 @@ def test_keys_and_the_address_choose_as_the_mouse_does(tab, numbers):
     tab.goto(address)
     tab.wait_for_selector("html[data-ready]")
     assert inside_of(tab).tolist() == mask.tolist()
-    np.testing.assert_allclose(column(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
+    np.testing.assert_allclose(values_of(table(tab, "mean")), numbers[mask].mean(0), rtol=1e-3)
 
 
 @pytest.mark.browser
 def test_a_part_without_points_has_no_numbers(tab):
     tab.evaluate(f"() => {CHART}.choose({{polygon: [-900, -900, -900, -800, -800, -800]}})")
     assert not inside_of(tab).any()
-    assert np.isnan(column(table(tab, "mean"))).all()
+    assert np.isnan(values_of(table(tab, "mean"))).all()
     assert "0 of 40 examples" in tab.locator('[data-remark="mean"]').inner_text()
 
 
